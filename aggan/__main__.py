@@ -1,0 +1,6 @@
+"""`python -m aggan`."""
+
+from aggan.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""`aggan evaluate MODEL --inputs DIR --to DOMAIN [--answers DIR]`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+HEADINGS = {
+    "judged": "judged {to}",
+    "change where still": "change where nothing should change",
+    "change": "change",
+    "psnr": "PSNR (dB)",
+    "mse": "MSE",
+    "psnr pooled": "pooled PSNR",
+    "identical": "identical",
+    "ssim": "SSIM",
+    "mask mean": "mask mean",
+    "mask where changed": "mask where changed",
+}
+
+
+@dataclass
+class Evaluate:
+    """Measure a model on held-out pictures, always beside copying the input."""
+
+    model: Annotated[str, tyro.conf.Positional]
+    """A run folder, a model folder, or a model that ships (faces128)."""
+    inputs: Path
+    """Folder of pictures to translate."""
+    to: str
+    """The domain to translate to."""
+    answers: Path | None = None
+    """Folder of true answers under the same names; without it, nothing that needs pairs is measured."""
+    out: Path = Path("results.json")
+    """File for the results."""
+
+
+def main(arguments: list[str]) -> int:
+    asked = tyro.cli(Evaluate, args=arguments, prog="aggan evaluate")
+    from aggan.evaluation.measure import evaluate, save_results
+    from aggan.inference.translator import load
+
+    console = Console()
+    say = Console(stderr=True, highlight=False, soft_wrap=True).print
+    results = evaluate(load(asked.model), asked.to, asked.inputs, asked.answers, say)
+    save_results(asked.out, results)
+    console.print(rendered(results))
+    console.print(f"written to {asked.out}")
+    return 0
+
+
+def rendered(results: dict[str, Any]) -> Table:
+    """The rows of `results.json` for a terminal, one measure a line."""
+    rows = results["rows"]
+    table = Table("measure", *rows)
+    for key, heading in HEADINGS.items():
+        if any(row.get(key) is not None for row in rows.values()):
+            table.add_row(heading.format(to=results["to"]), *(shown(key, row.get(key)) for row in rows.values()))
+    return table
+
+
+def shown(key: str, value: float | int | None) -> str:
+    """A figure as people read it; shares in per cent."""
+    if value is None:
+        return "-"
+    if key in ("judged", "mask where changed"):
+        return f"{value:.1%}"
+    return f"{value:.3g}" if key not in ("psnr", "psnr pooled") else f"{value:.2f}"

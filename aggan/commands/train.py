@@ -1,0 +1,68 @@
+"""`aggan train [SYSTEM] --data.x DIR --data.y DIR --out RUN`."""
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from aggan.commands import settings
+from aggan.data.folders import Data
+from aggan.errors import UserError
+from aggan.systems.files import AnyConfig
+from aggan.training.experiment import Experiment
+from aggan.training.recipe import Recipe
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Train, or go on training; 130 when a signal ended it with everything saved."""
+    system, rest = ("aggan", arguments) if not arguments or arguments[0].startswith("-") else (arguments[0], arguments[1:])
+    early = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
+    early.add_argument("--recipe")
+    early.add_argument("--resume", type=Path)
+    known, _ = early.parse_known_args(rest)
+    start = Experiment.load(known.resume) if known.resume else settings.of(system, known.recipe)
+    asked = tyro.cli(_form(start), args=rest, prog=f"aggan train {system}")
+    return _train(asked, start)
+
+
+def _form(start: Experiment) -> type:
+    """The options, with the settings to start from as their defaults."""
+
+    @dataclass
+    class Train:
+        """Train a system: two folders of pictures in, a run folder out."""
+
+        out: Path | None = None
+        """Run folder to write."""
+        recipe: str | None = None
+        """Settings to start from: a recipe that ships (celeba, arface, bu3dfe, small64, ...) or a YAML file."""
+        resume: Path | None = None
+        """Run folder to go on with, exactly where it stopped."""
+        system: AnyConfig = field(default_factory=lambda: start.system)
+        data: Data = field(default_factory=lambda: start.data)
+        training: Recipe = field(default_factory=lambda: start.training)
+
+    return Train
+
+
+def _train(asked, start: Experiment) -> int:
+    experiment = Experiment(system=asked.system, data=asked.data, training=asked.training)
+    if asked.resume and (experiment.system, experiment.data) != (start.system, start.data):
+        raise UserError("a resumed run keeps its system and data; only --training settings can change")
+    run = asked.resume or asked.out
+    if run is None:
+        raise UserError("where to? give a run folder with --out DIR")
+    from aggan.training.run import train  # torch only once the options are in order
+
+    console = Console()
+    if train(experiment, run, console, resume=asked.resume is not None):
+        console.print(f"Done. Translate with: aggan translate {run} PICTURES --to DOMAIN --out DIR")
+        return 0
+    print(f"Stopped; everything is saved. Go on with: aggan train --resume {run}", file=sys.stderr)
+    return INTERRUPTED

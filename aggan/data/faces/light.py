@@ -1,0 +1,119 @@
+"""Camera and light: framing from the neutral face, area lights with shadows, highlights, background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .head import BODY_END, CHIN, LEFT_EYE, RIGHT_EYE
+from .paint import Noise
+from .person import Person
+from .rays import Mesh
+
+DISTANCE = 1.1  # metres from the camera to the face
+FRAME = 1.42  # side of the picture, in eye-to-chin heights
+WIDTH = 1.08  # side of the picture, at least this much of the face's width
+EYE_ROW = 0.26  # height of the eyes, from the top of the picture
+KEY, FILL, SKY = 14, 6, 36  # light directions
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length one."""
+    return vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
+
+
+@dataclass
+class Camera:
+    """A pinhole camera: where it is and its picture plane's axes, scaled to half the picture."""
+
+    origin: np.ndarray
+    forward: np.ndarray
+    right: np.ndarray
+    up: np.ndarray
+
+    def rays(self, pixels: int) -> np.ndarray:
+        """Unit directions through a pixels x pixels grid, row by row."""
+        steps = (np.arange(pixels) + 0.5) / pixels * 2 - 1
+        x, y = (a.reshape(-1, 1) for a in np.meshgrid(steps, -steps))
+        rays = self.forward + x * self.right + y * self.up
+        return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+
+
+def middle(vertices: np.ndarray) -> np.ndarray:
+    """Centre of the box around some vertices."""
+    return 0.5 * (vertices.min(0) + vertices.max(0))
+
+
+def frame(person: Person, neutral: np.ndarray) -> Camera:
+    """Camera for both pictures of a person, from the neutral eyes and chin."""
+    yaw, pitch = np.radians([person.look["yaw"], person.look["pitch"]])
+    away = np.array([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
+    right = np.array([np.cos(yaw), np.sin(yaw), 0.0])
+    up = np.cross(away, right)
+    eyes = 0.5 * (middle(neutral[LEFT_EYE]) + middle(neutral[RIGHT_EYE]))
+    height = float((eyes - neutral[CHIN]) @ up)
+    # Ears lie further back than this and may leave the picture.
+    facing = (np.abs(neutral[:, 2] - eyes[2] + 0.4 * height) < 0.4 * height) & (
+        neutral[:, 1] < eyes[1] + 0.05
+    )
+    side = max(FRAME * height, WIDTH * float(np.ptp(neutral[:BODY_END][facing[:BODY_END], 0])))
+    target = eyes + up * side * (EYE_ROW - 0.5)
+    # The middle of the picture lies between eyes and chin, which differ sideways when the head is turned.
+    target += right * 0.5 * float((neutral[CHIN] - eyes) @ right)
+    half = 0.5 * side / DISTANCE
+    return Camera(target + DISTANCE * away, -away, right * half, up * half)
+
+
+def _cone(axis: np.ndarray, spread: float, count: int) -> np.ndarray:
+    """Directions on a disc of light around an axis (sunflower pattern)."""
+    k = np.arange(count)
+    radius, turn = spread * np.sqrt((k + 0.5) / count), k * 2.399963
+    a = np.cross(axis, [0.0, 0.0, 1.0])
+    a /= np.linalg.norm(a)
+    b = np.cross(axis, a)
+    out = axis + (radius * np.cos(turn))[:, None] * a + (radius * np.sin(turn))[:, None] * b
+    return out / np.linalg.norm(out, axis=1, keepdims=True)
+
+
+def _dome(count: int) -> np.ndarray:
+    """Directions over the sphere, without the ones from below."""
+    k = np.arange(count)
+    z, turn = 1 - 1.5 * (k + 0.5) / count, k * 2.399963
+    ring = np.sqrt(1 - z**2)
+    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
+
+
+def illuminate(
+    person: Person, blocker: Mesh, points: np.ndarray, normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Light arriving at points (n, 3), and the share of the key light that is not blocked (n,)."""
+    look = person.look
+    lights = np.concatenate(
+        [_cone(look["key"], look["key_spread"], KEY), _cone(look["fill"], 0.3, FILL), _dome(SKY)]
+    )
+    seen = blocker.visible(points + 0.0008 * normals, normals, lights)
+    lit = seen * np.clip(normals @ lights.T, 0, None)
+    groups = np.split(lit, [KEY, KEY + FILL], axis=1)
+    # A dome's full light on a plate facing up is half the number of its directions, here a little less.
+    shares = [groups[0].mean(1), groups[1].mean(1), groups[2].sum(1) / (0.32 * SKY)]
+    colours = [look["key_colour"], look["fill_colour"], look["sky_colour"]]
+    light = sum(share[:, None] * colour for share, colour in zip(shares, colours, strict=True))
+    return light, seen[:, :KEY].mean(1)
+
+
+def background(person: Person, pixels: int, noise: Noise) -> np.ndarray:
+    """A wall, slightly uneven."""
+    steps = np.linspace(-1, 1, pixels)
+    x, y = (a.ravel() for a in np.meshgrid(steps, steps))
+    slope = person.look["back_slope"]
+    blobs = noise(np.stack([x, y, 0 * x], axis=1), 1.3, 2.5)
+    level = 1 + slope[0] * x + slope[1] * y + person.look["back_blur"] * 0.5 * blobs
+    return person.look["back"] * np.clip(level, 0.2, 2)[:, None]
+
+
+def shine(normals: np.ndarray, view: np.ndarray, light: np.ndarray, power: float) -> np.ndarray:
+    """Blinn-Phong highlight with its usual normalisation."""
+    half = light - view
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    return (power + 8) / 25 * np.clip((normals * half).sum(1), 0, None) ** power

@@ -1,0 +1,78 @@
+"""Ray casting against triangle meshes on the CPU, through NVIDIA Warp (Apache-2.0, a dependency of anny).
+
+Two queries are enough for the face renderer: the nearest hit of a grid of camera rays, and whether a light
+direction is blocked, seen from each of a list of points.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import warp as wp
+
+wp.config.quiet = True
+wp.init()
+
+FAR = 1.0e6
+
+
+@wp.kernel
+def _nearest(
+    mesh: wp.uint64,
+    origin: wp.vec3,
+    rays: wp.array(dtype=wp.vec3),
+    face: wp.array(dtype=wp.int32),
+    hit: wp.array(dtype=wp.vec3),
+) -> None:
+    i = wp.tid()
+    query = wp.mesh_query_ray(mesh, origin, rays[i], FAR)
+    face[i] = -1
+    hit[i] = wp.vec3(0.0, 0.0, FAR)
+    if query.result:
+        face[i] = query.face
+        hit[i] = wp.vec3(query.u, query.v, query.t)
+
+
+@wp.kernel
+def _visible(
+    mesh: wp.uint64,
+    points: wp.array(dtype=wp.vec3),
+    normals: wp.array(dtype=wp.vec3),
+    lights: wp.array(dtype=wp.vec3),
+    out: wp.array2d(dtype=wp.float32),
+) -> None:
+    i, j = wp.tid()
+    out[i, j] = 0.0
+    # The cheap question first: half of all pairs need no ray.
+    if wp.dot(normals[i], lights[j]) > 0.0:  # noqa: SIM102
+        if not wp.mesh_query_ray_anyhit(mesh, points[i], lights[j], FAR):
+            out[i, j] = 1.0
+
+
+def _vectors(values: np.ndarray) -> wp.array:
+    return wp.array(np.ascontiguousarray(values, np.float32), dtype=wp.vec3, device="cpu")
+
+
+class Mesh:
+    """A triangle mesh with a bounding volume hierarchy."""
+
+    def __init__(self, vertices: np.ndarray, triangles: np.ndarray) -> None:
+        self.triangles = triangles
+        indices = wp.array(np.ascontiguousarray(triangles.ravel(), np.int32), dtype=wp.int32, device="cpu")
+        self._mesh = wp.Mesh(_vectors(vertices), indices)
+
+    def nearest(self, origin: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Face index (-1 for a miss), barycentric weights (n, 3) and distance of each ray's nearest hit."""
+        face = wp.zeros(len(rays), dtype=wp.int32, device="cpu")
+        hit = wp.zeros(len(rays), dtype=wp.vec3, device="cpu")
+        start = wp.vec3(*(float(x) for x in origin))
+        wp.launch(_nearest, len(rays), [self._mesh.id, start, _vectors(rays), face, hit], device="cpu")
+        uvt = hit.numpy()
+        weights = np.stack([uvt[:, 0], uvt[:, 1], 1.0 - uvt[:, 0] - uvt[:, 1]], axis=1)
+        return face.numpy(), weights, uvt[:, 2]
+
+    def visible(self, points: np.ndarray, normals: np.ndarray, lights: np.ndarray) -> np.ndarray:
+        """(points, lights) array: 1 where the light direction is above the surface and free, else 0."""
+        out = wp.zeros((len(points), len(lights)), dtype=wp.float32, device="cpu")
+        args = [self._mesh.id, _vectors(points), _vectors(normals), _vectors(lights), out]
+        wp.launch(_visible, (len(points), len(lights)), args, device="cpu")
+        return out.numpy()

@@ -1,0 +1,121 @@
+"""Take a picture of a person: visible surface, light below the skin, highlights, hair on top."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import paint
+from .hair import Hair
+from .head import EYE, LEFT_EYE, RIGHT_EYE, SKIN, TEETH, Head, vertex_normals
+from .light import background, frame, illuminate, middle, shine, unit
+from .person import Person
+from .rays import Mesh
+
+SUPERSAMPLE = 2
+
+
+class Studio:
+    """One person in front of the camera: what both pictures share is made once."""
+
+    def __init__(self, head: Head, person: Person, size: int) -> None:
+        self.head, self.person = head, person
+        self.pixels = size * SUPERSAMPLE
+        self.noise = paint.Noise(person.noise_seed)
+        self.neutral = head.vertices(person, "neutral")
+        self.camera = frame(person, self.neutral)
+        self.rays = self.camera.rays(self.pixels)
+        self.back = background(person, self.pixels, self.noise)
+        self.hair = Hair(head, person, self.neutral, self.noise).layers(self.camera.origin, self.rays)
+
+    def picture(self, expression: str) -> np.ndarray:
+        """The picture as (size, size, 3) bytes."""
+        vertices = self.head.vertices(self.person, expression)
+        colour, depth = self._body(vertices)
+        for layer_depth, layer_colour, cover in self.hair:
+            share = cover * (layer_depth < depth)
+            colour = paint.mix(colour, layer_colour, share)
+        size = self.pixels // SUPERSAMPLE
+        colour = colour.reshape(size, SUPERSAMPLE, size, SUPERSAMPLE, 3).mean((1, 3))
+        colour = colour / (1 + (colour / 1.1) ** 4) ** 0.25  # soft shoulder instead of clipped highlights
+        return (255 * np.clip(colour, 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)
+
+    def _body(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        head = self.head
+        mesh, normals = Mesh(vertices, head.triangles), vertex_normals(vertices, head.triangles)
+        light, key = self._vertex_light(mesh, vertices, normals)
+        face, weights, depth = mesh.nearest(self.camera.origin, self.rays)
+        hit = face >= 0
+        corners, w = head.triangles[face[hit]], weights[hit][:, :, None]
+        values = np.concatenate([head.template, normals, light, key[:, None]], axis=1)
+        at = (values[corners] * w).sum(1)
+        uv = (head.corner_uv[face[hit]] * w).sum(1)
+        place = self.camera.origin + self.rays[hit] * depth[hit][:, None]
+        colour = self.back.copy()
+        colour[hit] = self._surface(vertices, head.part[corners[:, 0]], at, uv, place, self.rays[hit])
+        return colour, depth
+
+    def _vertex_light(
+        self, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Light at every vertex; red light spreads furthest under the skin."""
+        towards = self.camera.origin - vertices
+        used = np.zeros(len(vertices), bool)
+        used[self.head.triangles] = True
+        used &= (normals * towards).sum(1) > -0.3 * np.linalg.norm(towards, axis=1)
+        light, key = np.zeros((len(vertices), 3)), np.zeros(len(vertices))
+        light[used], key[used] = illuminate(self.person, mesh, vertices[used], normals[used])
+        blurred = np.stack(
+            [self.head.smooth(light[:, c : c + 1], n)[:, 0] for c, n in enumerate((5, 2, 1))], axis=1
+        )
+        return blurred, self.head.smooth(key[:, None], 1)[:, 0]
+
+    def _surface(
+        self,
+        vertices: np.ndarray,
+        part: np.ndarray,
+        at: np.ndarray,
+        uv: np.ndarray,
+        place: np.ndarray,
+        view: np.ndarray,
+    ) -> np.ndarray:
+        points, light, key = at[:, :3], at[:, 6:9], at[:, 9]
+        normals = at[:, 3:6] / (np.linalg.norm(at[:, 3:6], axis=1, keepdims=True) + 1e-9)
+        out = np.zeros_like(points)
+        wet = np.zeros(len(points))
+        is_skin = part == SKIN
+        out[is_skin] = paint.skin(self.person, points[is_skin], uv[is_skin], self.head, self.noise)
+        wet[is_skin] = 0.6 * paint.ramp(self.head.mask("lips", uv[is_skin]), 0.3, 0.8)
+        for which in (LEFT_EYE, RIGHT_EYE):
+            centre = middle(vertices[which])
+            inside = (part == EYE) & ((points[:, 0] > 0) == (which is LEFT_EYE))
+            normals[inside] = unit(place[inside] - centre)
+            gaze = unit((self.camera.origin - centre)[None])[0]
+            out[inside] = paint.eye(self.person, normals[inside], gaze)
+        out[part == TEETH] = paint.teeth(points[part == TEETH])
+        out[part > TEETH] = paint.TONGUE_RED
+        wet[part == EYE] = 3.0
+        wet[part >= TEETH] = 0.5
+        # Light that bounces between lips and teeth is not traced: lift teeth that any light reaches.
+        lift = 0.42 * paint.ramp(light.mean(1), 0.0, 0.015) * (part == TEETH)
+        light = (
+            light * np.where(part == TEETH, 0.75, 1)[:, None] + lift[:, None] * self.person.look["key_colour"]
+        )
+        return out * light + self._highlights(points, normals, view, key, wet, part)
+
+    def _highlights(
+        self,
+        points: np.ndarray,
+        normals: np.ndarray,
+        view: np.ndarray,
+        key: np.ndarray,
+        wet: np.ndarray,
+        part: np.ndarray,
+    ) -> np.ndarray:
+        rough = np.stack([self.noise(points, 700, s) for s in (1, 12, 23)], axis=1)
+        bumped = np.where((part == SKIN)[:, None], unit(normals + 0.10 * rough), normals)
+        look = self.person.look
+        oily = 0.045 + 0.01 * look["dark"]
+        skin = oily * shine(bumped, view, look["key"], 14) + 0.5 * oily * shine(bumped, view, look["key"], 45)
+        sharp = shine(bumped, view, look["key"], 160) * np.where(part == EYE, 0.12, 0.05)
+        amount = key * np.where(part == SKIN, skin, 0) + np.clip(key, 0.25, 1) * wet * sharp
+        return amount[:, None] * look["key_colour"]

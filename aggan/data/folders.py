@@ -1,0 +1,103 @@
+"""Where pictures lie: two folders, `ROOT/{train,test}/{A,B}` or `ROOT/{trainA,trainB,...}`, or one folder a domain."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggan.data.images import SUFFIXES
+from aggan.errors import UserError
+
+
+class Data(BaseModel):
+    """Which pictures to train on, and how: `x` and `y`, or `root`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    x: Path | None = Field(None, description="Folder of the domain X.")
+    y: Path | None = Field(None, description="Folder of the domain Y.")
+    root: Path | None = Field(None, description="Or one folder: train/A, train/B, or A, B, or trainA, trainB.")
+    names: tuple[str, str] | None = Field(None, description="Names of X and Y; below a root, which of its folders they are.")
+    size: int = Field(256, ge=8, description="Side in pixels to which the centred square is resized.")
+    flip: bool = Field(True, description="Mirror half of the training pictures left to right.")
+    strict: bool = Field(False, description="Stop at a file that cannot be read instead of skipping it.")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A named list of picture files, sorted by name."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is learned from, and what was held out (perhaps nothing)."""
+
+    train: tuple[Domain, ...]
+    test: tuple[Domain, ...]
+
+
+def find(data: Data) -> Split:
+    """The domains that `data` names; raises `UserError` where they are not what training needs."""
+    if data.root is not None and (data.x or data.y):
+        raise UserError("give either --data.root or --data.x and --data.y, not both")
+    train, test = _two_folders(data) if data.root is None else _below(data.root, data.names)
+    (x, first), (y, second) = train
+    if first.resolve() == second.resolve():
+        raise UserError(f"both domains are the same folder: {first}")
+    if x == y:
+        raise UserError(f"both domains are called {x!r}: name them with --data.names X Y")
+    split = Split(*(tuple(Domain(name, pictures(folder)) for name, folder in named) for named in (train, test)))
+    for domain, (_, folder) in zip(split.train, train, strict=True):
+        if len(domain.files) < 2:
+            raise UserError(f"{folder}: training needs at least two pictures here, found {len(domain.files)}")
+    return split
+
+
+def pictures(folder: Path) -> tuple[Path, ...]:
+    """The files of a folder and its subfolders that are named like pictures, sorted."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+    files = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = tuple(sorted(p for p in files if not p.name.startswith(".")))
+    if not found:
+        raise UserError(f"{folder}: no pictures here")
+    return found
+
+
+Named = list[tuple[str, Path]]
+
+
+def _two_folders(data: Data) -> tuple[Named, Named]:
+    if data.x is None or data.y is None:
+        raise UserError("name the pictures: --data.x DIR --data.y DIR, or --data.root DIR")
+    x, y = data.names or (data.x.resolve().name, data.y.resolve().name)
+    return [(x, data.x), (y, data.y)], []
+
+
+def _below(root: Path, names: tuple[str, str] | None) -> tuple[Named, Named]:
+    """Both splits of a root folder, in the order of `names`."""
+    here = _subfolders(root)
+    if "train" in here:
+        splits = [_subfolders(root / split) for split in ("train", "test")]
+    elif {"trainA", "trainB"} <= here.keys():
+        splits = [{d: here[split + d] for d in "AB" if split + d in here} for split in ("train", "test")]
+    else:
+        splits = [here, {}]
+    train, test = splits
+    if names is None and len(train) != 2:
+        found = ", ".join(train) or "none"
+        raise UserError(f"{root}: two folders are needed, one a domain; found {found} (--data.names X Y chooses)")
+    x, y = names or train
+    for name in (x, y):
+        if name not in train:
+            raise UserError(f"{root}: no folder for the domain {name!r}; there are {', '.join(train) or 'none'}")
+    return [(x, train[x]), (y, train[y])], [(name, test[name]) for name in (x, y) if {x, y} <= test.keys()]
+
+
+def _subfolders(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        return {}
+    return {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")}

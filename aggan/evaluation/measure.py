@@ -1,0 +1,103 @@
+"""A model, a folder of held-out pictures and perhaps their true answers: `results.json`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from aggan.data.folders import pictures
+from aggan.data.images import Unreadable, read, square, to_pixels, to_tensor
+from aggan.errors import UserError
+from aggan.evaluation.judges import Judge, features_of, in_batches, load_judge
+from aggan.evaluation.metrics import frechet
+from aggan.evaluation.scores import Measured, table
+from aggan.inference.translator import Translator
+from aggan.system import System
+from aggan.systems.files import write_whole
+
+VERSION = 1
+Says = Callable[[str], None]
+
+
+def evaluate(translator: Translator, to: str, inputs: Path, answers: Path | None, say: Says) -> dict[str, Any]:
+    """Translate what lies in `inputs` at the model's size and measure it against the answers of the same name.
+
+    `say` is told of each file that was left out. Raises `UserError`.
+    """
+    size = translator.card.size
+    files = {file.relative_to(inputs).with_suffix(""): file for file in pictures(inputs)}
+    if answers is not None:
+        known = {file.relative_to(answers).with_suffix(""): file for file in pictures(answers)}
+        files = {name: file for name, file in files.items() if _paired(name, known, say)}
+        if not files:
+            raise UserError(f"no picture in {answers} has the name of one in {inputs}, so there are no pairs")
+    sources, kept = _read(files, size, say)
+    truth = _read({name: known[name] for name in kept}, size, _refuse)[0] if answers is not None else None
+    outputs, masks = translate(translator, sources, to)
+    return {
+        "version": VERSION,
+        "to": to,
+        "size": size,
+        "steps": translator.card.steps,
+        "inputs": str(inputs),
+        "answers": str(answers) if answers else None,
+        "rows": table(Measured(sources, outputs, truth, masks), load_judge(), to),
+    }
+
+
+def translate(translator: Translator, sources: np.ndarray, to: str) -> tuple[np.ndarray, np.ndarray]:
+    """Translations (n, size, size, 3) of uint8 pictures and their masks (n, size, size)."""
+    made = [translator.batch(to_tensor(some), to) for some in in_batches(sources)]
+    images = np.concatenate([to_pixels(some.image) for some in made])
+    return images, torch.cat([some.mask[:, 0] for some in made]).numpy()
+
+
+def save_results(path: Path, results: dict[str, Any]) -> None:
+    """Write `results.json`."""
+    write_whole(path, lambda partial: partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8"))
+
+
+class FrechetScore:
+    """The score that chooses the best model of a run: how far translations are from held-out pictures.
+
+    A Frechet distance on the judge's features, averaged over both directions. Copying the input
+    does not win it, and no pairs are needed.
+    """
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, judge: Judge) -> None:
+        self.pictures, self.judge = (x, y), judge
+        self.real = [features_of(judge, some) for some in self.pictures]
+
+    def __call__(self, system: System) -> dict[str, float]:
+        names, device = system.task.domains, next(system.parameters()).device
+        distances = []
+        for source, real, to in zip(self.pictures, reversed(self.real), reversed(names), strict=True):
+            parts = [to_pixels(system.translate(to_tensor(some).to(device), to).image) for some in in_batches(source)]
+            distances.append(frechet(features_of(self.judge, np.concatenate(parts)), real))
+        return {"distance": sum(distances) / 2}
+
+
+def _paired(name: Path, known: dict[Path, Path], say: Says) -> bool:
+    if name not in known:
+        say(f"left out {name}: no answer of that name")
+    return name in known
+
+
+def _read(files: dict[Path, Path], size: int, say: Says) -> tuple[np.ndarray, list[Path]]:
+    found, kept = [], []
+    for name, file in files.items():
+        try:
+            found.append(square(read(file), size))
+            kept.append(name)
+        except Unreadable as why:
+            say(f"left out {why}")
+    if not found:
+        raise UserError("none of the pictures could be read")
+    return np.stack(found), kept
+
+
+def _refuse(failure: str) -> None:
+    raise UserError(f"an answer cannot be used: {failure}")

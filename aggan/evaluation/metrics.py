@@ -1,0 +1,62 @@
+"""One number a picture. Pictures are uint8 arrays (n, height, width, 3); results are float64 (n,)."""
+
+import numpy as np
+import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from aggan.data.images import to_tensor
+
+SAME = 2
+"""Grey levels (of 255) by which a true answer may differ from the input where nothing should change."""
+
+
+def mse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Mean squared error on 0-255 over the pixels and channels of each picture (Table I)."""
+    return np.square(a.astype(np.float64) - b.astype(np.float64)).mean(axis=(1, 2, 3))
+
+
+def psnr(squared_errors: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio in dB of each picture from its MSE; infinite where pictures are identical."""
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(255**2 / squared_errors)
+
+
+def ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Structural similarity (Wang et al., 2004), at most 1."""
+    values = structural_similarity_index_measure(to_tensor(a), to_tensor(b), data_range=2.0, reduction="none")
+    assert isinstance(values, torch.Tensor)
+    return values.double().reshape(-1).numpy()
+
+
+def change(inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Mean absolute difference on 0-255."""
+    return np.abs(outputs.astype(np.float64) - inputs).mean(axis=(1, 2, 3))
+
+
+def still(inputs: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Where nothing should change: (n, height, width), true where the true answer equals the input."""
+    return np.abs(answers.astype(np.int16) - inputs).max(axis=3) <= SAME
+
+
+def change_where(region: np.ndarray, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Mean absolute difference on 0-255 over a region of each picture; nan where the region is empty."""
+    differences = np.abs(outputs.astype(np.float64) - inputs).mean(axis=3)
+    count = region.sum(axis=(1, 2))
+    total = (differences * region).sum(axis=(1, 2))
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+
+
+def share_inside(region: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """The share of each mask's energy, masks (n, height, width) in [0, 1], that lies in the region."""
+    energy = masks.astype(np.float64).sum(axis=(1, 2))
+    inside = (masks * region).sum(axis=(1, 2))
+    return np.divide(inside, energy, out=np.full(len(energy), np.nan), where=energy > 0)
+
+
+def frechet(a: np.ndarray, b: np.ndarray) -> float:
+    """Frechet distance between Gaussians fitted to two sets of features (n, d) (Heusel et al., 2017)."""
+    spread_a, spread_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    # The product of two covariances has real eigenvalues >= 0; rounding may say otherwise.
+    roots = np.sqrt(np.linalg.eigvals(spread_a @ spread_b).real.clip(min=0))
+    means = np.square(a.mean(0) - b.mean(0)).sum()
+    return float(means + np.trace(spread_a) + np.trace(spread_b) - 2 * roots.sum())

@@ -1,0 +1,28 @@
+"""Losses between pictures, and on masks."""
+
+from torch import Tensor
+
+from aggan.batches import Mask
+
+
+def l1(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference over pictures, channels and pixels (Eqs. 4 and 5 norm by ||.||_1)."""
+    return (a.float() - b.float()).abs().mean()
+
+
+def total_variation(mask: Mask) -> Tensor:
+    """Eq. 6: absolute differences of neighbours, summed over a mask, averaged over the masks.
+
+    The sum runs over neighbours that exist. It grows with the resolution: a mask of the same
+    shape at 128 px has half (sharp edges) to a quarter (noise) of its value at 256 px.
+    """
+    mask = mask.float()
+    across = (mask[..., 1:] - mask[..., :-1]).abs().sum()
+    down = (mask[..., 1:, :] - mask[..., :-1, :]).abs().sum()
+    return (across + down) / mask.shape[0]
+
+
+def outside_band(mask: Mask, low: float, high: float) -> Tensor:
+    """How far the mean of the masks is below `low` or above `high`, squared; 0 inside the band."""
+    mean = mask.float().mean()
+    return (low - mean).clamp(min=0).square() + (mean - high).clamp(min=0).square()

@@ -1,0 +1,126 @@
+"""The field's shorthand for networks, read aloud: `layers("c7s1-64 d128 R256*6 u64", channels=3, style=...)`.
+
+    c7s1-k   7x7 convolution, k filters, stride 1, norm, activation (reflection padding)
+    dk       3x3 convolution, k filters, stride 2, norm, activation
+    Rk       residual block: two 3x3 convolutions of k filters; Rk*n is n of them in a row
+    uk       upsampling by 2 to k filters, norm, activation
+    Ck       4x4 convolution, k filters, stride 2, norm, activation; Cks1 has stride 1
+    +        behind a layer: without its norm, as in C64+
+
+(Johnson et al., 2016; Zhu et al., 2017; Isola et al., 2017; AGGAN Sec. III-D.)
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor, nn
+
+Norm = Callable[[int], nn.Module]
+Upsampling = Callable[[int, int, Norm], nn.Sequential]
+
+
+def no_norm(channels: int) -> nn.Module:
+    """In place of a norm where there is none."""
+    return nn.Identity()
+
+
+NORMS: dict[str, Norm] = {
+    # Without affine weights and without running statistics: train and eval mode are then the same.
+    "instance": nn.InstanceNorm2d,
+    "batch": nn.BatchNorm2d,
+}
+
+
+def transposed(channels_in: int, channels: int, norm: Norm) -> nn.Sequential:
+    """The paper's `uk`: 3x3 transposed convolution with stride 1/2."""
+    up = nn.ConvTranspose2d(channels_in, channels, 3, stride=2, padding=1, output_padding=1)
+    return nn.Sequential(up, norm(channels), nn.ReLU(inplace=True))
+
+
+def pixelshuffle(channels_in: int, channels: int, norm: Norm) -> nn.Sequential:
+    """The released code's upsampling: 3x3 convolution, then 1x1 to four times the channels, shuffled."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, 3, padding=1, padding_mode="reflect"),
+        norm(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, 4 * channels, 1),
+        nn.PixelShuffle(2),
+        norm(channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def nearest(channels_in: int, channels: int, norm: Norm) -> nn.Sequential:
+    """Nearest-neighbour upsampling and a 3x3 convolution: no checkerboards (Odena et al., 2016)."""
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.Conv2d(channels_in, channels, 3, padding=1, padding_mode="reflect"),
+        norm(channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+UPSAMPLINGS: dict[str, Upsampling] = {
+    "transposed": transposed,
+    "pixelshuffle": pixelshuffle,
+    "nearest": nearest,
+}
+
+
+class Residual(nn.Module):
+    """`Rk`: x + norm(conv(relu(norm(conv(x)))))."""
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        conv = partial(nn.Conv2d, channels, channels, 3, padding=1, padding_mode="reflect")
+        self.path = nn.Sequential(conv(), norm(channels), nn.ReLU(inplace=True), conv(), norm(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.path(x)
+
+
+@dataclass(frozen=True)
+class Style:
+    """What the shorthand leaves open."""
+
+    norm: Norm = nn.InstanceNorm2d
+    upsampling: Upsampling = transposed
+    slope: float = 0.0
+    """Of the leaky ReLU behind `Ck`; 0.2 in the field."""
+    padding: int = 1
+    """Of `Ck`."""
+
+
+_LAYER = re.compile(r"(c7s1-|d|R|u|C)(\d+)(s1)?(\*\d+)?(\+)?")
+
+
+def layers(notation: str, channels: int, style: Style) -> tuple[nn.Sequential, int]:
+    """The layers that the notation names, one module a word, and the channels that come out of them."""
+    parts: list[nn.Module] = []
+    for word in notation.split():
+        match = _LAYER.fullmatch(word)
+        if match is None:
+            raise ValueError(f"not a layer: {word!r} in {notation!r}")
+        kind, filters, stride, repeats, bare = match.groups()
+        norm = no_norm if bare else style.norm
+        for _ in range(int(repeats[1:]) if repeats else 1):
+            parts.append(_layer(kind, channels, int(filters), 1 if stride else 2, norm, style))
+            channels = int(filters)
+    return nn.Sequential(*parts), channels
+
+
+def _layer(kind: str, before: int, filters: int, stride: int, norm: Norm, style: Style) -> nn.Module:
+    if kind == "R":
+        return Residual(filters, norm)
+    if kind == "u":
+        return style.upsampling(before, filters, norm)
+    if kind == "C":
+        conv = nn.Conv2d(before, filters, 4, stride, style.padding)
+        return nn.Sequential(conv, norm(filters), nn.LeakyReLU(style.slope, inplace=True))
+    if kind == "d":
+        conv = nn.Conv2d(before, filters, 3, 2, 1)
+    else:
+        conv = nn.Conv2d(before, filters, 7, padding=3, padding_mode="reflect")
+    return nn.Sequential(conv, norm(filters), nn.ReLU(inplace=True))

@@ -1,0 +1,105 @@
+"""The contract: a system is networks and the turns they take; a loss is a table of named terms.
+
+The trainer makes the pictures of a step once (`forward`), then gives each turn that is due its
+loss, in order. Only the networks of that turn learn; all others are looked through, frozen.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from aggan.batches import Image, Mask, Translation
+
+Terms = dict[str, Tensor]
+"""Weighted terms of a loss: their sum is minimised, each is journalled under its name."""
+
+
+class Clock(NamedTuple):
+    """How far the training is: every schedule is a function of it, so a resumed run follows on exactly."""
+
+    step: int = 0
+    steps_per_epoch: int = 1
+
+    @property
+    def epoch(self) -> int:
+        return self.step // self.steps_per_epoch
+
+
+class Task(NamedTuple):
+    """What a system is built for: the domains' names and the side of the training pictures in pixels."""
+
+    domains: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One player's move."""
+
+    name: str
+    loss: Callable[[Any, Any], Terms]
+    networks: tuple[str, ...]
+    """The networks that learn in this turn, by attribute name."""
+    every: int = 1
+    """The turn comes at every so-manieth step."""
+    rate: float = 1.0
+    """The networks learn at so many times the recipe's rate."""
+
+
+class Config(BaseModel, ABC):
+    """Everything that makes a system what it is: flat, frozen, and in words that its paper uses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @abstractmethod
+    def build(self, task: Task) -> "System":
+        """The untrained system; raises `UserError` where the system cannot do the task."""
+
+
+class System(nn.Module, ABC):
+    """Networks, and the turns they take."""
+
+    batch_type: ClassVar[type]
+    translators: ClassVar[tuple[str, ...]]
+    """The networks that `translate` needs: these are what a model file holds."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task = task
+        self.clock = Clock()
+        """Set by the trainer before each step: its only message."""
+
+    @abstractmethod
+    def forward(self, batch: Any) -> Any:
+        """Every picture that a step needs, made once."""
+
+    @abstractmethod
+    def turns(self) -> tuple[Turn, ...]:
+        """The moves of one step, in order."""
+
+    @abstractmethod
+    def translate(self, image: Image, to: str) -> Translation:
+        """Translate pictures to the named domain."""
+
+    def masks(self, made: Any) -> dict[str, Mask]:
+        """The attention masks of a step by name; the trainer journals them and warns when they die."""
+        return {}
+
+    def translators_state(self) -> dict[str, Tensor]:
+        """The weights that a model file holds, by their names in this system."""
+        return {
+            f"{name}.{key}": value
+            for name in self.translators
+            for key, value in self.get_submodule(name).state_dict().items()
+        }
+
+    def load_translators(self, state: dict[str, Tensor]) -> None:
+        """Take back what `translators_state` gave."""
+        for name in self.translators:
+            prefix = f"{name}."
+            own = {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+            self.get_submodule(name).load_state_dict(own)

@@ -1,0 +1,91 @@
+"""A trained system on disk: `model.safetensors` and a `config.json` that says all that loading needs."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from aggan.errors import UserError
+from aggan.system import System, Task
+from aggan.systems import aggan
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+VERSION = 1
+
+AnyConfig = Annotated[aggan.Config, Field(description="Which system, and its settings.")]
+"""The settings of any system in the catalogue."""
+
+
+class ModelCard(BaseModel):
+    """What `config.json` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = "aggan-model"
+    version: int = VERSION
+    system: AnyConfig
+    domains: tuple[str, ...]
+    size: int = Field(description="Side in pixels of the pictures it was trained on.")
+    steps: int = Field(0, description="Steps of training.")
+
+    def build(self) -> System:
+        return self.system.build(Task(self.domains, self.size))
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write under a temporary name, then rename: a reader finds the old file or the new one, whole."""
+    partial = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    # torch and safetensors report a full disk with exceptions of their own.
+    except (OSError, RuntimeError, SafetensorError) as why:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {why}; what was there before is untouched") from why
+
+
+def save_model(folder: Path, card: ModelCard, state: dict[str, torch.Tensor]) -> None:
+    """Write both files; `state` is what `System.translators_state` gives."""
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, {"format": "pt"}))
+    write_whole(folder / CONFIG, lambda path: path.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8"))
+
+
+def load_model(folder: Path) -> tuple[System, ModelCard]:
+    """The system in eval mode (only its translators are trained) and its card; raises `UserError`."""
+    card = read_card(folder / CONFIG)
+    system = card.build()
+    try:
+        state = load_file(folder / WEIGHTS)
+        system.load_translators({key: value.float() for key, value in state.items()})
+    except FileNotFoundError:
+        raise UserError(f"{folder}: {WEIGHTS} is missing beside {CONFIG}") from None
+    except (SafetensorError, RuntimeError) as why:
+        raise UserError(f"{folder / WEIGHTS}: not the weights that {CONFIG} describes: {_first_line(why)}") from why
+    return system.eval(), card
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a `config.json`; raises `UserError` where it is none, or of a later version."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.get("version", 0) > VERSION:
+            raise UserError(f"{path}: written by a newer aggan (version {content['version']}): update aggan")
+        return ModelCard.model_validate(content)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as why:
+        raise UserError(f"{path}: cannot be read: {_first_line(why)}") from why
+    except ValidationError as why:
+        raise UserError(f"{path}: not a model's description: {_first_line(why.errors()[0]['msg'])}") from why
+
+
+def _first_line(why: object) -> str:
+    return " ".join(str(why).split())[:200]

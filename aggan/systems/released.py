@@ -1,0 +1,65 @@
+"""Weights of the authors' released code (v1), whose layers are the catalogue's `aggan-released`.
+
+Its generators keep their weights under `model.*`, its discriminators under `conv_tower.*`, in the
+order in which the layers run; the numbers between differ from version to version, so the order and
+the shapes decide.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from aggan.errors import UserError
+
+State = dict[str, Tensor]
+GENERATOR, DISCRIMINATOR = "model.", "conv_tower."
+COUNTER = "num_batches_tracked"
+
+
+def read_state(path: Path) -> State:
+    """Tensors by name from a `.pth` or `.safetensors` file; raises `UserError`. No pickle is run."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, KeyError) as why:
+        raise UserError(f"{path}: not a file of weights ({' '.join(str(why).split())[:120]})") from why
+    except Exception as why:  # pickle errors are of many kinds; all mean the same here
+        raise UserError(f"{path}: holds more than weights, so it was not opened ({type(why).__name__})") from why
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path}: not a state dict: it must map names to tensors and nothing else")
+    return state
+
+
+def load_generator(network: nn.Module, state: State, origin: str) -> None:
+    """Put a released generator's weights into `aggan-released`'s; `UserError` says what differs."""
+    _load(network, state, GENERATOR, origin)
+
+
+def load_discriminator(network: nn.Module, state: State, origin: str) -> None:
+    """The same for a discriminator."""
+    _load(network, state, DISCRIMINATOR, origin)
+
+
+def _load(network: nn.Module, state: State, prefix: str, origin: str) -> None:
+    given = {key.removeprefix("module."): value for key, value in state.items()}
+    stray = next((key for key in given if not key.startswith(prefix)), None)
+    if stray is not None:
+        kind = "generator" if prefix == GENERATOR else "discriminator"
+        raise UserError(f"{origin}: not a released {kind}: {stray!r} is not under {prefix!r}")
+    own = network.state_dict()
+    if not any(key.endswith(COUNTER) for key in given):  # files from before PyTorch 0.4.1 have none
+        own = {place: value for place, value in own.items() if not place.endswith(COUNTER)}
+    for (key, value), (place, target) in zip(given.items(), own.items(), strict=False):
+        if value.shape != target.shape:
+            raise UserError(
+                f"{origin}: {key!r} has shape {tuple(value.shape)}, where {tuple(target.shape)} belongs ({place})"
+            )
+    if len(given) != len(own):
+        raise UserError(f"{origin}: {len(given)} tensors, where {len(own)} belong")
+    network.load_state_dict(network.state_dict() | dict(zip(own, given.values(), strict=True)))

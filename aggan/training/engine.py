@@ -1,0 +1,98 @@
+"""Every Lightning Fabric call there is: devices, processes, precision, gradients."""
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from aggan.errors import UserError
+from aggan.training.recipe import Recipe
+
+
+class Engine:
+    """Runs the arithmetic of a training on what the recipe asks for.
+
+    Processes share their gradients by averaging them after each backward pass. A system's turns
+    pass through its networks several times and in any order, which DDP's hooks on one forward
+    pass do not suit (docs/decisions/0004).
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        if recipe.accelerator == "gpu" and not torch.cuda.is_available():
+            raise UserError("no GPU here: leave out --training.accelerator gpu, or check the driver with nvidia-smi")
+        if recipe.threads:
+            torch.set_num_threads(recipe.threads)
+        several = recipe.devices > 1 or "TORCHELASTIC_RUN_ID" in os.environ
+        self.fabric = Fabric(
+            accelerator=recipe.accelerator if recipe.accelerator != "auto" or torch.cuda.is_available() else "cpu",
+            devices=recipe.devices,
+            strategy="ddp" if several else "auto",
+            precision=recipe.precision,
+        )
+        self.fabric.launch()
+
+    @property
+    def rank(self) -> int:
+        return self.fabric.global_rank
+
+    @property
+    def world(self) -> int:
+        return self.fabric.world_size
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes files and speaks."""
+        return self.fabric.is_global_zero
+
+    def place(self, module: nn.Module) -> None:
+        """Move a module to the device, its convolutions in channels-last memory; all processes start alike."""
+        module.to(self.fabric.device, memory_format=torch.channels_last)
+        if self.world > 1:
+            for tensor in (*module.parameters(), *module.buffers()):
+                tensor.data.copy_(self.fabric.broadcast(tensor.data))
+
+    def to_device(self, batch: Any) -> Any:
+        return self.fabric.to_device(batch)
+
+    def precision(self) -> AbstractContextManager:
+        return self.fabric.autocast()
+
+    def backward(self, loss: Tensor) -> None:
+        self.fabric.backward(loss)
+
+    def share_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Average the gradients over the processes, in one message."""
+        if self.world == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.flatten() for g in gradients])
+        flat = self.fabric.all_reduce(flat, reduce_op="mean")
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def agree(self, mine: bool) -> bool:
+        """Whether any process says yes."""
+        if self.world == 1:
+            return mine
+        return bool(self.fabric.all_reduce(torch.tensor(float(mine)), reduce_op="sum") > 0)
+
+    def same(self, number: float) -> float:
+        """The first process's number, on every process."""
+        return number if self.world == 1 else float(self.fabric.broadcast(number))
+
+    def gather(self, mine: Any) -> list[Any]:
+        """What every process has, in the order of their ranks (the same on all)."""
+        if self.world == 1:
+            return [mine]
+        everyone: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(everyone, mine)
+        return everyone
+
+    def barrier(self) -> None:
+        self.fabric.barrier()
+
+

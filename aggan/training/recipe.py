@@ -1,0 +1,67 @@
+"""How long, how fast and on what a system is trained; recipes/*.yaml name such settings together."""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggan.errors import UserError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class Recipe(BaseModel):
+    """The defaults are the paper's (Sec. IV-A) for AR Face, Bu3dfe and RaFD."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(200, ge=1, description="Length of the training.")
+    decay_after: int = Field(100, ge=0, description="Epochs at the full rate; then it falls linearly to 0.")
+    steps: int | None = Field(None, ge=1, description="Length in steps instead; the same share of it decays.")
+    minutes: float | None = Field(None, gt=0, description="Length in minutes instead; the same share of it decays.")
+    batch: int = Field(1, ge=1, description="Pictures of each domain a step (and a process).")
+    learning_rate: float = Field(1e-4, gt=0, description="Adam's.")
+    betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's momentum terms.")
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the generators' moving average; 0 is none.")
+    seed: int = Field(0, ge=0)
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = Field(1, ge=1, description="Processes, one a GPU (or CPU processes).")
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    threads: int | None = Field(None, ge=1, description="CPU threads a process; all cores if not given.")
+
+    journal_every: int = Field(50, ge=1, description="Steps between two looks at the losses.")
+    save_every: int = Field(1000, ge=1, description="Steps between two checkpoints.")
+    sample_every: int = Field(1000, ge=1, description="Steps between two sample sheets.")
+    score_every: int = Field(0, ge=0, description="Steps between two scores of held-out pictures; 0 is never.")
+
+    def progress(self, step: int, steps_per_epoch: int, seconds: float) -> float:
+        """The share of the training that is done, at least 1 when it is over."""
+        if self.minutes is not None:
+            done = seconds / (60 * self.minutes)
+            return max(done, step / self.steps) if self.steps else done
+        return step / (self.steps or self.epochs * steps_per_epoch)
+
+    def rate(self, step: int, steps_per_epoch: int, seconds: float) -> float:
+        """The learning rate's factor: 1, then down to 0; by whole epochs where epochs count, as released."""
+        if self.steps is None and self.minutes is None:
+            step = step // steps_per_epoch * steps_per_epoch
+        flat = min(1.0, self.decay_after / self.epochs)
+        past = self.progress(step, steps_per_epoch, seconds) - flat
+        return max(0.0, 1 - past / (1 - flat)) if past > 0 else 1.0
+
+
+def named(name: str) -> dict[str, dict]:
+    """The settings (`system`, `data`, `training`) of a recipe that ships, or of a YAML file."""
+    path = RECIPES / f"{name}.yaml" if "/" not in name and not name.endswith((".yaml", ".yml")) else Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        raise UserError(f"{name}: no such recipe; give a YAML file or one of {known}")
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as why:
+        raise UserError(f"{path}: not YAML: {' '.join(str(why).split())}") from why
+    if not isinstance(settings, dict) or not all(isinstance(part, dict) for part in settings.values()):
+        raise UserError(f"{path}: a recipe has the parts system, data and training, each with settings")
+    return settings
