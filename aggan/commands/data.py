@@ -10,6 +10,7 @@ from aggan.errors import UserError
 
 
 def main(arguments: list[str]) -> int:
+    """Run the verb and give its exit code."""
     actions = {"faces": faces}
     if arguments[:1] in ([], ["-h"], ["--help"]):
         print("usage: aggan data faces --out DIR [--size {64,128}]      unpack the rendered faces that ship")

@@ -39,16 +39,17 @@ class Evaluate:
 
 
 def main(arguments: list[str]) -> int:
+    """Run the verb and give its exit code."""
     asked = tyro.cli(Evaluate, args=arguments, prog="aggan evaluate")
     from aggan.evaluation.measure import evaluate, save_results
     from aggan.inference.translator import load
 
     console = Console()
-    say = Console(stderr=True, highlight=False, soft_wrap=True).print
+    say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
     results = evaluate(load(asked.model), asked.to, asked.inputs, asked.answers, say)
     save_results(asked.out, results)
     console.print(rendered(results))
-    console.print(f"written to {asked.out}")
+    print(f"written to {asked.out}")
     return 0
 
 

@@ -23,6 +23,7 @@ class Import:
 
 
 def main(arguments: list[str]) -> int:
+    """Run the verb and give its exit code."""
     asked = tyro.cli(Import, args=arguments, prog="aggan import")
     from aggan.systems.catalogue import CATALOGUE
     from aggan.systems.files import ModelCard, save_model

@@ -29,6 +29,7 @@ class Quickstart:
 
 
 def main(arguments: list[str]) -> int:
+    """Run the verb and give its exit code."""
     asked = tyro.cli(Quickstart, args=arguments, prog="aggan quickstart")
     start = settings.of(asked.system, "quickstart")
     faces, run = asked.out / "faces", asked.out / "run"

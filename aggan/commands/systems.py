@@ -8,6 +8,7 @@ from rich.table import Table
 
 
 def main(arguments: list[str]) -> int:
+    """Run the verb and give its exit code."""
     return tyro.cli(systems, args=arguments, prog="aggan systems")
 
 

@@ -4,7 +4,6 @@ import argparse
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -21,7 +20,8 @@ INTERRUPTED = 130
 
 def main(arguments: list[str]) -> int:
     """Train, or go on training; 130 when a signal ended it with everything saved."""
-    system, rest = ("aggan", arguments) if not arguments or arguments[0].startswith("-") else (arguments[0], arguments[1:])
+    named = bool(arguments) and not arguments[0].startswith("-")
+    system, rest = (arguments[0], arguments[1:]) if named else ("aggan", arguments)
     early = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
     early.add_argument("--recipe")
     early.add_argument("--resume", type=Path)
@@ -58,10 +58,11 @@ def _train(asked, start: Experiment) -> int:
     run = asked.resume or asked.out
     if run is None:
         raise UserError("where to? give a run folder with --out DIR")
-    from aggan.training.run import train  # torch only once the options are in order
+    from aggan.evaluation.measure import frechet_score  # torch only once the options are in order
+    from aggan.training.run import train
 
     console = Console()
-    if train(experiment, run, console, resume=asked.resume is not None):
+    if train(experiment, run, console, resume=asked.resume is not None, scorer=frechet_score):
         console.print(f"Done. Translate with: aggan translate {run} PICTURES --to DOMAIN --out DIR")
         return 0
     print(f"Stopped; everything is saved. Go on with: aggan train --resume {run}", file=sys.stderr)

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from aggan.data.images import Unreadable, read
 from aggan.errors import UserError
-from aggan.inference.files import plan
+from aggan.inference.files import beside, plan
 from aggan.systems.files import write_whole
 
 
@@ -32,10 +32,11 @@ class Translate:
 
 
 def main(arguments: list[str]) -> int:
+    """Run the verb and give its exit code."""
     asked = tyro.cli(Translate, args=arguments, prog="aggan translate")
     from aggan.inference.translator import load  # torch only once the options are in order
 
-    planned = plan(asked.inputs, asked.out)
+    planned = plan(asked.inputs, asked.out, asked.masks)
     translator = load(asked.model)
     if asked.to not in translator.domains:
         raise UserError(f"no domain {asked.to!r} in this model; it translates to {' and '.join(translator.domains)}")
@@ -45,14 +46,15 @@ def main(arguments: list[str]) -> int:
         try:
             picture = read(source)
         except Unreadable as why:
-            console.print(f"skipped {why}", highlight=False, soft_wrap=True)
+            console.print(f"skipped {why}", markup=False, highlight=False, soft_wrap=True)
             skipped += 1
             continue
         made = translator(picture, asked.to)
         _save(made.image, target)
         if asked.masks:
-            _save(Pillow.fromarray((made.mask * 255).round().astype("uint8")), target.with_suffix(".mask.png"))
-            _save(made.content, target.with_suffix(".content.png"))
+            mask, content = beside(target)
+            _save(Pillow.fromarray((made.mask * 255).round().astype("uint8")), mask)
+            _save(made.content, content)
     print(f"{len(planned) - skipped} translated to {asked.out}" + (f", {skipped} skipped" if skipped else ""))
     return 2 if skipped == len(planned) else 0
 

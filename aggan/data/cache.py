@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,8 @@ def decoded(domain: Domain, size: int, strict: bool, skipped: Callable[[str], No
     for failure in known["failures"]:
         skipped(failure)
     if known["count"] < 2:
-        raise UserError(f"domain {domain.name}: only {known['count']} of {len(domain.files)} files could be read")
+        found = f"only {known['count']} of {len(domain.files)} files could be read"
+        raise UserError(f"domain {domain.name}: {found}, but training needs two; put whole pictures there")
     return np.memmap(target, np.uint8, "r", shape=(known["count"], size, size, 3))
 
 
@@ -72,4 +74,5 @@ def _build(files: Sequence[Path], size: int, target: Path, note: Path) -> None:
     except OSError as why:
         raise UserError(f"cannot write the picture cache in {target.parent}: {why.strerror}; set AGGAN_CACHE") from why
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()

@@ -1,26 +1,30 @@
-"""Where pictures lie: two folders, `ROOT/{train,test}/{A,B}` or `ROOT/{trainA,trainB,...}`, or one folder a domain."""
+"""Where pictures lie: two folders; or `ROOT/{train,test}/{A,B}`, `ROOT/{trainA,trainB,...}`, `ROOT/{A,B}`."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from aggan.data.images import SUFFIXES
 from aggan.errors import UserError
 
+# A run can be resumed from another working directory.
+Absolute = Annotated[Path, AfterValidator(Path.absolute)]
+
 
 class Data(BaseModel):
-    """Which pictures to train on, and how: `x` and `y`, or `root`."""
+    """Which pictures to train on, and how: `x` and `y`, or one `root` with `A` and `B` or `train/A` and `train/B`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    x: Path | None = Field(None, description="Folder of the domain X.")
-    y: Path | None = Field(None, description="Folder of the domain Y.")
-    root: Path | None = Field(None, description="Or one folder: train/A, train/B, or A, B, or trainA, trainB.")
-    names: tuple[str, str] | None = Field(None, description="Names of X and Y; below a root, which of its folders they are.")
-    size: int = Field(256, ge=8, description="Side in pixels to which the centred square is resized.")
-    flip: bool = Field(True, description="Mirror half of the training pictures left to right.")
-    strict: bool = Field(False, description="Stop at a file that cannot be read instead of skipping it.")
+    x: Absolute | None = Field(default=None, description="Folder of the domain X.")
+    y: Absolute | None = Field(default=None, description="Folder of the domain Y.")
+    root: Absolute | None = Field(default=None, description="Or one folder for both domains.")
+    names: tuple[str, str] | None = Field(default=None, description="Names of X and Y; below a root, its folders'.")
+    size: int = Field(default=256, ge=8, description="Side in pixels to which the centred square is resized.")
+    flip: bool = Field(default=True, description="Mirror half of the training pictures left to right.")
+    strict: bool = Field(default=False, description="Stop at a file that cannot be read instead of skipping it.")
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,16 @@ def find(data: Data) -> Split:
 def pictures(folder: Path) -> tuple[Path, ...]:
     """The files of a folder and its subfolders that are named like pictures, sorted."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
+        raise UserError(f"{folder}: {_missing(folder)}")
     files = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     found = tuple(sorted(p for p in files if not p.name.startswith(".")))
     if not found:
         raise UserError(f"{folder}: no pictures here")
     return found
+
+
+def _missing(folder: Path) -> str:
+    return "not a folder" if folder.exists() else "no such folder"
 
 
 Named = list[tuple[str, Path]]
@@ -79,6 +87,8 @@ def _two_folders(data: Data) -> tuple[Named, Named]:
 
 def _below(root: Path, names: tuple[str, str] | None) -> tuple[Named, Named]:
     """Both splits of a root folder, in the order of `names`."""
+    if not root.is_dir():
+        raise UserError(f"{root}: {_missing(root)}")
     here = _subfolders(root)
     if "train" in here:
         splits = [_subfolders(root / split) for split in ("train", "test")]

@@ -31,9 +31,11 @@ def read(path: Path) -> Pillow.Image:
             return to_rgb(ImageOps.exif_transpose(file))
     except FileNotFoundError:
         raise Unreadable(f"{path}: no such file") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, Pillow.DecompressionBombError) as why:
-        reason = "not a picture" if isinstance(why, UnidentifiedImageError) else f"broken picture ({why})"
-        raise Unreadable(f"{path}: {reason}") from None
+    except UnidentifiedImageError:
+        raise Unreadable(f"{path}: not a picture") from None
+    except Exception as why:  # what decoders raise at a broken picture is of many kinds
+        of_disk = isinstance(why, OSError) and why.strerror
+        raise Unreadable(f"{path}: {f'cannot be read ({of_disk})' if of_disk else f'broken picture ({why})'}") from None
 
 
 def to_rgb(image: Pillow.Image) -> Pillow.Image:
@@ -47,7 +49,7 @@ def to_rgb(image: Pillow.Image) -> Pillow.Image:
 
 
 def _eight_bits(grey: np.ndarray) -> np.ndarray:
-    values = grey.astype(np.float64)
+    values = np.nan_to_num(grey.astype(np.float64))
     if np.issubdtype(grey.dtype, np.floating):
         scale = 255.0 if values.max(initial=0) <= 1 else 1.0
     else:

@@ -3,6 +3,7 @@
 It was trained on rendered people that no translation system sees, by `aggan.evaluation.train_judge`.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ class Judge(nn.Module):
         self.tower = nn.Sequential(
             *(
                 part
-                for before, filters in zip(widths, widths[1:], strict=False)
+                for before, filters in pairwise(widths)
                 for part in (nn.Conv2d(before, filters, 3, 2, 1), nn.BatchNorm2d(filters), nn.ReLU())
             )
         )

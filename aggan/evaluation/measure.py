@@ -11,7 +11,7 @@ import torch
 from aggan.data.folders import pictures
 from aggan.data.images import Unreadable, read, square, to_pixels, to_tensor
 from aggan.errors import UserError
-from aggan.evaluation.judges import Judge, features_of, in_batches, load_judge
+from aggan.evaluation.judges import features_of, in_batches, load_judge
 from aggan.evaluation.metrics import frechet
 from aggan.evaluation.scores import Measured, table
 from aggan.inference.translator import Translator
@@ -28,9 +28,10 @@ def evaluate(translator: Translator, to: str, inputs: Path, answers: Path | None
     `say` is told of each file that was left out. Raises `UserError`.
     """
     size = translator.card.size
-    files = {file.relative_to(inputs).with_suffix(""): file for file in pictures(inputs)}
+    files = _by_name(inputs, say)
+    known: dict[Path, Path] = {}
     if answers is not None:
-        known = {file.relative_to(answers).with_suffix(""): file for file in pictures(answers)}
+        known = _by_name(answers, say)
         files = {name: file for name, file in files.items() if _paired(name, known, say)}
         if not files:
             raise UserError(f"no picture in {answers} has the name of one in {inputs}, so there are no pairs")
@@ -60,24 +61,34 @@ def save_results(path: Path, results: dict[str, Any]) -> None:
     write_whole(path, lambda partial: partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8"))
 
 
-class FrechetScore:
+def frechet_score(x: np.ndarray, y: np.ndarray) -> Callable[[System], dict[str, float]]:
     """The score that chooses the best model of a run: how far translations are from held-out pictures.
 
     A Frechet distance on the judge's features, averaged over both directions. Copying the input
     does not win it, and no pairs are needed.
     """
+    judge = load_judge()
+    real_x, real_y = features_of(judge, x), features_of(judge, y)
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, judge: Judge) -> None:
-        self.pictures, self.judge = (x, y), judge
-        self.real = [features_of(judge, some) for some in self.pictures]
-
-    def __call__(self, system: System) -> dict[str, float]:
-        names, device = system.task.domains, next(system.parameters()).device
+    def score(system: System) -> dict[str, float]:
+        name_x, name_y = system.task.domains
+        device = next(system.parameters()).device
         distances = []
-        for source, real, to in zip(self.pictures, reversed(self.real), reversed(names), strict=True):
-            parts = [to_pixels(system.translate(to_tensor(some).to(device), to).image) for some in in_batches(source)]
-            distances.append(frechet(features_of(self.judge, np.concatenate(parts)), real))
+        for source, to, real in ((x, name_y, real_y), (y, name_x, real_x)):
+            made = [to_pixels(system.translate(to_tensor(some).to(device), to).image) for some in in_batches(source)]
+            distances.append(frechet(features_of(judge, np.concatenate(made)), real))
         return {"distance": sum(distances) / 2}
+
+    return score
+
+
+def _by_name(folder: Path, say: Says) -> dict[Path, Path]:
+    found: dict[Path, Path] = {}
+    for file in pictures(folder):
+        name = file.relative_to(folder).with_suffix("")
+        if found.setdefault(name, file) != file:
+            say(f"left out {file}: {found[name].name} has that name too")
+    return found
 
 
 def _paired(name: Path, known: dict[Path, Path], say: Says) -> bool:

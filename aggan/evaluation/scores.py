@@ -54,7 +54,7 @@ def _paired(measured: Measured, answers: np.ndarray) -> Row:
     found: Row = {
         "mse": _mean(errors),
         "psnr": _mean(ratios[np.isfinite(ratios)]),
-        "psnr pooled": float(metrics.psnr(errors.mean())) if errors.any() else None,
+        "psnr pooled": metrics.psnr(errors.mean(keepdims=True)).item() if errors.any() else None,
         "identical": int((errors == 0).sum()),
         "ssim": _mean(metrics.ssim(outputs, answers)),
         "change where still": _mean(metrics.change_where(still, inputs, outputs)),

@@ -16,10 +16,11 @@ from torch.nn import functional as F
 from aggan.data.images import read, square, to_tensor
 from aggan.evaluation.judges import EXPRESSIONS, FOLDER, SIZE, Judge, says
 
-EPOCHS, BATCH, RATE = 40, 32, 2e-3
+EPOCHS, BATCH, RATE = 120, 32, 2e-3
 
 
 def main() -> None:
+    """Train, measure on held-out people, write `judge.safetensors`."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--faces", type=Path, required=True)
     options.add_argument("--seed", type=int, default=0)

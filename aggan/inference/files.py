@@ -2,32 +2,46 @@
 
 import glob
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from aggan.data.folders import pictures
 from aggan.errors import UserError
 
 
-def plan(inputs: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
+def plan(inputs: Sequence[str], out: Path, masks: bool = False) -> list[tuple[Path, Path]]:
     """Each source with its result: same name and place below `out`, as PNG, which keeps every pixel exact.
 
-    Where two sources differ in their suffix only, their results keep it: `a.jpg.png`.
+    Where two sources differ in their suffix only, their results keep it: `a.jpg.png`. With `masks`,
+    what is written `beside` the results may not be in the way either.
     """
     found = dict(pair for given in inputs for pair in _expand(given))
     if not found:
         raise UserError("no pictures to translate")
-    stems = Counter(relative.with_suffix("") for relative in found.values())
+    stems = Counter(relative.with_suffix("") for relative in set(found.values()))
     planned = []
     for source, relative in found.items():
         clash = stems[relative.with_suffix("")] > 1
         target = out / (relative.with_name(relative.name + ".png") if clash else relative.with_suffix(".png"))
-        if target.resolve() == source.resolve():
-            raise UserError(f"{source} would be overwritten by its own translation: choose another --out")
         planned.append((source, target))
-    if len({target for _, target in planned}) < len(planned):
-        raise UserError("two pictures have the same name in different folders: name their common folder instead")
+    _check(found.keys(), [path for _, target in planned for path in (target, *(beside(target) if masks else ()))])
     return planned
+
+
+def beside(target: Path) -> tuple[Path, Path]:
+    """Where the mask and the content of a result go."""
+    return target.with_suffix(".mask.png"), target.with_suffix(".content.png")
+
+
+def _check(sources: Iterable[Path], written: Sequence[Path]) -> None:
+    """Nothing is written twice, nor over what is still to be read."""
+    kept = {source.resolve() for source in sources}
+    for path in written:
+        if path.resolve() in kept:
+            raise UserError(f"{path} is a picture to translate and would be overwritten: choose another --out")
+    path, times = Counter(written).most_common(1)[0]
+    if times > 1:
+        raise UserError(f"two pictures would be written to {path}: name their common folder, or give each its own --out")
 
 
 def _expand(given: str) -> Iterator[tuple[Path, Path]]:

@@ -75,7 +75,7 @@ class Translator:
             raise UserError(f"no domain {to!r} in this model; it translates to {' and '.join(self.domains)}")
         return self.system.translate(images, to)
 
-    def _at_model_size(self, source: Image) -> Image:
+    def _at_model_size(self, source: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h2 w2"]:
         """The shorter side becomes the model's, the longer one follows, to a multiple of 4."""
         height, width = source.shape[-2:]
         scale = self.card.size / min(height, width)
@@ -92,7 +92,7 @@ def load(name_or_path: str | Path) -> Translator:
     for folder in (path, path / "best", path / "last", SHIPPED / str(name_or_path)):
         if (folder / CONFIG).is_file():
             return Translator(*load_model(folder))
-    shipped = ", ".join(sorted(p.name for p in SHIPPED.iterdir() if (p / CONFIG).is_file())) or "none"
+    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
     raise UserError(f"{name_or_path}: no model here; give a run folder, a model folder, or one that ships ({shipped})")
 
 

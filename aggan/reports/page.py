@@ -1,8 +1,8 @@
 """One self-contained page about one run: scores, people, curves, settings. Reads files only.
 
-    FOLDER/results.json       what `aggan evaluate` wrote
-    FOLDER/people/            NAME.input.png, .mask.png, .content.png, .output.png, .answer.png
-    FOLDER/run/               the run
+FOLDER/results.json       what `aggan evaluate` wrote
+FOLDER/people/            NAME.input.png, .mask.png, .content.png, .output.png, .answer.png
+FOLDER/run/               the run
 """
 
 import base64

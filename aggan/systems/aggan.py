@@ -46,38 +46,36 @@ class Config(system.Config):
 
     system: Literal["aggan"] = "aggan"
 
-    lambda_gan: float = Field(0.5, ge=0, description="Weight of both adversarial losses (Eqs. 2, 3, 7).")
-    lambda_cycle: float = Field(10.0, ge=0, description="Weight of the cycle-consistency loss (Eq. 4).")
-    lambda_pixel: float = Field(1.0, ge=0, description="Weight of the pixel loss (Eq. 5).")
-    lambda_tv: float = Field(1e-6, ge=0, description="Weight of the attention loss, a sum over pixels (Eq. 6).")
-    curriculum_epochs: int = Field(10, ge=0, description="So long r is r_early (Sec. IV-A).")
-    curriculum_steps: int | None = Field(None, ge=0, description="The same in steps; counts instead of the epochs.")
-    r_early: float = Field(0.01, ge=0, le=1, description="r of Eq. 9 at first.")
-    r_late: float = Field(0.5, ge=0, le=1, description="r of Eq. 9 afterwards.")
-    pool: int = Field(50, ge=0, description="Past (mask, picture) pairs kept for the discriminators.")
+    lambda_gan: float = Field(default=0.5, ge=0, description="Weight of both adversarial losses (Eqs. 2, 3, 7).")
+    lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of the cycle-consistency loss (Eq. 4).")
+    lambda_pixel: float = Field(default=1.0, ge=0, description="Weight of the pixel loss (Eq. 5).")
+    lambda_tv: float = Field(default=1e-6, ge=0, description="Weight of the attention loss, a sum over pixels (Eq. 6).")
+    curriculum_epochs: int = Field(default=10, ge=0, description="So long r is r_early (Sec. IV-A).")
+    curriculum_steps: int | None = Field(default=None, ge=0, description="The same in steps, instead.")
+    r_early: float = Field(default=0.01, ge=0, le=1, description="r of Eq. 9 at first.")
+    r_late: float = Field(default=0.5, ge=0, le=1, description="r of Eq. 9 afterwards.")
+    pool: int = Field(default=50, ge=0, description="Past (mask, picture) pairs kept for the discriminators.")
 
-    attention_guided_generators: bool = Field(True, description="AG of Table II; without it the mask is 1.")
-    attention_guided_discriminators: bool = Field(True, description="AD of Table II: D_xa and D_ya, Eq. 3.")
-    generator_width: int = Field(64, ge=1, description="Filters of the generator's first layer.")
-    generator_blocks: int = Field(6, ge=0, description="Residual blocks of the generator.")
+    attention_guided_generators: bool = Field(default=True, description="AG of Table II; without it the mask is 1.")
+    attention_guided_discriminators: bool = Field(default=True, description="AD of Table II: D_xa and D_ya, Eq. 3.")
+    generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
+    generator_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
     generator_norm: Literal["instance", "batch"] = "instance"
     upsampling: Literal["transposed", "pixelshuffle", "nearest"] = "transposed"
     content: Literal["tanh", "linear"] = "tanh"
-    discriminator: Literal["pooled", "patch"] = Field(
-        "pooled", description="The paper's, one number a picture, or the 70x70 patch variant."
-    )
-    discriminator_width: int = Field(64, ge=1, description="Filters of a discriminator's first layer.")
+    discriminator: Literal["pooled", "patch"] = Field(default="pooled", description="The paper's, or 70x70 patches.")
+    discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
     discriminator_norm: Literal["instance", "batch"] = "instance"
-    discriminator_slope: float = Field(0.2, ge=0, description="Of the leaky ReLUs.")
-    discriminator_padding: int = Field(1, ge=0, le=1, description="Of its convolutions; 0 as released.")
+    discriminator_slope: float = Field(default=0.2, ge=0, description="Of the leaky ReLUs.")
+    discriminator_padding: int = Field(default=1, ge=0, le=1, description="Of its convolutions; 0 as released.")
 
     # Remedies against a dying mask, off in the paper's recipe; docs/mask.md tells what each one does.
-    ramp_steps: int = Field(0, ge=0, description="Remedy: r goes from r_early to r_late over so many steps.")
-    mask_floor: float = Field(0.0, ge=0, le=0.25, description="Remedy: least slope of the mask's sigmoid.")
-    lambda_band: float = Field(0.0, ge=0, description="Remedy: weight of the pull into mask_band.")
-    mask_band: tuple[float, float] = Field((0.05, 0.5), description="Where lambda_band wants the mask's mean.")
-    discriminator_rate: float = Field(1.0, gt=0, description="Remedy: the discriminators learn so much faster.")
-    augment: float = Field(0.0, ge=0, le=1, description="Remedy for small sets: share of augmented pictures.")
+    ramp_steps: int = Field(default=0, ge=0, description="Remedy: r goes from r_early to r_late over so many steps.")
+    mask_floor: float = Field(default=0.0, ge=0, le=0.25, description="Remedy: least slope of the mask's sigmoid.")
+    lambda_band: float = Field(default=0.0, ge=0, description="Remedy: weight of the pull into mask_band.")
+    mask_band: tuple[float, float] = Field(default=(0.05, 0.5), description="Where lambda_band wants the mask's mean.")
+    discriminator_rate: float = Field(default=1.0, gt=0, description="Remedy: the discriminators learn so much faster.")
+    augment: float = Field(default=0.0, ge=0, le=1, description="Remedy for small sets: share of augmented pictures.")
 
     def curriculum(self, clock: Clock) -> float:
         """r of Eq. 9."""
@@ -92,11 +90,9 @@ class Config(system.Config):
     def build(self, task: Task) -> "AttentionGuided":
         if len(task.domains) != 2:
             raise UserError(f"aggan translates between two domains; here are {len(task.domains)}")
-        if self.discriminator_padding == 0 and task.size < 94:
-            raise UserError(
-                f"without padding the discriminators need pictures of at least 94 px, not {task.size}: "
-                "set --system.discriminator-padding 1 or a larger --data.size"
-            )
+        smallest = 32 if self.discriminator_padding else 94
+        if task.size < smallest:
+            raise UserError(f"the discriminators need at least {smallest} px: raise --data.size {task.size}")
         return AGGAN(self, task) if self.attention_guided_discriminators else AttentionGuided(self, task)
 
     def generator(self) -> nn.Module:

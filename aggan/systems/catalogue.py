@@ -1,7 +1,7 @@
 """Every system by its name. An ablation is an entry here, not a branch in the code."""
 
-from aggan.systems import aggan
 from aggan.system import Config
+from aggan.systems import aggan
 
 CATALOGUE: dict[str, Config] = {
     "aggan": aggan.Config(),

@@ -32,7 +32,7 @@ class ModelCard(BaseModel):
     system: AnyConfig
     domains: tuple[str, ...]
     size: int = Field(description="Side in pixels of the pictures it was trained on.")
-    steps: int = Field(0, description="Steps of training.")
+    steps: int = Field(default=0, description="Steps of training.")
 
     def build(self) -> System:
         return self.system.build(Task(self.domains, self.size))

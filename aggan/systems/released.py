@@ -1,7 +1,7 @@
 """Weights of the authors' released code (v1), whose layers are the catalogue's `aggan-released`.
 
 Its generators keep their weights under `model.*`, its discriminators under `conv_tower.*`, in the
-order in which the layers run; the numbers between differ from version to version, so the order and
+order in which the layers run; the numbers between depend on what has no weights, so the order and
 the shapes decide.
 """
 
@@ -17,6 +17,8 @@ from aggan.errors import UserError
 State = dict[str, Tensor]
 GENERATOR, DISCRIMINATOR = "model.", "conv_tower."
 COUNTER = "num_batches_tracked"
+LEAVES = ("weight", "bias", "running_mean", "running_var", COUNTER)
+"""A layer's tensors in the order in which PyTorch keeps them."""
 
 
 def read_state(path: Path) -> State:
@@ -47,7 +49,7 @@ def load_discriminator(network: nn.Module, state: State, origin: str) -> None:
 
 
 def _load(network: nn.Module, state: State, prefix: str, origin: str) -> None:
-    given = {key.removeprefix("module."): value for key, value in state.items()}
+    given = {key.removeprefix("module."): state[key] for key in sorted(state, key=_place)}
     stray = next((key for key in given if not key.startswith(prefix)), None)
     if stray is not None:
         kind = "generator" if prefix == GENERATOR else "discriminator"
@@ -63,3 +65,10 @@ def _load(network: nn.Module, state: State, prefix: str, origin: str) -> None:
     if len(given) != len(own):
         raise UserError(f"{origin}: {len(given)} tensors, where {len(own)} belong")
     network.load_state_dict(network.state_dict() | dict(zip(own, given.values(), strict=True)))
+
+
+def _place(key: str) -> list[tuple[int, str]]:
+    """Sorts keys as their layers run: safetensors files do not keep the order of a state dict."""
+    *path, leaf = key.split(".")
+    numbers = [(int(part), "") if part.isdigit() else (0, part) for part in path]
+    return [*numbers, (LEAVES.index(leaf) if leaf in LEAVES else len(LEAVES), leaf)]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -28,10 +28,10 @@ class Engine:
             torch.set_num_threads(recipe.threads)
         several = recipe.devices > 1 or "TORCHELASTIC_RUN_ID" in os.environ
         self.fabric = Fabric(
-            accelerator=recipe.accelerator if recipe.accelerator != "auto" or torch.cuda.is_available() else "cpu",
+            accelerator=recipe.accelerator,
             devices=recipe.devices,
             strategy="ddp" if several else "auto",
-            precision=recipe.precision,
+            precision=_precision(recipe),
         )
         self.fabric.launch()
 
@@ -50,7 +50,7 @@ class Engine:
 
     def place(self, module: nn.Module) -> None:
         """Move a module to the device, its convolutions in channels-last memory; all processes start alike."""
-        module.to(self.fabric.device, memory_format=torch.channels_last)
+        module.to(device=self.fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.world > 1:
             for tensor in (*module.parameters(), *module.buffers()):
                 tensor.data.copy_(self.fabric.broadcast(tensor.data))
@@ -69,8 +69,7 @@ class Engine:
         if self.world == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in gradients])
-        flat = self.fabric.all_reduce(flat, reduce_op="mean")
+        flat = self._reduce(torch.cat([g.flatten() for g in gradients]), "mean")
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
@@ -78,7 +77,7 @@ class Engine:
         """Whether any process says yes."""
         if self.world == 1:
             return mine
-        return bool(self.fabric.all_reduce(torch.tensor(float(mine)), reduce_op="sum") > 0)
+        return bool(self._reduce(torch.tensor(float(mine)), "sum") > 0)
 
     def same(self, number: float) -> float:
         """The first process's number, on every process."""
@@ -95,4 +94,16 @@ class Engine:
     def barrier(self) -> None:
         self.fabric.barrier()
 
+    def _reduce(self, tensor: Tensor, how: str) -> Tensor:
+        reduced = self.fabric.all_reduce(tensor.to(self.fabric.device), reduce_op=how)
+        assert isinstance(reduced, Tensor)
+        return reduced
 
+
+def _precision(recipe: Recipe) -> Literal["32-true", "bf16-mixed"]:
+    if recipe.precision != "auto":
+        return recipe.precision
+    if recipe.accelerator != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    # Without AMX tiles, bf16 convolutions on a CPU are slower than fp32 ones.
+    return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"

@@ -17,7 +17,7 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: int = Field(1, ge=1, le=1)
+    version: int = Field(default=1, ge=1, le=1)
     system: AnyConfig
     data: Data = Data()
     training: Recipe = Recipe()

@@ -12,29 +12,34 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 class Recipe(BaseModel):
-    """The defaults are the paper's (Sec. IV-A) for AR Face, Bu3dfe and RaFD."""
+    """The defaults are the paper's (Sec. IV-A) for AR Face, Bu3dfe and RaFD.
+
+    A length in steps or minutes replaces the epochs; the same share of it is trained at the full rate.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(200, ge=1, description="Length of the training.")
-    decay_after: int = Field(100, ge=0, description="Epochs at the full rate; then it falls linearly to 0.")
-    steps: int | None = Field(None, ge=1, description="Length in steps instead; the same share of it decays.")
-    minutes: float | None = Field(None, gt=0, description="Length in minutes instead; the same share of it decays.")
-    batch: int = Field(1, ge=1, description="Pictures of each domain a step (and a process).")
-    learning_rate: float = Field(1e-4, gt=0, description="Adam's.")
-    betas: tuple[float, float] = Field((0.5, 0.999), description="Adam's momentum terms.")
-    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the generators' moving average; 0 is none.")
-    seed: int = Field(0, ge=0)
+    epochs: int = Field(default=200, ge=1, description="Length of the training.")
+    decay_after: int = Field(default=100, ge=0, description="Epochs at the full rate, then linearly to 0.")
+    steps: int | None = Field(default=None, ge=1, description="Length in steps, instead.")
+    minutes: float | None = Field(default=None, gt=0, description="Length in minutes, instead.")
+    batch: int = Field(default=1, ge=1, description="Pictures of each domain a step (and a process).")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Adam's.")
+    betas: tuple[float, float] = Field(default=(0.5, 0.999), description="Adam's momentum terms.")
+    ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the generators' moving average; 0 is none.")
+    seed: int = Field(default=0, ge=0)
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: int = Field(1, ge=1, description="Processes, one a GPU (or CPU processes).")
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    threads: int | None = Field(None, ge=1, description="CPU threads a process; all cores if not given.")
+    devices: int = Field(default=1, ge=1, description="Processes, one a GPU (or CPU processes).")
+    precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
+        default="32-true", description="auto: bf16 where it is faster."
+    )
+    threads: int | None = Field(default=None, ge=1, description="CPU threads a process; all cores if not given.")
 
-    journal_every: int = Field(50, ge=1, description="Steps between two looks at the losses.")
-    save_every: int = Field(1000, ge=1, description="Steps between two checkpoints.")
-    sample_every: int = Field(1000, ge=1, description="Steps between two sample sheets.")
-    score_every: int = Field(0, ge=0, description="Steps between two scores of held-out pictures; 0 is never.")
+    journal_every: int = Field(default=50, ge=1, description="Steps between two looks at the losses.")
+    save_every: int = Field(default=1000, ge=1, description="Steps between two checkpoints.")
+    sample_every: int = Field(default=1000, ge=1, description="Steps between two sample sheets.")
+    score_every: int = Field(default=0, ge=0, description="Steps between two scores of held-out pictures; 0 is never.")
 
     def progress(self, step: int, steps_per_epoch: int, seconds: float) -> float:
         """The share of the training that is done, at least 1 when it is over."""

@@ -1,19 +1,19 @@
 """One training from its settings to its folder.
 
-    RUN/experiment.json    what was asked for
-    RUN/journal.jsonl      losses, masks, scores, warnings
-    RUN/samples/           sheets: input, mask, content, output, back again
-    RUN/checkpoint.pt      the whole state, to go on from
-    RUN/last/, RUN/best/   model.safetensors and config.json, to translate with
+RUN/experiment.json    what was asked for
+RUN/journal.jsonl      losses, masks, scores, warnings
+RUN/samples/           sheets: input, mask, content, output, back again
+RUN/checkpoint.pt      the whole state, to go on from
+RUN/last/, RUN/best/   model.safetensors and config.json, to translate with
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from aggan.batches import Image
 from aggan.data.cache import decoded
 from aggan.data.datasets import UnpairedPictures
 from aggan.data.folders import Data, Domain, find
@@ -28,11 +28,18 @@ from aggan.training.trainer import Score, Trainer
 
 SAMPLES = 4
 """Pictures of each domain on a sample sheet."""
+SCORED = 200
+"""Held-out pictures of each domain that a score looks at."""
+
+Scorer = Callable[[np.ndarray, np.ndarray], Score]
 
 
-def train(experiment: Experiment, run: Path, console: Console, resume: bool = False, score: Score | None = None) -> bool:
+def train(
+    experiment: Experiment, run: Path, console: Console, *, resume: bool = False, scorer: Scorer | None = None
+) -> bool:
     """Train in the folder `run`, or go on there; False if a signal ended it early.
 
+    `scorer` makes the score that chooses the best model, if there are held-out pictures.
     Raises `UserError` for whatever the user can mend.
     """
     recipe, data = experiment.training, experiment.data
@@ -51,8 +58,9 @@ def train(experiment: Experiment, run: Path, console: Console, resume: bool = Fa
     if engine.first:
         experiment.save(run)
     shown = _decode(split.test, data, engine, display) if split.test else (x, y)
+    score = scorer(*(some[:SCORED] for some in shown)) if scorer and split.test and recipe.score_every else None
     try:
-        return trainer.run(display, [_first(some) for some in shown], score)
+        return trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
     except Diverged as why:
         raise UserError(
             f"training stopped: {why}. The checkpoint in {run} is from before; "
@@ -71,7 +79,3 @@ def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Di
     if engine.first:
         engine.barrier()
     return arrays
-
-
-def _first(pictures: np.ndarray) -> Image:
-    return to_tensor(np.asarray(pictures[:SAMPLES]))

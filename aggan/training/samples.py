@@ -5,19 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image as Pillow
+from torch import Tensor
 
 from aggan.batches import Image, Translation
 from aggan.data.images import to_pixels
 from aggan.systems.files import write_whole
 
 COLUMNS = ("input", "mask", "content", "output", "back again")
+VISIBLE = 128
+"""Pixels that a picture on a sheet should have at least."""
 Translate = Callable[[Image, str], Translation]
 
 
 @torch.no_grad()
-def sheet(translate: Translate, there: str, back: str, pictures: Image) -> Image:
-    """Rows of input, mask, content, output and back again: (3, n * h, 5 * w)."""
+def sheet(translate: Translate, there: str, back: str, pictures: Image) -> Float[Tensor, "3 h w"]:
+    """Rows of input, mask, content, output and back again: (3, n * side, 5 * side)."""
     made = translate(pictures, there)
     again = translate(made.image, back).image
     mask = made.mask.expand_as(made.image) * 2 - 1
@@ -25,7 +29,9 @@ def sheet(translate: Translate, there: str, back: str, pictures: Image) -> Image
     return columns.permute(1, 0, 2, 3).flatten(1, 2)
 
 
-def save_sheet(path: Path, image: Image) -> None:
-    """Write a sheet as PNG."""
-    pixels = np.ascontiguousarray(to_pixels(image))
-    write_whole(path, lambda partial: Pillow.fromarray(pixels).save(partial, "PNG"))
+def save_sheet(path: Path, image: Float[Tensor, "3 h w"], side: int) -> None:
+    """Write a sheet as PNG; small pictures (of `side` pixels) are enlarged, to be seen."""
+    picture = Pillow.fromarray(np.ascontiguousarray(to_pixels(image)))
+    scale = max(1, VISIBLE // side)
+    picture = picture.resize((picture.width * scale, picture.height * scale), Pillow.Resampling.NEAREST)
+    write_whole(path, lambda partial: picture.save(partial, "PNG"))

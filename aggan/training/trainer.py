@@ -143,7 +143,8 @@ class Trainer:
                 sheet(self.system.translate, there, back, self.engine.to_device(pictures)).cpu()
                 for pictures, there, back in zip(samples, (y, x), (x, y), strict=True)
             ]
-        save_sheet(self.folder / "samples" / f"step-{self.steps:06}.png", torch.cat(sheets, dim=2))
+        path = self.folder / "samples" / f"step-{self.steps:06}.png"
+        save_sheet(path, torch.cat(sheets, dim=2), self.system.task.size)
 
     def _score(self, score: Score, journal: Journal | None, display: Display) -> None:
         if journal is None:
@@ -246,7 +247,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
     def receive(number: int, frame: object) -> None:
         received.append(number)
-        signal.signal(number, usual[number])
+        signal.signal(number, usual[signal.Signals(number)])
 
     for number in usual:
         signal.signal(number, receive)

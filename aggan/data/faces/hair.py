@@ -41,9 +41,7 @@ class Hair:
             layers.append(self._seen(origin, rays, vertices, sheet, places, 1.0)[:3])
         for level in (np.arange(SHELLS) + 1) / SHELLS:
             shell = self.neutral + normals * (thick * level)[:, None]
-            depth, colour, cover, strand, points = self._seen(
-                origin, rays, shell, triangles, head.template, level
-            )
+            depth, colour, cover, strand, points = self._seen(origin, rays, shell, triangles, head.template, level)
             edge = paint.ramp(paint.hair_depth(self.person, points) + 0.004 * strand, -0.002, 0.005)
             cover[cover > 0] = edge * paint.ramp(strand, level - 1.3, level - 0.7)
             layers.append((depth, colour, cover))

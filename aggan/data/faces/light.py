@@ -54,9 +54,7 @@ def frame(person: Person, neutral: np.ndarray) -> Camera:
     eyes = 0.5 * (middle(neutral[LEFT_EYE]) + middle(neutral[RIGHT_EYE]))
     height = float((eyes - neutral[CHIN]) @ up)
     # Ears lie further back than this and may leave the picture.
-    facing = (np.abs(neutral[:, 2] - eyes[2] + 0.4 * height) < 0.4 * height) & (
-        neutral[:, 1] < eyes[1] + 0.05
-    )
+    facing = (np.abs(neutral[:, 2] - eyes[2] + 0.4 * height) < 0.4 * height) & (neutral[:, 1] < eyes[1] + 0.05)
     side = max(FRAME * height, WIDTH * float(np.ptp(neutral[:BODY_END][facing[:BODY_END], 0])))
     target = eyes + up * side * (EYE_ROW - 0.5)
     # The middle of the picture lies between eyes and chin, which differ sideways when the head is turned.
@@ -84,14 +82,10 @@ def _dome(count: int) -> np.ndarray:
     return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
 
 
-def illuminate(
-    person: Person, blocker: Mesh, points: np.ndarray, normals: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def illuminate(person: Person, blocker: Mesh, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Light arriving at points (n, 3), and the share of the key light that is not blocked (n,)."""
     look = person.look
-    lights = np.concatenate(
-        [_cone(look["key"], look["key_spread"], KEY), _cone(look["fill"], 0.3, FILL), _dome(SKY)]
-    )
+    lights = np.concatenate([_cone(look["key"], look["key_spread"], KEY), _cone(look["fill"], 0.3, FILL), _dome(SKY)])
     seen = blocker.visible(points + 0.0008 * normals, normals, lights)
     lit = seen * np.clip(normals @ lights.T, 0, None)
     groups = np.split(lit, [KEY, KEY + FILL], axis=1)

@@ -104,18 +104,14 @@ def _beard(colour: np.ndarray, person: Person, points: np.ndarray, noise: Noise)
     upper = spot(points, (0.012, 0.674), (0.018, 0.005)) * 1.5
     where = np.clip(jaw + upper, 0, 1) * ramp(points[:, 2], 0.585, 0.615)
     strands = 0.75 + 0.35 * noise(points, (1100, 1100, 420), 9)
-    return mix(
-        colour, 0.8 * person.look["brow"] + 0.15 * colour, np.clip(0.8 * amount * where * strands, 0, 0.93)
-    )
+    return mix(colour, 0.8 * person.look["brow"] + 0.15 * colour, np.clip(0.8 * amount * where * strands, 0, 0.93))
 
 
 def _brows(colour: np.ndarray, person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
     look = person.look
     along = (np.abs(points[:, 0]) - 0.0125) / 0.036
     middle = (
-        look["brow_height"]
-        + look["brow_arch"] * np.sin(np.pi * np.clip(along, 0, 1.15) ** 1.35)
-        - 0.002 * along**2
+        look["brow_height"] + look["brow_arch"] * np.sin(np.pi * np.clip(along, 0, 1.15) ** 1.35) - 0.002 * along**2
     )
     width = look["brow_width"] * (1.05 - 0.65 * np.clip(along, 0, 1))
     offset = points[:, 2] - middle

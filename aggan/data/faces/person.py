@@ -46,9 +46,7 @@ SKIN_TONES = np.array(
 HAIR_COLOURS = np.array(
     [[24, 20, 19], [44, 31, 25], [74, 50, 36], [112, 77, 51], [164, 122, 76], [204, 170, 116], [130, 62, 34]]
 )
-EYE_COLOURS = np.array(
-    [[58, 36, 22], [86, 54, 30], [112, 92, 52], [84, 110, 84], [84, 122, 158], [110, 132, 146]]
-)
+EYE_COLOURS = np.array([[58, 36, 22], [86, 54, 30], [112, 92, 52], [84, 110, 84], [84, 122, 158], [110, 132, 146]])
 GREY_HAIR = np.array([168, 166, 162])
 
 
@@ -139,18 +137,14 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
     dark = np.clip(usual + rng.normal(0, 0.09), 0, 1)
     years = (phenotype["age"] - 2 / 3) * 3
     fair = pale > 0.5 and rng.random() < 0.75
-    hair = (
-        _along(HAIR_COLOURS[:6], rng.uniform(0.2, 1)) if fair else _along(HAIR_COLOURS, rng.uniform(0, 0.25))
-    )
+    hair = _along(HAIR_COLOURS[:6], rng.uniform(0.2, 1)) if fair else _along(HAIR_COLOURS, rng.uniform(0, 0.25))
     if fair and rng.random() < 0.1:
         hair = linear(HAIR_COLOURS[6])
     grey = np.clip((years - 0.45) * rng.uniform(0.5, 2.2), 0, 0.9)
     skin = _along(SKIN_TONES, float(dark)) * (1 + rng.normal(0, 0.03, 3))
     lip = skin * np.array([0.86, 0.56, 0.56]) + np.array([0.03, 0.0, 0.005])
     if phenotype["gender"] < 0.5 and rng.random() < 0.45:
-        lip = 0.45 * lip + 0.55 * linear(
-            np.array([[168, 40, 52], [150, 52, 66], [176, 84, 84]])[rng.integers(3)]
-        )
+        lip = 0.45 * lip + 0.55 * linear(np.array([[168, 40, 52], [150, 52, 66], [176, 84, 84]])[rng.integers(3)])
     return {
         "dark": float(dark),
         "years": float(np.clip(years, 0, 1)),

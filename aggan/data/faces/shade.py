@@ -54,9 +54,7 @@ class Studio:
         colour[hit] = self._surface(vertices, head.part[corners[:, 0]], at, uv, place, self.rays[hit])
         return colour, depth
 
-    def _vertex_light(
-        self, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _vertex_light(self, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Light at every vertex; red light spreads furthest under the skin."""
         towards = self.camera.origin - vertices
         used = np.zeros(len(vertices), bool)
@@ -64,9 +62,7 @@ class Studio:
         used &= (normals * towards).sum(1) > -0.3 * np.linalg.norm(towards, axis=1)
         light, key = np.zeros((len(vertices), 3)), np.zeros(len(vertices))
         light[used], key[used] = illuminate(self.person, mesh, vertices[used], normals[used])
-        blurred = np.stack(
-            [self.head.smooth(light[:, c : c + 1], n)[:, 0] for c, n in enumerate((5, 2, 1))], axis=1
-        )
+        blurred = np.stack([self.head.smooth(light[:, c : c + 1], n)[:, 0] for c, n in enumerate((5, 2, 1))], axis=1)
         return blurred, self.head.smooth(key[:, None], 1)[:, 0]
 
     def _surface(
@@ -97,9 +93,7 @@ class Studio:
         wet[part >= TEETH] = 0.5
         # Light that bounces between lips and teeth is not traced: lift teeth that any light reaches.
         lift = 0.42 * paint.ramp(light.mean(1), 0.0, 0.015) * (part == TEETH)
-        light = (
-            light * np.where(part == TEETH, 0.75, 1)[:, None] + lift[:, None] * self.person.look["key_colour"]
-        )
+        light = light * np.where(part == TEETH, 0.75, 1)[:, None] + lift[:, None] * self.person.look["key_colour"]
         return out * light + self._highlights(points, normals, view, key, wet, part)
 
     def _highlights(

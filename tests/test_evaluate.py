@@ -1,0 +1,243 @@
+"""The measures against numbers computed by hand, and the verb from pictures to `results.json`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from aggan.cli import run
+from aggan.data.faces.pack import unpack
+from aggan.data.folders import pictures
+from aggan.data.images import read, square
+from aggan.evaluation import metrics
+from aggan.evaluation.judges import EXPRESSIONS, Judge, load_judge, says
+from aggan.evaluation.measure import frechet_score
+from aggan.evaluation.scores import Measured, row, table
+from aggan.system import Task
+from aggan.systems.files import ModelCard, save_model
+
+
+def flat(*greys: int, side: int = 16) -> np.ndarray:
+    """A uniform picture of each grey."""
+    return np.stack([np.full((side, side, 3), grey, np.uint8) for grey in greys])
+
+
+def greys(*rows: list[int]) -> np.ndarray:
+    """One grey picture, written out."""
+    return np.repeat(np.array(rows, np.uint8)[None, ..., None], 3, axis=3)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return load_judge()
+
+
+def test_errors_and_ratios_are_of_each_picture():
+    errors = metrics.mse(flat(0, 100, 255, 7), flat(255, 49, 0, 7))
+    assert errors.tolist() == [65025, 51**2, 65025, 0]
+    assert metrics.psnr(errors).tolist() == pytest.approx([0, 13.9794, 0, np.inf], abs=1e-4)
+    assert metrics.psnr(np.array([650.25])) == pytest.approx(20)
+
+
+def test_mse_is_over_pixels_and_channels():
+    one_channel = flat(0, side=2)
+    one_channel[0, 0, 0, 1] = 6  # 36 over 12 values
+    assert metrics.mse(one_channel, flat(0, side=2)).tolist() == [3]
+
+
+def test_ratios_are_averaged_over_pictures_and_pooled_beside(judge):
+    inputs = flat(0, 0, 0)
+    found = row(Measured(inputs, flat(255, 51, 0), answers=inputs), judge, "happy")
+    # 0 dB, 13.98 dB and identical; pooled over all three: 65025 / ((65025 + 2601 + 0) / 3) = 2.8846
+    assert found["psnr"] == pytest.approx(13.9794 / 2, abs=1e-4)
+    assert found["psnr pooled"] == pytest.approx(4.6009, abs=1e-4)
+    assert found["mse"] == pytest.approx(22542)
+    assert (found["identical"], found["pictures"]) == (1, 3)
+
+
+def test_identical_pictures_have_no_ratio(judge):
+    same = flat(3, 200)
+    found = row(Measured(same, same, answers=same), judge, "happy")
+    assert (found["psnr"], found["psnr pooled"], found["identical"]) == (None, None, 2)
+    assert (found["mse"], found["change"], found["ssim"]) == (0, 0, pytest.approx(1))
+
+
+def test_similarity_of_flat_pictures():
+    # the luminance term alone: (2ab + c) / (aa + bb + c) at a = 0, b = 1 of range 2, c = .02^2
+    assert metrics.ssim(flat(255), flat(255)) == pytest.approx(1)
+    assert metrics.ssim(flat(255), flat(0)) == pytest.approx((-2 + 4e-4) / (2 + 4e-4), abs=1e-4)
+
+
+def test_change_is_the_mean_absolute_difference_in_both_directions():
+    assert metrics.change(flat(10, 250), flat(250, 10)).tolist() == [240, 240]
+
+
+def test_nothing_should_change_where_the_answer_is_the_input_but_for_two_levels():
+    inputs, answers = greys([0, 100, 255], [9, 9, 9]), greys([2, 97, 0], [9, 9, 9])
+    answers[0, 1, 2, 2] = 12  # one channel is enough
+    assert metrics.still(inputs, answers).tolist() == [[[True, False, False], [True, True, False]]]
+
+
+def test_change_and_mask_in_a_region():
+    outputs, left = greys([10, 20], [30, 40]), np.array([[[True, False], [True, False]]])
+    assert metrics.change_where(left, flat(0, side=2), outputs).tolist() == [20]
+    assert np.isnan(metrics.change_where(~left & left, flat(0, side=2), outputs)).all()
+    masks = np.array([[[0.75, 0.5], [0.75, 0.0]], [[0.0, 0.0], [0.0, 0.0]]], np.float32)
+    shares = metrics.share_inside(np.concatenate([left, left]), masks)
+    assert (shares[0], np.isnan(shares[1])) == (0.75, True)
+
+
+def test_a_row_knows_the_still_region_and_the_mask(judge):
+    inputs, answers, outputs = flat(100), flat(100), flat(100)
+    answers[0, :8] = 200  # the upper half should change
+    outputs[0, 8:] = 104  # and the lower half did
+    masks = np.zeros((1, 16, 16), np.float32)
+    masks[0, :4] = 0.3
+    masks[0, 12:] = 0.1
+    found = row(Measured(inputs, outputs, answers, masks), judge, "happy")
+    assert (found["change where still"], found["change"]) == (4, 2)
+    assert found["mask where changed"] == pytest.approx(0.75)
+    assert found["mask mean"] == pytest.approx(0.1)
+
+
+def test_the_distance_between_sets_of_features():
+    features = np.random.default_rng(0).normal(size=(200, 4))
+    spread, middle = np.trace(np.cov(features, rowvar=False)), np.square(features.mean(0)).sum()
+    assert metrics.frechet(features, features) == pytest.approx(0, abs=1e-9)
+    assert metrics.frechet(features, features[::-1] + np.array([3, 4, 0, 0])) == pytest.approx(25)
+    # twice as wide: |m|^2 + tr(S + 4 S - 2 * 2 S)
+    assert metrics.frechet(features, 2 * features) == pytest.approx(middle + spread)
+
+
+@pytest.mark.parametrize("answers", [None, flat(5)])
+@pytest.mark.parametrize("target", ["happy", "winter"])
+def test_copying_the_input_is_always_beside(judge, answers, target):
+    rows = table(Measured(flat(5), flat(9), answers, np.ones((1, 16, 16), np.float32)), judge, target)
+    assert list(rows) == ["translation", "copy the input", *(["true answer"] if answers is not None else [])]
+    assert (rows["copy the input"]["change"], rows["translation"]["change"]) == (0, 4)
+    for found in rows.values():
+        assert ("psnr" in found) == (answers is not None)
+        assert ("judged" in found) == (target in EXPRESSIONS)
+
+
+@pytest.fixture
+def model(tmp_path, small) -> Path:
+    card = ModelCard(system=small, domains=EXPRESSIONS, size=32, steps=7)
+    save_model(tmp_path / "model", card, card.build().translators_state())
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def measured(model, faces, tmp_path):
+    """Runs the verb; gives its exit code and what it wrote."""
+
+    def evaluate(*more: str, to: str = "happy", inputs: Path = faces / "test" / "neutral", paired: bool = True):
+        answers = ["--answers", str(faces / "test" / "happy")] if paired else []
+        out = tmp_path / "results" / "results.json"
+        code = run(["evaluate", str(model), "--inputs", str(inputs), "--to", to, *answers, "--out", str(out), *more])
+        return code, json.loads(out.read_text()) if out.exists() else None
+
+    return evaluate
+
+
+def test_evaluate_writes_its_results_and_shows_them(measured, faces, tmp_path, capsys):
+    code, results = measured()
+    assert code == 0
+    rows = results.pop("rows")
+    assert results == {
+        "version": 1,
+        "to": "happy",
+        "size": 32,
+        "steps": 7,
+        "inputs": str(faces / "test" / "neutral"),
+        "answers": str(faces / "test" / "happy"),
+    }
+    assert list(rows) == ["translation", "copy the input", "true answer"]
+    assert {found["pictures"] for found in rows.values()} == {6}
+    assert rows["true answer"]["identical"] == 6
+    assert rows["copy the input"]["change where still"] == 0
+    assert 0 < rows["translation"]["mask where changed"] < 1
+    told = capsys.readouterr()
+    for shown in ("PSNR (dB)", "judged happy", "copy the input", f"written to {tmp_path}/results/results.json\n"):
+        assert shown in told.out
+    assert told.err == ""
+
+
+def test_a_copied_input_is_measured_against_the_answers(measured, faces):
+    sources, answers = (
+        np.stack([square(read(file), 32) for file in pictures(faces / "test" / name)]) for name in EXPRESSIONS
+    )
+    errors = np.square(sources.astype(float) - answers).mean((1, 2, 3))
+    copied = measured()[1]["rows"]["copy the input"]
+    assert copied["mse"] == pytest.approx(errors.mean())
+    assert copied["psnr"] == pytest.approx((10 * np.log10(65025 / errors)).mean())
+
+
+def test_without_pairs_nothing_that_needs_them_is_measured(measured, capsys):
+    code, results = measured(paired=False)
+    assert (code, results["answers"]) == (0, None)
+    for found in results["rows"].values():
+        assert not {"psnr", "psnr pooled", "mse", "ssim", "change where still", "mask where changed"} & found.keys()
+    assert "PSNR" not in capsys.readouterr().out
+
+
+def test_pictures_without_a_partner_and_broken_ones_are_named_and_left_out(measured, faces, capsys):
+    (faces / "test" / "happy" / "03.png").unlink()
+    (faces / "test" / "neutral" / "04.png").write_bytes(b"nonsense")
+    Pillow.new("RGB", (8, 8)).save(faces / "test" / "neutral" / "05.jpg")
+    code, results = measured()
+    assert (code, results["rows"]["translation"]["pictures"]) == (0, 4)
+    neutral = faces / "test" / "neutral"
+    assert capsys.readouterr().err.splitlines() == [
+        f"left out {neutral}/05.png: 05.jpg has that name too",
+        "left out 03: no answer of that name",
+        f"left out {neutral}/04.png: not a picture",
+    ]
+
+
+def broken(folder: Path, count: int = 1) -> Path:
+    folder.mkdir(exist_ok=True)
+    for person in range(count):
+        (folder / f"{person:02}.png").write_bytes(b"nonsense")
+    return folder
+
+
+MISTAKES = {
+    "unknown domain": (lambda faces: {"to": "sad"}, "no domain 'sad' in this model; it translates to neutral and happy"),
+    "missing inputs": (lambda faces: {"inputs": faces / "gone"}, "/gone: no such folder"),
+    "broken inputs": (lambda faces: {"inputs": broken(faces / "b"), "paired": False}, "could be read"),
+    "no pairs": (lambda faces: {"inputs": faces / "other"}, "so there are no pairs"),
+    "broken answer": (lambda faces: broken(faces / "test" / "happy") and {}, "an answer cannot be used: "),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistakes_end_in_one_line_and_no_results(measured, faces, capsys, given, expected):
+    (faces / "other").mkdir()
+    Pillow.new("RGB", (8, 8)).save(faces / "other" / "stranger.png")
+    assert measured(**given(faces)) == (2, None)
+    *left_out, error = capsys.readouterr().err.splitlines()
+    assert error.startswith("aggan evaluate: ")
+    assert expected in error
+    assert all(line.startswith("left out ") for line in left_out)
+
+
+def test_the_score_of_a_run_is_the_mean_distance_of_both_directions(small, judge):
+    noise = np.random.default_rng(0)
+    x, y = (noise.integers(low, low + 99, (6, 32, 32, 3), np.uint8) for low in (0, 150))
+    system = small.build(Task(EXPRESSIONS, 32)).eval()
+    score = frechet_score(x, y)(system)
+    assert score.keys() == {"distance"}
+    assert score["distance"] > 0
+
+
+def test_the_judge_that_ships_knows_the_faces_that_ship(tmp_path, judge):
+    unpack(tmp_path, 64)
+    right = []
+    for index, name in enumerate(EXPRESSIONS):
+        some = np.stack([square(read(file), 64) for file in pictures(tmp_path / "test" / name)[:20]])
+        right += (says(judge, some) == index).tolist()
+    assert len(right) == 40
+    assert np.mean(right) >= 0.95

@@ -1,0 +1,190 @@
+"""Architectures: layers in order, parameters to the last one, sizes, and what surrounds them."""
+
+import pytest
+import torch
+from torch import nn
+
+from aggan.errors import UserError
+from aggan.networks.augment import Augmented
+from aggan.networks.frozen import frozen
+from aggan.networks.generators import resnet
+from aggan.networks.initial import initialise
+from aggan.networks.notation import NORMS, Style, layers
+from aggan.networks.pool import Pool
+from aggan.system import Task
+from aggan.systems.catalogue import CATALOGUE
+
+TASK = Task(("x", "y"), 256)
+
+
+def count(network: nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.fixture(scope="module", params=[name for name in CATALOGUE])
+def built(request):
+    return request.param, CATALOGUE[request.param].build(TASK)
+
+
+def test_parameters_of_every_entry(built):
+    name, system = built
+    generator = {"aggan-released": 7_931_332, "aggan-no-ad-ag": 7_837_699}.get(name, 7_840_836)
+    affine = 2 * (64 + 128 + 256 + 512) if name == "aggan-released" else 0
+    assert count(system.G_xy) == count(system.G_yx) == generator
+    assert count(system.D_x) == count(system.D_y) == 6_951_873 + affine
+    assert name != "aggan-released" or count(system.D_x) == 6_953_793
+    assert hasattr(system, "D_ya") == (name == "aggan")
+    if name == "aggan":
+        assert count(system.D_ya) == count(system.D_xa) == 6_952_897
+
+
+@pytest.mark.parametrize(("blocks", "expected"), [(5, 6_660_676), (6, 7_840_836), (9, 11_381_316)])
+def test_generators_of_five_six_and_nine_blocks(blocks, expected):
+    config = CATALOGUE["aggan"].model_copy(update={"generator_blocks": blocks})
+    assert count(config.generator()) == expected
+
+
+def test_batch_norm_discriminators_have_the_papers_counts():
+    config = CATALOGUE["aggan"].model_copy(update={"discriminator_norm": "batch"})
+    assert (count(config.critic(3)), count(config.critic(4))) == (6_953_793, 6_954_817)
+
+
+def test_notation_gives_the_papers_layers():
+    trunk, channels = layers(resnet(64, 2), 3, Style(NORMS["batch"]))
+    assert channels == 64
+    convolutions = [
+        (type(m).__name__, m.in_channels, m.out_channels, m.kernel_size[0], m.stride[0])
+        for m in trunk.modules()
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    assert convolutions == [
+        ("Conv2d", 3, 64, 7, 1),
+        ("Conv2d", 64, 128, 3, 2),
+        ("Conv2d", 128, 256, 3, 2),
+        *[("Conv2d", 256, 256, 3, 1)] * 4,
+        ("ConvTranspose2d", 256, 128, 3, 2),
+        ("ConvTranspose2d", 128, 64, 3, 2),
+    ]
+    assert sum(isinstance(m, nn.BatchNorm2d) for m in trunk.modules()) == len(convolutions)
+
+
+def test_notation_of_the_papers_discriminator():
+    tower, channels = layers("C64 C128 C256 C512 C512s1+", 4, Style(NORMS["batch"], slope=0.2))
+    assert channels == 512
+    kinds = [[type(m).__name__ for m in part] for part in tower if isinstance(part, nn.Sequential)]
+    assert kinds[0] == ["Conv2d", "BatchNorm2d", "LeakyReLU"]
+    assert kinds[-1] == ["Conv2d", "Identity", "LeakyReLU"]
+    strides = [m.stride[0] for m in tower.modules() if isinstance(m, nn.Conv2d)]
+    assert strides == [2, 2, 2, 2, 1]
+
+
+def test_a_word_that_is_no_layer_is_refused():
+    with pytest.raises(ValueError, match="'x9'"):
+        layers("c7s1-8 x9", 3, Style())
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "pixelshuffle", "nearest"])
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (36, 64)])
+def test_a_translation_has_the_size_and_range_of_a_picture(small, upsampling, height, width):
+    generator = small.model_copy(update={"upsampling": upsampling}).generator()
+    initialise(generator, 0.5)
+    made = generator(torch.rand(2, 3, height, width) * 2 - 1)
+    assert made.image.shape == made.content.shape == (2, 3, height, width)
+    assert made.mask.shape == (2, 1, height, width)
+    assert made.image.abs().max() <= 1
+    assert 0 <= made.mask.min() <= made.mask.max() <= 1
+
+
+def test_without_attention_the_mask_is_one(small):
+    made = small.model_copy(update={"attention_guided_generators": False}).generator()(torch.rand(1, 3, 32, 32))
+    assert torch.equal(made.image, made.content)
+    assert torch.equal(made.mask, torch.ones(1, 1, 32, 32))
+
+
+@pytest.mark.parametrize(("channels", "kind", "shape"), [(3, "pooled", (2, 1, 1, 1)), (4, "patch", (2, 1, 6, 6))])
+def test_discriminators_say_one_number_a_picture_or_a_patch(small, channels, kind, shape):
+    critic = small.model_copy(update={"discriminator": kind}).critic(channels)
+    assert critic(torch.rand(2, channels, 64, 64)).shape == shape
+
+
+@pytest.mark.parametrize(("name", "size"), [("aggan", 31), ("aggan-released", 93)])
+def test_too_small_pictures_are_refused_in_one_sentence(name, size):
+    with pytest.raises(UserError, match="at least"):
+        CATALOGUE[name].build(Task(("x", "y"), size))
+
+
+@pytest.mark.parametrize(("name", "size"), [("aggan", 32), ("aggan-released", 94)])
+def test_the_smallest_pictures_pass_through(name, size):
+    critic = CATALOGUE[name].critic(3)
+    assert critic(torch.rand(1, 3, size, size)).shape == (1, 1, 1, 1)
+
+
+def test_more_than_two_domains_are_refused():
+    with pytest.raises(UserError, match="two domains"):
+        CATALOGUE["aggan"].build(Task(("a", "b", "c"), 64))
+
+
+def test_weights_begin_at_a_deviation_of_two_hundredths():
+    network = nn.Sequential(nn.Conv2d(64, 64, 3), nn.BatchNorm2d(512))
+    initialise(network)
+    weight, norm = network[0].weight, network[1].weight
+    assert float(weight.detach().std()) == pytest.approx(0.02, rel=0.05)
+    assert float(norm.detach().mean()) == pytest.approx(1, abs=0.01)
+    assert not network[0].bias.any()
+
+
+def test_frozen_networks_pass_gradients_on_and_take_none():
+    network, x = nn.Linear(2, 1), torch.ones(1, 2, requires_grad=True)
+    with frozen(network):
+        loss = network(x).sum()
+    loss.backward()
+    assert x.grad is not None
+    assert network.weight.grad is None
+    assert network.weight.requires_grad
+
+
+def test_frozen_leaves_what_was_frozen_before():
+    network = nn.Linear(2, 1)
+    network.bias.requires_grad_(False)
+    with frozen(network):
+        pass
+    assert not network.bias.requires_grad
+
+
+def test_the_pool_keeps_pairs_together_and_gives_past_ones():
+    pool, seen = Pool(5), 0
+    for number in range(100):
+        mask, image = torch.full((2, 1, 1, 1), float(number)), torch.full((2, 3, 1, 1), float(number))
+        past_mask, past_image = pool(mask, image)
+        assert torch.equal(past_mask.expand_as(past_image), past_image)
+        seen += int((past_mask != number).sum())
+    assert len(pool.stored) == 5
+    assert 60 < seen < 140
+
+
+def test_a_pool_of_nothing_hands_the_fresh_ones_back():
+    (given,) = Pool(0)(torch.ones(2, 3, 1, 1))
+    assert torch.equal(given, torch.ones(2, 3, 1, 1))
+
+
+def test_the_pool_survives_a_state_dict():
+    pool, other = Pool(3), Pool(3)
+    pool(torch.arange(3.0).view(3, 1, 1, 1))
+    other.load_state_dict(pool.state_dict())
+    assert [float(part[0]) for part in other.stored] == [0.0, 1.0, 2.0]
+
+
+def test_augmentation_moves_mask_and_picture_alike():
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 12:20, 12:20] = 1
+    seen = Augmented(nn.Identity(), 1.0)(torch.cat((mask, mask.expand(1, 3, 32, 32)), 1)).detach()
+    inside = seen[:, :1] == 1
+    assert inside.sum() == 64
+    colours = seen[:, 1:2]
+    assert colours[inside].unique().numel() == 1
+    assert not torch.equal(seen[:, :1], mask)
+
+
+def test_augmentation_with_probability_zero_changes_nothing():
+    picture = torch.rand(4, 3, 32, 32)
+    assert torch.equal(Augmented(nn.Identity(), 0.0)(picture), picture)

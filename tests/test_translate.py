@@ -1,0 +1,254 @@
+"""A trained model and whatever pictures it is given: sizes, names and untouched pixels stay."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as Pillow
+
+from aggan.cli import run
+from aggan.data.images import to_pixels, to_tensor
+from aggan.errors import UserError
+from aggan.inference.translator import Translator, load
+from aggan.systems.files import CONFIG, WEIGHTS, ModelCard, save_model
+
+DOMAINS = ("neutral", "happy")
+
+
+def saved(folder: Path, small, mask_bias: float | None = None) -> Path:
+    card = ModelCard(system=small, domains=DOMAINS, size=32)
+    state = card.build().translators_state()
+    if mask_bias is not None:
+        for name in ("G_xy", "G_yx"):
+            state[f"{name}.head.bias"][0] = mask_bias
+    save_model(folder, card, state)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path, small) -> Path:
+    return saved(tmp_path / "model", small)
+
+
+@pytest.fixture
+def translator(model) -> Translator:
+    return load(model)
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def picture(file: Path, height: int = 20, width: int = 30) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Pillow.fromarray(noise(height, width)).save(file)
+    return file
+
+
+def pixels(file: Path) -> np.ndarray:
+    with Pillow.open(file) as image:
+        return np.array(image)
+
+
+SIZES = [(32, 32), (33, 47), (200, 64), (7, 9), (1, 1), (1, 50), (50, 1)]
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_pictures_of_any_size_keep_it(translator, height, width):
+    source = noise(height, width)
+    made = translator(source, "happy")
+    assert made.image.size == made.content.size == (width, height)
+    assert (made.image.mode, made.content.mode) == ("RGB", "RGB")
+    assert (made.mask.shape, made.mask.dtype) == ((height, width), np.float32)
+    assert 0 <= made.mask.min() <= made.mask.max() <= 1
+    # Eq. 1 at the picture's own size, but for the rounding of content and result
+    fused = np.array(made.content) * made.mask[..., None] + source * (1 - made.mask[..., None])
+    assert np.abs(fused - np.array(made.image)).max() <= 1.001
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_what_the_mask_leaves_out_comes_back_bit_by_bit(tmp_path, small, height, width):
+    blind = load(saved(tmp_path / "blind", small, mask_bias=-1000.0))
+    source = noise(height, width)
+    for to in DOMAINS:
+        assert np.array_equal(np.array(blind(source, to).image), source)
+
+
+def test_a_picture_of_the_models_size_is_translated_as_it_is(translator):
+    source = noise(32, 32)
+    for to, generator in (("happy", translator.system.G_xy), ("neutral", translator.system.G_yx)):
+        with torch.inference_mode():
+            made = generator(to_tensor(source)[None])
+        assert np.array_equal(np.array(translator(source, to).image), to_pixels(made.image)[0])
+
+
+def test_pillow_arrays_and_tensors_give_the_same(translator):
+    source = noise(20, 30)
+    expected = translator(source, "happy")
+    layered = np.dstack((source, np.full((20, 30), 255, np.uint8)))
+    for given in (Pillow.fromarray(source), to_tensor(source), layered, Pillow.fromarray(layered)):
+        made = translator(given, "happy")
+        assert made.image.tobytes() == expected.image.tobytes()
+        assert np.array_equal(made.mask, expected.mask)
+
+
+def test_greys_are_accepted_as_arrays_and_pictures(translator):
+    grey = noise(20, 30)[..., 0]
+    expected = translator(np.dstack([grey] * 3), "happy").image.tobytes()
+    assert translator(grey, "happy").image.tobytes() == expected
+    assert translator(Pillow.fromarray(grey), "happy").image.tobytes() == expected
+
+
+def test_a_translator_refuses_a_domain_it_does_not_know(translator):
+    assert translator.domains == DOMAINS
+    with pytest.raises(UserError, match="no domain 'sad' in this model; it translates to neutral and happy"):
+        translator(noise(8, 8), "sad")
+
+
+def test_a_run_gives_its_best_model_or_else_its_last(tmp_path, small):
+    saved(tmp_path / "run" / "last", small)
+    assert np.array(load(tmp_path / "run")(noise(8, 8), "happy").mask).max() > 0.01
+    saved(tmp_path / "run" / "best", small, mask_bias=-1000.0)
+    assert np.array(load(tmp_path / "run")(noise(8, 8), "happy").mask).max() == 0
+
+
+def translate(model: Path, *inputs: object, to: str = "happy", out: Path, more: tuple[str, ...] = ()) -> int:
+    return run(["translate", str(model), *map(str, inputs), "--to", to, "--out", str(out), *more])
+
+
+def below(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+
+
+def test_files_folders_and_patterns_keep_names_places_and_sizes(tmp_path, model, capsys):
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "in" / "deep" / "deeper" / "b.jpeg", 9, 5)
+    picture(tmp_path / "c.bmp", 4, 4)
+    picture(tmp_path / "p1.webp")
+    picture(tmp_path / "p2.webp")
+    out = tmp_path / "out"
+    assert translate(model, tmp_path / "in", tmp_path / "c.bmp", tmp_path / "p?.webp", out=out) == 0
+    assert below(out) == {"a.png", "deep/deeper/b.png", "c.png", "p1.png", "p2.png"}
+    assert pixels(out / "a.png").shape == (20, 30, 3)
+    assert pixels(out / "deep" / "deeper" / "b.png").shape == (9, 5, 3)
+    assert capsys.readouterr().out == f"5 translated to {out}\n"
+
+
+def test_the_command_writes_what_the_translator_gives_and_the_parts_if_asked(tmp_path, model, translator):
+    source = picture(tmp_path / "a.v2.png")
+    assert translate(model, source, to="neutral", out=tmp_path / "out", more=("--masks",)) == 0
+    made = translator(pixels(source), "neutral")
+    assert below(tmp_path / "out") == {"a.v2.png", "a.v2.mask.png", "a.v2.content.png"}
+    assert np.array_equal(pixels(tmp_path / "out" / "a.v2.png"), np.array(made.image))
+    assert np.array_equal(pixels(tmp_path / "out" / "a.v2.content.png"), np.array(made.content))
+    assert np.abs(pixels(tmp_path / "out" / "a.v2.mask.png") / 255 - made.mask).max() <= 0.501 / 255
+
+
+def test_pictures_that_differ_in_their_suffix_only_keep_it(tmp_path, model):
+    for name in ("a.jpg", "a.png", "b.jpg"):
+        picture(tmp_path / "in" / name)
+    assert translate(model, tmp_path / "in", out=tmp_path / "out", more=("--masks",)) == 0
+    names = ("a.jpg", "a.png", "b")
+    assert below(tmp_path / "out") == {f"{name}{part}.png" for name in names for part in ("", ".mask", ".content")}
+
+
+def test_a_broken_file_is_named_and_skipped(tmp_path, model, capsys):
+    picture(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b [old].png").write_bytes(b"nonsense")
+    assert translate(model, tmp_path / "in", out=tmp_path / "out") == 0
+    told = capsys.readouterr()
+    assert f"skipped {tmp_path}/in/b [old].png: not a picture\n" in told.err
+    assert told.out == f"1 translated to {tmp_path}/out, 1 skipped\n"
+    assert below(tmp_path / "out") == {"a.png"}
+
+
+def test_nothing_but_broken_files_is_a_failure(tmp_path, model, capsys):
+    (tmp_path / "a.png").write_bytes(b"nonsense")
+    assert translate(model, tmp_path / "a.png", out=tmp_path / "out") == 2
+    assert "a.png: not a picture" in capsys.readouterr().err
+
+
+def refused(capsys, code: int) -> str:
+    """The one line that says why."""
+    error = capsys.readouterr().err
+    assert (code, error.count("\n")) == (2, 1), error
+    return error
+
+
+def test_what_is_not_there_is_one_line(tmp_path, model, capsys):
+    source, out = picture(tmp_path / "a.png"), tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    for code, expected in [
+        (lambda: translate(model, source, to="sad", out=out), "no domain 'sad' in this model; it translates to neutral"),
+        (lambda: translate(tmp_path / "gone", source, out=out), f"{tmp_path}/gone: no model here; give a run folder"),
+        (lambda: translate(tmp_path / "empty", source, out=out), f"{tmp_path}/empty: no model here"),
+        (lambda: translate(model, source, tmp_path / "b.png", out=out), f"{tmp_path}/b.png: no such file, folder or"),
+        (lambda: translate(model, tmp_path / "*.gif", out=out), f"{tmp_path}/*.gif: no such file, folder or pattern"),
+        (lambda: translate(model, tmp_path / "empt*", out=out), "no pictures to translate"),
+        (lambda: translate(model, tmp_path / "empty", out=out), f"{tmp_path}/empty: no pictures here"),
+    ]:
+        assert refused(capsys, code()).startswith(f"aggan translate: {expected}")
+    assert not out.exists()
+
+
+def test_no_picture_to_translate_is_ever_overwritten(tmp_path, model, capsys):
+    for name in ("in/a.png", "in/b.jpg", "in/c/d.png", "d.png"):
+        picture(tmp_path / name)
+    before = {name: (tmp_path / name).read_bytes() for name in below(tmp_path) if "model" not in name}
+    for inputs, out in [
+        ((tmp_path / "in",), tmp_path / "in"),
+        ((tmp_path / "in" / "a.png",), tmp_path / "in" / "c" / ".."),
+        ((tmp_path / "d.png", tmp_path / "in"), tmp_path / "in" / "c"),  # d.png onto in/c/d.png
+    ]:
+        assert "and would be overwritten: choose another --out" in refused(capsys, translate(model, *inputs, out=out))
+    assert translate(model, tmp_path / "in" / "b.jpg", out=tmp_path / "in") == 0
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+def test_no_result_is_written_over_another(tmp_path, model, capsys):
+    for name in ("one/a.png", "two/a.png", "two/a.mask.png"):
+        picture(tmp_path / name)
+    out = tmp_path / "out"
+    same = refused(capsys, translate(model, tmp_path / "one", tmp_path / "two", out=out))
+    assert f"two pictures would be written to {out}/a.png: name their common folder" in same
+    mask = refused(capsys, translate(model, tmp_path / "two", out=out, more=("--masks",)))
+    assert f"two pictures would be written to {out}/a.mask.png" in mask
+    assert translate(model, tmp_path / "two", out=out) == 0
+
+
+def spoil_config(model: Path, **changes: object) -> None:
+    card = json.loads((model / CONFIG).read_text()) | changes
+    (model / CONFIG).write_text(json.dumps(card))
+
+
+def truncate(file: Path, size: int) -> None:
+    file.write_bytes(file.read_bytes()[:size])
+
+
+SPOILT = {
+    "newer": (lambda m: spoil_config(m, version=2), "config.json: written by a newer aggan (version 2): update aggan"),
+    "unknown setting": (lambda m: spoil_config(m, bogus=1), "config.json: not a model's description: Extra inputs"),
+    "wrong type": (lambda m: spoil_config(m, size="large"), "config.json: not a model's description: "),
+    "not JSON": (lambda m: (m / CONFIG).write_text("{"), "config.json: cannot be read: "),
+    "a list": (lambda m: (m / CONFIG).write_text("[]"), "config.json: not a model's description: "),
+    "no weights": (lambda m: (m / WEIGHTS).unlink(), "model: model.safetensors is missing beside config.json"),
+    "truncated weights": (lambda m: truncate(m / WEIGHTS, 5000), "model.safetensors: not the weights that config.json"),
+    "truncated header": (lambda m: truncate(m / WEIGHTS, 100), "model.safetensors: not the weights that config.json"),
+    "empty weights": (lambda m: truncate(m / WEIGHTS, 0), "model.safetensors: not the weights that config.json"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "expected"), SPOILT.values(), ids=SPOILT.keys())
+def test_a_spoilt_model_is_one_line_that_names_its_file(tmp_path, model, capsys, spoil, expected):
+    spoil(model)
+    assert expected in refused(capsys, translate(model, picture(tmp_path / "a.png"), out=tmp_path / "out"))
+
+
+def test_weights_of_another_system_are_refused(tmp_path, model, small, capsys):
+    other = saved(tmp_path / "other", small.model_copy(update={"generator_width": 8}))
+    (other / WEIGHTS).replace(model / WEIGHTS)
+    error = refused(capsys, translate(model, picture(tmp_path / "a.png"), out=tmp_path / "out"))
+    assert "model.safetensors: not the weights that config.json describes: " in error
+    assert "size mismatch" in error
