@@ -42,7 +42,9 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize(("folders", "train", "test"), [(k, *v) for k, v in LAYOUTS.items()], ids=map(",".join, LAYOUTS))
+@pytest.mark.parametrize(
+    ("folders", "train", "test"), [(k, *v) for k, v in LAYOUTS.items()], ids=map(",".join, LAYOUTS)
+)
 def test_every_layout_below_a_root_is_found(tmp_path, folders, train, test):
     split = find(Data(root=layout(tmp_path, *folders, ".hidden")))
     assert named(split.train) == {name: {tmp_path / folder} for name, folder in train.items()}
@@ -171,12 +173,6 @@ def test_another_size_and_a_changed_picture_make_new_caches(domain):
     os.utime(domain.files[0], ns=(1, 1))  # whatever the clock's resolution, the date differs
     assert decoded(domain, 8, False, refuse)[0, 0, 0].tolist() == [77, 0, 0]
     assert len(files_of_cache()) == 6
-
-
-def test_a_cache_that_lost_its_pictures_is_made_again(domain):
-    decoded(domain, 8, False, refuse)
-    next(cache.folder().glob("*.u8")).unlink()
-    assert decoded(domain, 8, False, refuse)[2, 0, 0].tolist() == [2, 4, 100]
 
 
 def test_a_file_where_the_cache_folder_should_be_is_the_users_to_mend(domain, tmp_path, monkeypatch):

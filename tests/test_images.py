@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image as Pillow
 
-from aggan.data.images import Unreadable, read, square, to_pixels, to_rgb, to_tensor
+from aggan.data.images import Unreadable, read, square, to_pixels, to_tensor
 
 RED, GREEN, DARK = (255, 0, 0), (0, 255, 0), (10, 20, 30)
 COLOURS = np.array([[RED, GREEN, DARK]], np.uint8)
@@ -42,7 +42,12 @@ MODES = {
     "RGBA": (Pillow.merge("RGBA", (*Pillow.fromarray(COLOURS).split(), ALPHA)), "PNG", {}, VEILED),
     "L": (Pillow.fromarray(GREYS), "PNG", {}, GREYED),
     "LA": (Pillow.merge("LA", (Pillow.fromarray(GREYS), ALPHA)), "PNG", {}, [(0, 0, 0), (255,) * 3, (255,) * 3]),
-    "1": (Pillow.fromarray(GREYS).convert("1", dither=Pillow.Dither.NONE), "PNG", {}, [(0,) * 3, (255,) * 3, (255,) * 3]),
+    "1": (
+        Pillow.fromarray(GREYS).convert("1", dither=Pillow.Dither.NONE),
+        "PNG",
+        {},
+        [(0,) * 3, (255,) * 3, (255,) * 3],
+    ),
     "P": (palette(), "PNG", {}, COLOURED),
     "P with a transparent entry": (palette(), "PNG", {"transparency": 1}, HOLED),
     "P with an alpha an entry": (palette(), "PNG", {"transparency": bytes([255, 0, 128])}, VEILED),
@@ -68,11 +73,6 @@ def test_every_mode_becomes_rgb_of_the_right_values(tmp_path, image, kind, optio
     assert [tuple(pixel) for pixel in np.array(made)[0].tolist()] == expected
 
 
-def test_a_jpeg_in_cmyk_is_rgb_but_for_its_compression(tmp_path):
-    Pillow.new("RGB", (8, 8), (200, 40, 90)).convert("CMYK").save(tmp_path / "a.jpg", quality=100)
-    assert np.abs(np.array(read(tmp_path / "a.jpg")).astype(int) - (200, 40, 90)).max() <= 4
-
-
 def test_the_camera_of_a_jpeg_held_sideways_is_heeded(tmp_path):
     picture = Pillow.new("RGB", (32, 16), "black")
     picture.paste((255, 255, 255), (0, 0, 16, 16))
@@ -83,13 +83,6 @@ def test_the_camera_of_a_jpeg_held_sideways_is_heeded(tmp_path):
     assert upright.shape == (32, 16, 3)
     assert upright[:14].min() > 245
     assert upright[18:].max() < 10
-
-
-def test_reading_leaves_a_picture_in_memory_as_it_was():
-    image = Pillow.merge("RGBA", (*Pillow.fromarray(COLOURS).split(), ALPHA))
-    before = image.tobytes()
-    to_rgb(image)
-    assert (image.mode, image.tobytes()) == ("RGBA", before)
 
 
 def saved(kind: str) -> bytes:
@@ -115,14 +108,6 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path, content):
         read(tmp_path / "a.png")
 
 
-def test_a_broken_checksum_is_a_broken_picture(tmp_path):
-    broken = bytearray(saved("PNG"))
-    broken[20] ^= 255  # in the width
-    (tmp_path / "a.png").write_bytes(broken)
-    with pytest.raises(Unreadable, match=r"a\.png: "):
-        read(tmp_path / "a.png")
-
-
 def test_a_missing_file_and_a_folder_are_called_what_they_are(tmp_path):
     with pytest.raises(Unreadable, match=r"a\.png: no such file$"):
         read(tmp_path / "a.png")
@@ -143,11 +128,6 @@ def test_square_keeps_the_middle(size):
     image.paste((9, 9, 9), ((size[0] - 8) // 2, (size[1] - 8) // 2, (size[0] + 8) // 2, (size[1] + 8) // 2))
     assert (square(image, 8) == 9).all()
     assert square(image, 16).shape == (16, 16, 3)
-
-
-def test_a_picture_of_the_right_size_is_not_resampled():
-    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    assert np.array_equal(square(Pillow.fromarray(noise), 8), noise)
 
 
 def test_all_256_values_survive_the_way_to_a_tensor_and_back():

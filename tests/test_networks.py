@@ -9,7 +9,7 @@ from aggan.networks.augment import Augmented
 from aggan.networks.frozen import frozen
 from aggan.networks.generators import resnet
 from aggan.networks.initial import initialise
-from aggan.networks.notation import NORMS, Style, layers
+from aggan.networks.notation import NORMS, InstanceNorm, Style, layers
 from aggan.networks.pool import Pool
 from aggan.system import Task
 from aggan.systems.catalogue import CATALOGUE
@@ -21,7 +21,7 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-@pytest.fixture(scope="module", params=[name for name in CATALOGUE])
+@pytest.fixture(scope="module", params=list(CATALOGUE))
 def built(request):
     return request.param, CATALOGUE[request.param].build(TASK)
 
@@ -93,6 +93,26 @@ def test_a_translation_has_the_size_and_range_of_a_picture(small, upsampling, he
     assert made.mask.shape == (2, 1, height, width)
     assert made.image.abs().max() <= 1
     assert 0 <= made.mask.min() <= made.mask.max() <= 1
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "pixelshuffle", "nearest"])
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_gradients_do_not_depend_on_the_memory_format(small, upsampling, pictures):
+    generator = small.model_copy(update={"upsampling": upsampling}).generator()
+    picture = torch.rand(pictures, 3, 32, 32) * 2 - 1
+    found = []
+    for memory in (torch.contiguous_format, torch.channels_last):
+        generator.to(memory_format=memory).zero_grad()
+        generator(picture.to(memory_format=memory)).image.square().mean().backward()
+        found.append([p.grad.clone() for p in generator.parameters()])
+    for plain, fast in zip(*found, strict=True):
+        torch.testing.assert_close(plain, fast, atol=1e-7, rtol=1e-3)
+
+
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_instance_norm_is_torchs(pictures):
+    x = torch.randn(pictures, 4, 5, 6) * 3 + 1
+    torch.testing.assert_close(InstanceNorm(4)(x), nn.InstanceNorm2d(4)(x))
 
 
 def test_without_attention_the_mask_is_one(small):

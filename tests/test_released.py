@@ -108,7 +108,17 @@ def test_import_makes_a_model_that_translates_as_theirs(theirs, tmp_path):
     there, back = tmp_path / "there.pth", tmp_path / "back.safetensors"
     torch.save({f"module.{key}": value for key, value in theirs.state_dict().items()}, there)
     save_file(theirs.state_dict(), back)
-    options = ["--there", str(there), "--back", str(back), "--out", str(tmp_path / "model"), "--domains", "old", "young"]
+    options = [
+        "--there",
+        str(there),
+        "--back",
+        str(back),
+        "--out",
+        str(tmp_path / "model"),
+        "--domains",
+        "old",
+        "young",
+    ]
     assert run(["import", *options]) == 0
     translator = load(tmp_path / "model")
     picture = torch.rand(1, 3, 96, 96) * 2 - 1

@@ -181,7 +181,10 @@ def test_what_is_not_there_is_one_line(tmp_path, model, capsys):
     source, out = picture(tmp_path / "a.png"), tmp_path / "out"
     (tmp_path / "empty").mkdir()
     for code, expected in [
-        (lambda: translate(model, source, to="sad", out=out), "no domain 'sad' in this model; it translates to neutral"),
+        (
+            lambda: translate(model, source, to="sad", out=out),
+            "no domain 'sad' in this model; it translates to neutral",
+        ),
         (lambda: translate(tmp_path / "gone", source, out=out), f"{tmp_path}/gone: no model here; give a run folder"),
         (lambda: translate(tmp_path / "empty", source, out=out), f"{tmp_path}/empty: no model here"),
         (lambda: translate(model, source, tmp_path / "b.png", out=out), f"{tmp_path}/b.png: no such file, folder or"),
@@ -212,9 +215,9 @@ def test_no_result_is_written_over_another(tmp_path, model, capsys):
         picture(tmp_path / name)
     out = tmp_path / "out"
     same = refused(capsys, translate(model, tmp_path / "one", tmp_path / "two", out=out))
-    assert f"two pictures would be written to {out}/a.png: name their common folder" in same
+    assert f"two pictures would become {out}/a.png: name their common folder" in same
     mask = refused(capsys, translate(model, tmp_path / "two", out=out, more=("--masks",)))
-    assert f"two pictures would be written to {out}/a.mask.png" in mask
+    assert f"two pictures would become {out}/a.mask.png" in mask
     assert translate(model, tmp_path / "two", out=out) == 0
 
 

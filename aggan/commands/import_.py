@@ -25,11 +25,11 @@ class Import:
 def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
     asked = tyro.cli(Import, args=arguments, prog="aggan import")
-    from aggan.systems.catalogue import CATALOGUE
+    from aggan.systems.catalogue import RELEASED
     from aggan.systems.files import ModelCard, save_model
     from aggan.systems.released import load_generator, read_state
 
-    card = ModelCard(system=CATALOGUE["aggan-released"], domains=asked.domains, size=asked.size)
+    card = ModelCard(system=RELEASED, domains=asked.domains, size=asked.size)
     system = card.build()
     for name, file in (("G_xy", asked.there), ("G_yx", asked.back)):
         load_generator(system.get_submodule(name), read_state(file), str(file))

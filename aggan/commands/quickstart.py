@@ -10,6 +10,7 @@ from rich.console import Console
 from aggan.commands import settings
 from aggan.commands.evaluate import rendered
 from aggan.data.faces.pack import unpack
+from aggan.errors import UserError
 
 SIZE, TARGET, SHOWN = 64, "happy", 8
 OVERHEAD = 0.5
@@ -31,22 +32,24 @@ class Quickstart:
 def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
     asked = tyro.cli(Quickstart, args=arguments, prog="aggan quickstart")
-    start = settings.of(asked.system, "quickstart")
+    start = settings.of(asked.system, "faces64")
     faces, run = asked.out / "faces", asked.out / "run"
     experiment = start.model_copy(
         update={
-            "data": start.data.model_copy(update={"root": faces, "names": ("neutral", TARGET)}),
+            "data": start.data.model_copy(update={"root": faces.absolute()}),
             "training": start.training.model_copy(update={"minutes": max(0.1, asked.minutes - OVERHEAD)}),
         }
     )
-    from aggan.training.experiment import FILE
+    from aggan.training.experiment import FILE, Experiment
     from aggan.training.run import train
 
+    resume = (run / FILE).exists()
+    if resume and Experiment.load(run).system != experiment.system:
+        raise UserError(f"{asked.out} holds a quickstart of another system: choose another --out")
     console = Console()
-    console.print(f"Unpacking the faces to {faces}")
+    print(f"Unpacking the faces to {faces}")
     unpack(faces, SIZE)
-    if not train(experiment, run, console, resume=(run / FILE).exists()):
-        console.print("Stopped; everything is saved. The same command goes on.")
+    if not train(experiment, run, console, resume=resume):
         return 130
     _measure(asked.out, run, faces / "test", console)
     return 0
@@ -60,12 +63,12 @@ def _measure(out: Path, run: Path, test: Path, console: Console) -> None:
     from aggan.training.experiment import Experiment
 
     translator = load(run)
-    results = evaluate(translator, TARGET, test / "neutral", test / TARGET, console.print)
+    results = evaluate(translator, TARGET, test / "neutral", test / TARGET, print)
     save_results(out / "results.json", results)
     _show_people(translator, test, out / "people")
     report = page.write(out, journal.read(run), json.loads(Experiment.load(run).model_dump_json()))
     console.print(rendered(results))
-    console.print(f"Report: {report.resolve().as_uri()}", soft_wrap=True)
+    print(f"Report: {report.resolve().as_uri()}")
 
 
 def _show_people(translator, test: Path, out: Path) -> None:

@@ -1,7 +1,6 @@
 """`aggan train [SYSTEM] --data.x DIR --data.y DIR --out RUN`."""
 
 import argparse
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +22,8 @@ def main(arguments: list[str]) -> int:
     named = bool(arguments) and not arguments[0].startswith("-")
     system, rest = (arguments[0], arguments[1:]) if named else ("aggan", arguments)
     early = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
-    early.add_argument("--recipe")
-    early.add_argument("--resume", type=Path)
+    early.add_argument("--recipe", nargs="?")
+    early.add_argument("--resume", type=Path, nargs="?")
     known, _ = early.parse_known_args(rest)
     start = Experiment.load(known.resume) if known.resume else settings.of(system, known.recipe)
     asked = tyro.cli(_form(start), args=rest, prog=f"aggan train {system}")
@@ -41,7 +40,8 @@ def _form(start: Experiment) -> type:
         out: Path | None = None
         """Run folder to write."""
         recipe: str | None = None
-        """Settings to start from: a recipe that ships (celeba, arface, bu3dfe, small64, ...) or a YAML file."""
+        """Settings to start from: a recipe that ships (arface, bu3dfe, celeba, rafd, faces64, faces128,
+        photographs64) or a YAML file."""
         resume: Path | None = None
         """Run folder to go on with, exactly where it stopped."""
         system: AnyConfig = field(default_factory=lambda: start.system)
@@ -61,9 +61,5 @@ def _train(asked, start: Experiment) -> int:
     from aggan.evaluation.measure import frechet_score  # torch only once the options are in order
     from aggan.training.run import train
 
-    console = Console()
-    if train(experiment, run, console, resume=asked.resume is not None, scorer=frechet_score):
-        console.print(f"Done. Translate with: aggan translate {run} PICTURES --to DOMAIN --out DIR")
-        return 0
-    print(f"Stopped; everything is saved. Go on with: aggan train --resume {run}", file=sys.stderr)
-    return INTERRUPTED
+    finished = train(experiment, run, Console(), resume=asked.resume is not None, scorer=frechet_score)
+    return 0 if finished else INTERRUPTED

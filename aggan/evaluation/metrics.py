@@ -4,8 +4,6 @@ import numpy as np
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from aggan.data.images import to_tensor
-
 SAME = 2
 """Grey levels (of 255) by which a true answer may differ from the input where nothing should change."""
 
@@ -22,8 +20,10 @@ def psnr(squared_errors: np.ndarray) -> np.ndarray:
 
 
 def ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Structural similarity (Wang et al., 2004), at most 1."""
-    values = structural_similarity_index_measure(to_tensor(a), to_tensor(b), data_range=2.0, reduction="none")
+    """Structural similarity (Wang et al., 2004) on 0-255, at most 1."""
+    # It compares brightness with black, so tensors in [-1, 1] would not do.
+    first, second = (torch.from_numpy(np.moveaxis(some, 3, 1).astype(np.float32)) for some in (a, b))
+    values = structural_similarity_index_measure(first, second, data_range=255.0, reduction="none")
     assert isinstance(values, torch.Tensor)
     return values.double().reshape(-1).numpy()
 

@@ -41,7 +41,7 @@ def _check(sources: Iterable[Path], written: Sequence[Path]) -> None:
             raise UserError(f"{path} is a picture to translate and would be overwritten: choose another --out")
     path, times = Counter(written).most_common(1)[0]
     if times > 1:
-        raise UserError(f"two pictures would be written to {path}: name their common folder, or give each its own --out")
+        raise UserError(f"two pictures would become {path}: name their common folder, or choose an --out for each")
 
 
 def _expand(given: str) -> Iterator[tuple[Path, Path]]:

@@ -10,6 +10,6 @@ def initialise(module: nn.Module, deviation: float = 0.02) -> None:
             nn.init.normal_(part.weight, 0.0, deviation)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.BatchNorm2d | nn.InstanceNorm2d) and part.affine:
+        elif isinstance(part, nn.BatchNorm2d):
             nn.init.normal_(part.weight, 1.0, deviation)
             nn.init.zeros_(part.bias)

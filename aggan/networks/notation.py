@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Norm = Callable[[int], nn.Module]
 Upsampling = Callable[[int, int, Norm], nn.Sequential]
@@ -26,9 +27,26 @@ def no_norm(channels: int) -> nn.Module:
     return nn.Identity()
 
 
+class InstanceNorm(nn.Module):
+    """Every channel of every picture to mean 0 and variance 1, with no weights and no running statistics.
+
+    Training and evaluation are then the same. One picture alone goes through batch norm, which is the
+    same arithmetic: PyTorch's instance norm gives a wrong gradient on the CPU for a single picture in
+    channels-last memory (docs/decisions/0005).
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) == 1:
+            return F.batch_norm(x, None, None, training=True, eps=self.eps)
+        return F.instance_norm(x, eps=self.eps)
+
+
 NORMS: dict[str, Norm] = {
-    # Without affine weights and without running statistics: train and eval mode are then the same.
-    "instance": nn.InstanceNorm2d,
+    "instance": InstanceNorm,
     "batch": nn.BatchNorm2d,
 }
 
@@ -85,7 +103,7 @@ class Residual(nn.Module):
 class Style:
     """What the shorthand leaves open."""
 
-    norm: Norm = nn.InstanceNorm2d
+    norm: Norm = InstanceNorm
     upsampling: Upsampling = transposed
     slope: float = 0.0
     """Of the leaky ReLU behind `Ck`; 0.2 in the field."""

@@ -3,6 +3,18 @@
 from aggan.system import Config
 from aggan.systems import aggan
 
+RELEASED = aggan.Config(
+    attention_guided_discriminators=False,
+    generator_norm="batch",
+    upsampling="pixelshuffle",
+    content="linear",
+    discriminator_norm="batch",
+    discriminator_slope=0.01,
+    discriminator_padding=0,
+    lambda_tv=3e-6,  # its sum runs over the mask's three equal channels
+)
+"""The networks and losses that the authors released: "Full - AD" in other layers."""
+
 CATALOGUE: dict[str, Config] = {
     "aggan": aggan.Config(),
     # Table II. AD: attention-guided discriminators, AG: generators, PL: pixel loss, AL: attention loss.
@@ -11,15 +23,5 @@ CATALOGUE: dict[str, Config] = {
     "aggan-no-ad-pl": aggan.Config(attention_guided_discriminators=False, lambda_pixel=0),
     "aggan-no-ad-al": aggan.Config(attention_guided_discriminators=False, lambda_tv=0),
     "aggan-no-ad-pl-al": aggan.Config(attention_guided_discriminators=False, lambda_pixel=0, lambda_tv=0),
-    # The networks and losses that the authors released: "Full - AD" in other layers.
-    "aggan-released": aggan.Config(
-        attention_guided_discriminators=False,
-        generator_norm="batch",
-        upsampling="pixelshuffle",
-        content="linear",
-        discriminator_norm="batch",
-        discriminator_slope=0.01,
-        discriminator_padding=0,
-        lambda_tv=3e-6,  # its sum runs over the mask's three equal channels
-    ),
+    "aggan-released": RELEASED,
 }

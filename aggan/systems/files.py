@@ -3,8 +3,9 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,8 +28,8 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: str = "aggan-model"
-    version: int = VERSION
+    format: Literal["aggan-model"] = "aggan-model"
+    version: Literal[1] = VERSION
     system: AnyConfig
     domains: tuple[str, ...]
     size: int = Field(description="Side in pixels of the pictures it was trained on.")
@@ -49,7 +50,8 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         os.replace(partial, path)
     # torch and safetensors report a full disk with exceptions of their own.
     except (OSError, RuntimeError, SafetensorError) as why:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise UserError(f"cannot write {path}: {why}; what was there before is untouched") from why
 
 
@@ -78,8 +80,9 @@ def read_card(path: Path) -> ModelCard:
     """Read a `config.json`; raises `UserError` where it is none, or of a later version."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and content.get("version", 0) > VERSION:
-            raise UserError(f"{path}: written by a newer aggan (version {content['version']}): update aggan")
+        version = content.get("version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > VERSION:
+            raise UserError(f"{path}: written by a newer aggan (version {version}): update aggan")
         return ModelCard.model_validate(content)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as why:
         raise UserError(f"{path}: cannot be read: {_first_line(why)}") from why

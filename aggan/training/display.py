@@ -44,10 +44,11 @@ class Display:
             self.say(f"{progress:6.1%}  " + facts.replace("\n", "  "))
 
     def say(self, message: str) -> None:
-        self.console.print(message, highlight=False, soft_wrap=True)
+        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
-        self.console.print(f"[bold yellow]WARNING[/] {message}", highlight=False, soft_wrap=True)
+        self.console.print("WARNING", style="bold yellow", end=" ")
+        self.say(message)
 
 
 def duration(seconds: float) -> str:

@@ -38,7 +38,7 @@ class Recipe(BaseModel):
 
     journal_every: int = Field(default=50, ge=1, description="Steps between two looks at the losses.")
     save_every: int = Field(default=1000, ge=1, description="Steps between two checkpoints.")
-    sample_every: int = Field(default=1000, ge=1, description="Steps between two sample sheets.")
+    sample_every: int = Field(default=1000, ge=0, description="Steps between two sample sheets; 0 is none.")
     score_every: int = Field(default=0, ge=0, description="Steps between two scores of held-out pictures; 0 is never.")
 
     def progress(self, step: int, steps_per_epoch: int, seconds: float) -> float:

@@ -60,12 +60,17 @@ def train(
     shown = _decode(split.test, data, engine, display) if split.test else (x, y)
     score = scorer(*(some[:SCORED] for some in shown)) if scorer and split.test and recipe.score_every else None
     try:
-        return trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
+        finished = trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
     except Diverged as why:
         raise UserError(
             f"training stopped: {why}. The checkpoint in {run} is from before; "
             f"try a lower --training.learning-rate, or --training.precision 32-true"
         ) from why
+    if engine.first and finished:
+        display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {system.task.domains[1]} --out DIR")
+    elif engine.first:
+        display.say(f"Stopped; everything is saved. Go on with: aggan train --resume {run}")
+    return finished
 
 
 def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Display) -> list[np.ndarray]:

@@ -135,12 +135,12 @@ class Trainer:
 
     @torch.no_grad()
     def _sample(self, samples: list[Image]) -> None:
-        if not self.engine.first:
+        if not (self.engine.first and self.recipe.sample_every):
             return
         x, y = self.system.task.domains
         with self._translating(), self.engine.precision():
             sheets = [
-                sheet(self.system.translate, there, back, self.engine.to_device(pictures)).cpu()
+                sheet(self.system, there, back, self.engine.to_device(pictures)).cpu()
                 for pictures, there, back in zip(samples, (y, x), (x, y), strict=True)
             ]
         path = self.folder / "samples" / f"step-{self.steps:06}.png"
@@ -172,8 +172,7 @@ class Trainer:
         """Write the checkpoint and the last model; weights that are not finite are never written."""
         self._require_finite_weights()
         state = self.system.state_dict()
-        own = {key: value for key, value in state.items() if key in self._own_keys}
-        ranks = self.engine.gather(own)
+        ranks = self.engine.gather(self._own_state(state))
         if self.engine.first:
             checkpoint.save(
                 self.folder,
@@ -204,11 +203,10 @@ class Trainer:
         if self.average:
             self.average.load(state["average"])
 
-    @property
-    def _own_keys(self) -> set[str]:
+    def _own_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """What each process has for itself: its pools and its running statistics."""
-        parameters = {name for name, _ in self.system.named_parameters()}
-        return self.system.state_dict().keys() - parameters
+        shared = {name for name, _ in self.system.named_parameters()}
+        return {key: value for key, value in state.items() if key not in shared}
 
     def _require_finite_weights(self) -> None:
         for name, parameter in self.system.named_parameters():

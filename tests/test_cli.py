@@ -1,0 +1,209 @@
+"""The command line: what it says, how fast it says it, and how every mistake ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from aggan import __version__
+from aggan.cli import VERBS, run
+from aggan.commands import settings
+from aggan.data.faces.pack import unpack
+from aggan.data.folders import Data, find
+from aggan.errors import UserError
+from aggan.systems.catalogue import CATALOGUE
+from aggan.training.recipe import RECIPES
+
+
+def refused(capsys, *arguments: str) -> str:
+    """The one line with which a command line is refused."""
+    code = run(list(arguments))
+    told = capsys.readouterr()
+    assert (code, told.out, told.err.count("\n")) == (2, "", 1), told
+    assert told.err.startswith("aggan")
+    return told.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
+def test_without_a_verb_the_verbs_are_listed(arguments, capsys):
+    assert run(arguments) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("usage: aggan VERB")
+    assert all(f"\n  {verb} " in told.out for verb in VERBS)
+    assert told.err == ""
+
+
+def test_the_version_is_the_packages(capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"aggan {__version__}\n"
+
+
+@pytest.mark.parametrize("verb", ["tranlate", "--verbose", ""])
+def test_an_unknown_verb_names_what_there_is(verb, capsys):
+    error = refused(capsys, verb)
+    assert error == f"aggan: no verb {verb!r}; there are {', '.join(VERBS)}\n"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, capsys):
+    try:
+        code = run([verb, "--help"])
+    except SystemExit as end:
+        code = end.code
+    assert code == 0
+    told = capsys.readouterr()
+    assert f"aggan {verb}" in told.out
+    assert told.err == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["no-such-verb"], ["data", "--help"]])
+def test_help_waits_for_no_heavy_import(arguments):
+    heavy = {"torch"} if arguments[0] == "data" else {"torch", "numpy", "pydantic", "tyro", "rich"}
+    program = f"""
+import sys
+from aggan.cli import run
+run({arguments})
+found = {heavy} & sys.modules.keys()
+sys.exit(f"imported {{found}}" if found else 0)
+"""
+    made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+
+
+def test_the_package_runs_as_a_module():
+    made = subprocess.run([sys.executable, "-m", "aggan", "--version"], capture_output=True, text=True, check=False)
+    assert (made.returncode, made.stdout, made.stderr) == (0, f"aggan {__version__}\n", "")
+
+
+def test_an_interrupt_ends_quietly(monkeypatch, capsys):
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aggan.commands.systems.main", interrupted)
+    assert run(["systems"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.fixture(scope="module", params=[64, 128])
+def unpacked(request, tmp_path_factory) -> tuple[Path, int]:
+    out = tmp_path_factory.mktemp("faces") / str(request.param)
+    assert run(["data", "faces", "--out", str(out), "--size", str(request.param)]) == 0
+    return out, request.param
+
+
+def test_the_hint_after_unpacking_is_a_command_that_would_start(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("aggan.commands.data.unpack", lambda out, size: 7)
+    assert run(["data", "faces", "--out", str(tmp_path), "--size", "64"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"7 pictures in {tmp_path}. Train with: aggan train ")
+    hint = told.split("aggan train ")[1].split()
+    assert f"{tmp_path}: two folders are needed" in refused(capsys, "train", *hint)
+
+
+def people(root: Path, folder: str) -> set[str]:
+    return {file.name for file in (root / folder).iterdir()}
+
+
+def test_the_training_domains_share_nobody_and_the_test_is_paired(unpacked):
+    root, _ = unpacked
+    neutral, happy = people(root, "train/neutral"), people(root, "train/happy")
+    held_out = people(root, "test/neutral")
+    assert len(held_out) == 100
+    assert people(root, "test/happy") == held_out
+    assert min(len(neutral), len(happy)) >= 200
+    assert not neutral & happy
+    assert not (neutral | happy) & held_out
+    split = find(Data(root=root, names=("neutral", "happy")))
+    assert [len(domain.files) for domain in split.test] == [100, 100]
+
+
+def test_the_faces_come_at_the_size_asked_for(unpacked):
+    root, size = unpacked
+    for file in list(root.rglob("*.png"))[::40]:
+        with Pillow.open(file) as image:
+            assert (image.size, image.mode) == ((size, size), "RGB")
+            assert np.array(image).std() > 10
+    assert {file.suffix for file in root.rglob("*") if file.is_file()} == {".png"}
+
+
+def test_mistakes_about_the_faces(tmp_path, capsys):
+    assert "no action 'cats'; there is faces" in refused(capsys, "data", "cats")
+    (tmp_path / "file").touch()
+    assert f"cannot write the faces to {tmp_path}/file: " in refused(
+        capsys, "data", "faces", "--out", str(tmp_path / "file")
+    )
+    with pytest.raises(UserError, match="the faces come at 64 and 128 px, not 100"):
+        unpack(tmp_path / "out", 100)
+    for bad in (["--out", str(tmp_path / "out"), "--size", "100"], []):
+        with pytest.raises(SystemExit, match="2"):
+            run(["data", "faces", *bad])
+    assert not (tmp_path / "out").exists()
+
+
+def recipe(tmp_path: Path, content: str) -> str:
+    (tmp_path / "mine.yaml").write_text(content)
+    return str(tmp_path / "mine.yaml")
+
+
+def test_a_recipe_with_three_mistakes_is_told_of_all_three(tmp_path, capsys):
+    mine = recipe(tmp_path, "system: {lambda_tvv: 1}\ndata: {size: 4}\ntraining: {batch: many}\n")
+    error = refused(capsys, "train", "--recipe", mine, "--out", str(tmp_path / "run"))
+    for place in (f"recipe {mine}: ", "lambda_tvv: ", "data.size: ", "training.batch: "):
+        assert place in error
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("model: {}", "no part 'model'; there are system, data and training"),
+        ("training: 5", "a recipe has the parts system, data and training, each with settings"),
+        ("- 1", "a recipe has the parts system, data and training, each with settings"),
+        ("a: [", "not YAML: "),
+    ],
+)
+def test_what_is_no_recipe_is_told_what_one_is(tmp_path, capsys, content, expected):
+    assert expected in refused(capsys, "train", "--recipe", recipe(tmp_path, content), "--out", "run")
+
+
+def test_an_unknown_recipe_or_system_names_what_there_is(tmp_path, capsys):
+    known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.yaml")))
+    assert f"nope: no such recipe; give a YAML file or one of {known}" in refused(capsys, "train", "--recipe", "nope")
+    missing = str(tmp_path / "mine.yaml")
+    assert f"{missing}: no such recipe" in refused(capsys, "train", "--recipe", missing)
+    assert f"no system 'gan'; there are {', '.join(CATALOGUE)}" in refused(capsys, "train", "gan")
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_recipe_that_ships_fits_every_system_and_leaves_what_makes_it_one(name):
+    own = CATALOGUE[name].model_dump(exclude_unset=True)
+    for file in RECIPES.glob("*.yaml"):
+        assert settings.of(name, file.stem).system.model_dump(include=set(own)) == own
+
+
+def test_training_refuses_what_it_cannot_start_with(tmp_path, faces, capsys):
+    root, run_folder = f"--data.root={faces}", str(tmp_path / "run")
+    settings.of("aggan", recipe=None).save(tmp_path / "old")
+    for arguments, expected in [
+        (["--out", run_folder], "name the pictures: --data.x DIR --data.y DIR, or --data.root DIR"),
+        ([root], "where to? give a run folder with --out DIR"),
+        (
+            [root, "--out", str(tmp_path / "old")],
+            f"{tmp_path}/old already holds a run: go on with --resume {tmp_path}/old",
+        ),
+        ([root, "--out", run_folder, "--data.size", "16"], "at least 32 px: raise --data.size 16"),
+        (["--resume", run_folder], f"{run_folder}: not a run: experiment.json cannot be read"),
+        (["--resume", str(tmp_path / "old"), "--data.size", "64"], "a resumed run keeps its system and data"),
+        (["--data.root", str(tmp_path / "gone"), "--out", run_folder], "/gone: no such folder"),
+    ]:
+        assert expected in refused(capsys, "train", *arguments)
+    assert not Path(run_folder).exists()
+
+
+@pytest.mark.parametrize("flags", [["--training.batch", "0"], ["--data.size", "x"], ["--system.bogus", "1"]])
+def test_a_wrong_flag_ends_with_two(flags, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(["train", "--out", "run", *flags])
+    assert flags[0].split(".")[1] in capsys.readouterr().err

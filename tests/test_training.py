@@ -1,0 +1,359 @@
+"""The promises of training: turns, exact resume, averages, health, processes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from aggan.batches import Unpaired
+from aggan.data.folders import Data
+from aggan.errors import UserError
+from aggan.inference.translator import load
+from aggan.system import Clock, System, Task
+from aggan.systems.catalogue import CATALOGUE
+from aggan.training import checkpoint, journal
+from aggan.training.average import Average
+from aggan.training.experiment import Experiment
+from aggan.training.health import Diverged, MaskWatch
+from aggan.training.recipe import RECIPES, Recipe, named
+from aggan.training.run import train
+from aggan.training.trainer import Trainer, interruptible, step_seed
+from aggan.training.window import Window
+
+QUIET = Console(quiet=True)
+FAST = {"batch": 2, "journal_every": 2, "save_every": 3, "sample_every": 0, "accelerator": "cpu", "threads": 1}
+SMALL = {
+    "generator_width": 4,
+    "generator_blocks": 1,
+    "discriminator": "patch",
+    "discriminator_width": 4,
+    "pool": 4,
+    "curriculum_epochs": 1,
+}
+
+
+def experiment(faces: Path, name: str = "aggan", **training) -> Experiment:
+    system = CATALOGUE[name]
+    kept = {key: value for key, value in SMALL.items() if key not in system.model_fields_set}
+    system = system.model_copy(update={**kept, "discriminator_padding": 1})
+    recipe = Recipe.model_validate({**FAST, "epochs": 4, "decay_after": 1, **training})
+    return Experiment(system=system, data=Data(root=faces, names=("neutral", "happy"), size=32), training=recipe)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    state = checkpoint.load(run)
+    flat = dict(state["system"])
+    for name, optimizer in state["optimizers"].items():
+        for index, moments in optimizer["state"].items():
+            flat |= {f"{name}.{index}.{key}": value for key, value in moments.items()}
+    flat |= {f"average.{key}": value for key, value in state["average"].items()}
+    return flat
+
+
+def assert_same(a: dict, b: dict) -> None:
+    assert a.keys() == b.keys()
+    for key, value in a.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, b[key]), key
+        else:  # a pool
+            pairs = zip(value, b[key], strict=True)
+            assert all(torch.equal(p, q) for past, other in pairs for p, q in zip(past, other, strict=True)), key
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Make the trainer believe that a signal came after so many steps."""
+    original = Trainer.step
+
+    def install(step: int) -> None:
+        def counted(self: Trainer) -> None:
+            original(self)
+            if self.steps == step:
+                signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr(Trainer, "step", counted)
+
+    return install
+
+
+# --- turns ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=list(CATALOGUE))
+def any_system(request) -> System:
+    config = CATALOGUE[request.param]
+    kept = {key: value for key, value in SMALL.items() if key not in config.model_fields_set}
+    return config.model_copy(update={**kept, "discriminator_padding": 1}).build(Task(("a", "b"), 32))
+
+
+def test_a_turn_teaches_its_networks_all_of_them_and_no_others(any_system):
+    batch = Unpaired(torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 32, 32) * 2 - 1)
+    any_system.clock = Clock(5, 100)
+    made = any_system(batch)
+    every = {name for turn in any_system.turns() for name in turn.networks}
+    for turn in any_system.turns():
+        terms = turn.loss(batch, made)
+        assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
+        learners = [p for name in turn.networks for p in any_system.get_submodule(name).parameters()]
+        gradients = torch.autograd.grad(sum(terms.values()), learners, retain_graph=True, allow_unused=True)
+        assert all(g is not None for g in gradients)
+        if turn.name == "discriminators":
+            others = [p for name in every - set(turn.networks) for p in any_system.get_submodule(name).parameters()]
+            found = torch.autograd.grad(sum(terms.values()), others, allow_unused=True)
+            assert all(g is None for g in found)
+
+
+# --- resume ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("aggan", {"ema": 0.9}), ("aggan-released", {}), ("aggan-no-ad-ag", {}), ("aggan", {"precision": "bf16-mixed"})],
+)
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(faces, tmp_path, stop_at, name, settings):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    asked = experiment(faces, name, **settings)
+    assert train(asked, whole, QUIET)
+    stop_at(5)
+    assert not train(asked, parts, QUIET)
+    assert checkpoint.load(parts)["steps"] == 5
+    assert train(asked, parts, QUIET, resume=True)
+    assert_same(weights(whole), weights(parts))
+    assert (whole / "last" / "model.safetensors").read_bytes() == (parts / "last" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_killed_at_any_moment_goes_on_exactly(faces, tmp_path, number):
+    asked = experiment(faces, epochs=40)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert train(asked, whole, QUIET)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(asked.model_dump_json(include={"system", "training"}))
+    command = [sys.executable, "-m", "aggan", "train", "--recipe", str(settings), "--out", str(parts)]
+    command += ["--data.root", str(faces), "--data.names", "neutral", "happy", "--data.size", "32"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (parts / checkpoint.FILE).exists() and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(number)
+    code = process.wait(60)
+    assert code == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    reached = checkpoint.load(parts)["steps"]
+    assert 0 < reached < 120
+    assert train(Experiment.load(parts), parts, QUIET, resume=True)
+    assert_same(weights(whole), weights(parts))
+    steps = [line["step"] for line in journal.read(parts)]
+    assert steps == sorted(set(steps))
+
+
+def test_a_finished_run_resumed_stays_as_it_is(faces, tmp_path):
+    asked = experiment(faces, steps=3)
+    train(asked, tmp_path / "run", QUIET)
+    before = weights(tmp_path / "run")
+    assert train(asked, tmp_path / "run", QUIET, resume=True)
+    assert_same(before, weights(tmp_path / "run"))
+
+
+def test_a_new_run_never_overwrites_an_old_one(faces, tmp_path):
+    train(experiment(faces, steps=1), tmp_path / "run", QUIET)
+    with pytest.raises(UserError, match="--resume"):
+        train(experiment(faces, steps=1), tmp_path / "run", QUIET)
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(faces, tmp_path, monkeypatch):
+    asked = experiment(faces, steps=6)
+    run = tmp_path / "run"
+    original, calls = torch.save, []
+
+    def full(state, path):
+        calls.append(path)
+        if len(calls) > 1:
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        original(state, path)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match="No space left"):
+        train(asked, run, QUIET)
+    assert checkpoint.load(run)["steps"] == 3
+    assert [p.name for p in run.glob(".*")] == []
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_a_checkpoint_that_cannot_be_read_is_one_sentence(tmp_path, content):
+    if content is not None:
+        (tmp_path / checkpoint.FILE).write_bytes(content)
+    with pytest.raises(UserError, match=str(tmp_path)):
+        checkpoint.load(tmp_path)
+
+
+# --- health ---------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_no_number_stops_with_term_and_step_and_keeps_the_checkpoint(faces, tmp_path, monkeypatch):
+    from aggan.systems import aggan
+
+    original = aggan.l1
+    calls = []
+
+    def spoiled(a, b):
+        calls.append(1)
+        return original(a, b) * (float("nan") if len(calls) > 4 * 4 else 1)
+
+    monkeypatch.setattr(aggan, "l1", spoiled)
+    with pytest.raises(UserError, match=r"'cycle' became nan at step 4"):
+        train(experiment(faces, steps=9), tmp_path / "run", QUIET)
+    state = checkpoint.load(tmp_path / "run")
+    assert state["steps"] == 3
+    assert all(torch.isfinite(v).all() for v in state["system"].values() if isinstance(v, torch.Tensor))
+
+
+def test_a_window_tells_the_first_step_that_went_wrong():
+    window = Window()
+    window.add(7, {"gan": torch.tensor(1.0), "cycle": torch.tensor(2.0)})
+    window.add(8, {"gan": torch.tensor(3.0), "cycle": torch.tensor(float("inf"))})
+    with pytest.raises(Diverged, match="'cycle' became inf at step 8"):
+        window.empty_out()
+
+
+def test_a_window_gives_means_and_is_empty_then():
+    window = Window()
+    window.add(0, {"gan": torch.tensor(1.0)})
+    window.add(1, {"gan": torch.tensor(3.0)})
+    assert window.empty_out() == {"gan": 2.0}
+    assert window.empty_out() == {}
+
+
+def test_a_dying_mask_is_told_once_with_what_to_try():
+    watch = MaskWatch()
+    assert watch.look(10, {"M_y": 0.2, "M_x": 0.5}) == []
+    (empty,) = watch.look(20, {"M_y": 0.01, "M_x": 0.5})
+    assert "M_y is dying at step 20" in empty
+    assert "--system.r-late" in empty
+    assert watch.look(30, {"M_y": 0.001, "M_x": 0.5}) == []
+    (full,) = watch.look(40, {"M_y": 0.2, "M_x": 0.99})
+    assert "full" in full
+    assert len(watch.look(50, {"M_y": 0.01, "M_x": 0.99})) == 1
+
+
+def test_a_mask_that_dies_in_training_is_in_the_journal(faces, tmp_path, monkeypatch):
+    original = System.__init__
+    asked = experiment(faces, steps=4)
+
+    def build(self, task):
+        original(self, task)
+
+    monkeypatch.setattr(System, "__init__", build)
+    from aggan.networks.generators import AttentionGenerator
+
+    forward = AttentionGenerator.forward
+    monkeypatch.setattr(
+        AttentionGenerator,
+        "forward",
+        lambda self, image: (made := forward(self, image))._replace(mask=made.mask * 1e-3),
+    )
+    train(asked, tmp_path / "run", QUIET)
+    lines = journal.read(tmp_path / "run")
+    assert any("dying" in line.get("warning", "") for line in lines)
+    assert {"M_y mean", "M_y spread", "gan", "agan", "cycle", "pixel", "tv", "D_ya"} <= lines[0].keys()
+
+
+# --- schedules ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recipe", "step", "seconds", "expected"),
+    [
+        ({}, 0, 0, 1.0),
+        ({}, 999, 0, 1.0),
+        ({}, 1000, 0, 1.0),
+        ({}, 1019, 0, 0.99),  # by whole epochs of ten steps: epoch 101
+        ({}, 1500, 0, 0.5),
+        ({"steps": 100}, 49, 0, 1.0),
+        ({"steps": 100}, 75, 0, 0.5),
+        ({"minutes": 10}, 0, 450, 0.5),
+        ({"epochs": 80, "decay_after": 40}, 600, 0, 0.5),
+        ({"epochs": 80, "decay_after": 80}, 799, 0, 1.0),
+    ],
+)
+def test_the_rate_is_constant_then_falls_to_zero(recipe, step, seconds, expected):
+    assert Recipe.model_validate(recipe).rate(step, 10, float(seconds)) == pytest.approx(expected)
+
+
+def test_every_step_and_process_has_its_own_seed():
+    seeds = {step_seed(s, t, r) for s in range(3) for t in range(200) for r in range(3)}
+    assert len(seeds) == 1800
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_the_average_follows_the_weights(small):
+    system = small.build(Task(("a", "b"), 32))
+    average = Average(system, 0.9)
+    before = system.G_xy.head.bias.detach().clone()
+    with torch.no_grad():
+        system.G_xy.head.bias.add_(1)
+    average.update(step=1000)
+    torch.testing.assert_close(average.state["G_xy.head.bias"], before + 0.1)
+    with average.in_place():
+        torch.testing.assert_close(system.G_xy.head.bias.detach(), before + 0.1)
+    torch.testing.assert_close(system.G_xy.head.bias.detach(), before + 1)
+
+
+def test_signals_act_as_usual_afterwards():
+    usual = signal.getsignal(signal.SIGTERM)
+    with interruptible() as interrupted:
+        assert not interrupted()
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupted()
+        assert signal.getsignal(signal.SIGTERM) == usual
+    assert signal.getsignal(signal.SIGTERM) == usual
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_a_run_folder_holds_what_it_promises(faces, tmp_path):
+    asked = experiment(faces, steps=4, sample_every=4, score_every=2)
+    train(asked, tmp_path / "run", QUIET, scorer=lambda x, y: lambda system: {"distance": float(len(x))})
+    run = tmp_path / "run"
+    assert Experiment.load(run) == asked
+    assert sorted(p.name for p in (run / "samples").iterdir()) == ["step-000004.png"]
+    assert [line["scores"] for line in journal.read(run) if "scores" in line] == [{"distance": 6.0}] * 2
+    assert json.loads((run / "best" / "config.json").read_text())["steps"] == 2
+    config = json.loads((run / "last" / "config.json").read_text())
+    assert (config["version"], config["domains"], config["size"]) == (1, ["neutral", "happy"], 32)
+    assert load(run / "last").domains == ("neutral", "happy")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.yaml")))
+def test_recipes_that_ship_are_in_order(name):
+    parts = named(name)
+    base = CATALOGUE["aggan"].model_dump() | parts.get("system", {})
+    Experiment.model_validate({**parts, "system": base})
+
+
+# --- several processes ----------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_with_the_double_batch(faces, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(experiment(faces, steps=1).model_dump_json(include={"system", "training"}))
+    rest = ["--data.root", str(faces), "--data.names", "neutral", "happy", "--data.size", "32", "--system.pool", "0"]
+    for name, options in (("one", ["--training.batch", "2"]), ("two", ["--training.batch", "1"])):
+        devices = ["--training.devices", "2"] if name == "two" else []
+        command = ["-m", "aggan", "train", "--recipe", str(settings), "--out", str(tmp_path / name)]
+        subprocess.run([sys.executable, *command, *rest, *options, *devices], check=True, timeout=200)
+    one, two = (checkpoint.load(tmp_path / name)["optimizers"] for name in ("one", "two"))
+    for network, state in one.items():
+        for index, moments in state["state"].items():
+            # Adam's first moment is the gradient; its step would turn rounding errors into whole steps.
+            other = two[network]["state"][index]["exp_avg"]
+            torch.testing.assert_close(moments["exp_avg"], other, atol=1e-6, rtol=1e-3)
