@@ -145,12 +145,12 @@ def test_more_than_two_domains_are_refused():
 
 
 def test_weights_begin_at_a_deviation_of_two_hundredths():
-    network = nn.Sequential(nn.Conv2d(64, 64, 3), nn.BatchNorm2d(512))
-    initialise(network)
-    weight, norm = network[0].weight, network[1].weight
-    assert float(weight.detach().std()) == pytest.approx(0.02, rel=0.05)
-    assert float(norm.detach().mean()) == pytest.approx(1, abs=0.01)
-    assert not network[0].bias.any()
+    convolution, norm = nn.Conv2d(64, 64, 3), nn.BatchNorm2d(512)
+    initialise(nn.Sequential(convolution, norm))
+    assert float(convolution.weight.detach().std()) == pytest.approx(0.02, rel=0.05)
+    assert float(norm.weight.detach().mean()) == pytest.approx(1, abs=0.01)
+    assert convolution.bias is not None
+    assert not convolution.bias.any()
 
 
 def test_frozen_networks_pass_gradients_on_and_take_none():

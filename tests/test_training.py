@@ -99,13 +99,14 @@ def test_a_turn_teaches_its_networks_all_of_them_and_no_others(any_system):
     every = {name for turn in any_system.turns() for name in turn.networks}
     for turn in any_system.turns():
         terms = turn.loss(batch, made)
+        loss = torch.stack(list(terms.values())).sum()
         assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
         learners = [p for name in turn.networks for p in any_system.get_submodule(name).parameters()]
-        gradients = torch.autograd.grad(sum(terms.values()), learners, retain_graph=True, allow_unused=True)
+        gradients = torch.autograd.grad(loss, learners, retain_graph=True, allow_unused=True)
         assert all(g is not None for g in gradients)
         if turn.name == "discriminators":
             others = [p for name in every - set(turn.networks) for p in any_system.get_submodule(name).parameters()]
-            found = torch.autograd.grad(sum(terms.values()), others, allow_unused=True)
+            found = torch.autograd.grad(loss, others, allow_unused=True)
             assert all(g is None for g in found)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from aggan.commands import settings
 from aggan.data.folders import Data
 from aggan.errors import UserError
-from aggan.systems.files import AnyConfig
+from aggan.systems.catalogue import AnyConfig
 from aggan.training.experiment import Experiment
 from aggan.training.recipe import Recipe
 

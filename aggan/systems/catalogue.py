@@ -1,7 +1,9 @@
 """Every system by its name. An ablation is an entry here, not a branch in the code."""
 
-from aggan.system import Config
 from aggan.systems import aggan
+
+AnyConfig = aggan.Config
+"""The settings of any system here."""
 
 RELEASED = aggan.Config(
     attention_guided_discriminators=False,
@@ -15,7 +17,7 @@ RELEASED = aggan.Config(
 )
 """The networks and losses that the authors released: "Full - AD" in other layers."""
 
-CATALOGUE: dict[str, Config] = {
+CATALOGUE: dict[str, AnyConfig] = {
     "aggan": aggan.Config(),
     # Table II. AD: attention-guided discriminators, AG: generators, PL: pixel loss, AL: attention loss.
     "aggan-no-ad": aggan.Config(attention_guided_discriminators=False),

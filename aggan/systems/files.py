@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,13 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from aggan.errors import UserError
 from aggan.system import System, Task
-from aggan.systems import aggan
+from aggan.systems.catalogue import AnyConfig
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 VERSION = 1
-
-AnyConfig = Annotated[aggan.Config, Field(description="Which system, and its settings.")]
-"""The settings of any system in the catalogue."""
 
 
 class ModelCard(BaseModel):

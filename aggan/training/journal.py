@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aggan.errors import UserError
 from aggan.systems.files import write_whole
 
 FILE = "journal.jsonl"
@@ -21,8 +22,11 @@ class Journal:
     def write(self, step: int, **facts: Any) -> None:
         """Append a line; figures are rounded to six digits."""
         line = {"step": step} | {key: _rounded(value) for key, value in facts.items()}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as why:
+            raise UserError(f"cannot write {self.path}: {why.strerror}; make room and resume the run") from why
 
 
 def read(run: Path) -> list[dict[str, Any]]:

@@ -122,7 +122,7 @@ class Trainer:
         return every > 0 and self.steps % every == 0
 
     def _look(self, journal: Journal | None, display: Display, pace: "Pace") -> None:
-        figures = self.window.empty_out()
+        figures = self._figures()
         if journal is None or not figures:
             return
         rate, left = pace.at(self.steps, self.seconds, self.progress())
@@ -132,6 +132,16 @@ class Trainer:
         for warning in self.watch.look(self.steps, means):
             journal.write(self.steps, warning=warning)
             display.warn(warning)
+
+    def _figures(self) -> dict[str, float]:
+        """What the window holds; if it is not finite anywhere, all processes stop together."""
+        try:
+            figures, wrong = self.window.empty_out(), None
+        except Diverged as why:
+            figures, wrong = {}, why
+        if self.engine.agree(wrong is not None):
+            raise wrong or Diverged(f"a loss term of another process was not finite before step {self.steps}")
+        return figures
 
     @torch.no_grad()
     def _sample(self, samples: list[Image]) -> None:
