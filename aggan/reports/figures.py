@@ -24,7 +24,7 @@ def curves(journal: Sequence[dict[str, Any]], names: Sequence[str], label: str, 
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK)
     if axes.lines:
-        axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
+        figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     text = io.StringIO()
     figure.savefig(text, format="svg")
     return text.getvalue()[text.getvalue().index("<svg") :]
