@@ -100,7 +100,7 @@ def test_the_hint_after_unpacking_is_a_command_that_would_start(tmp_path, monkey
     told = capsys.readouterr().out
     assert told.startswith(f"7 pictures in {tmp_path}. Train with: aggan train ")
     hint = told.split("aggan train ")[1].split()
-    assert f"{tmp_path}: two folders are needed" in refused(capsys, "train", *hint)
+    assert f"{tmp_path}: no folder for the domain" in refused(capsys, "train", *hint)
 
 
 def people(root: Path, folder: str) -> set[str]:

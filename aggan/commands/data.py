@@ -28,5 +28,5 @@ def faces(out: Path, size: Literal[64, 128] = 128) -> int:
         size: Side in pixels.
     """
     count = unpack(out, size)
-    print(f"{count} pictures in {out}. Train with: aggan train --data.root {out} --data.size {size} --out RUN")
+    print(f"{count} pictures in {out}. Train with: aggan train --recipe faces{size} --data.root {out} --out RUN")
     return 0

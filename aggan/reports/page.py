@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aggan.reports.figures import curves
 
@@ -44,9 +44,7 @@ def write(folder: Path, journal: list[dict[str, Any]], settings: dict[str, Any])
     names = list(dict.fromkeys(key for line in journal for key in line if key not in NOT_LOSSES))
     masks = [name for name in names if name.endswith(("mean", "spread"))]
     losses = [name for name in names if name not in masks]
-    environment = Environment(
-        loader=PackageLoader("aggan.reports", "."), autoescape=select_autoescape(), undefined=StrictUndefined
-    )
+    environment = Environment(loader=PackageLoader("aggan.reports", "."), autoescape=True, undefined=StrictUndefined)
     text = environment.get_template("report.html.j2").render(
         to=results["to"],
         rows=results["rows"],
