@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -315,6 +316,19 @@ def test_signals_act_as_usual_afterwards():
         assert interrupted()
         assert signal.getsignal(signal.SIGTERM) == usual
     assert signal.getsignal(signal.SIGTERM) == usual
+
+
+def test_a_training_in_a_thread_leaves_signals_alone():
+    found = []
+
+    def inside() -> None:
+        with interruptible() as interrupted:
+            found.append(interrupted())
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert found == [False]
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ the step, so that weights, optimisers, pools and counters are all that a resumed
 """
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -250,6 +251,9 @@ class Pace:
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
     """Inside, the first SIGINT or SIGTERM only sets a flag; a second one acts as usual."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may take signals
+        yield lambda: False
+        return
     received: list[int] = []
     usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
