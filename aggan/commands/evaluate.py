@@ -56,7 +56,10 @@ def main(arguments: list[str]) -> int:
 def rendered(results: dict[str, Any]) -> Table:
     """The rows of `results.json` for a terminal, one measure a line."""
     rows = results["rows"]
-    table = Table("measure", *rows)
+    table = Table()
+    table.add_column("measure", no_wrap=True)
+    for name in rows:
+        table.add_column(name, justify="right")
     for key, heading in HEADINGS.items():
         if any(row.get(key) is not None for row in rows.values()):
             table.add_row(heading.format(to=results["to"]), *(shown(key, row.get(key)) for row in rows.values()))
