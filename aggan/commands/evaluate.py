@@ -10,7 +10,7 @@ from rich.table import Table
 
 HEADINGS = {
     "judged": "judged {to}",
-    "change where still": "change where nothing should change",
+    "change where still": "change where still",
     "change": "change",
     "psnr": "PSNR (dB)",
     "mse": "MSE",
@@ -56,10 +56,7 @@ def main(arguments: list[str]) -> int:
 def rendered(results: dict[str, Any]) -> Table:
     """The rows of `results.json` for a terminal, one measure a line."""
     rows = results["rows"]
-    table = Table()
-    table.add_column("measure", no_wrap=True)
-    for name in rows:
-        table.add_column(name, justify="right")
+    table = Table("measure", *rows)
     for key, heading in HEADINGS.items():
         if any(row.get(key) is not None for row in rows.values()):
             table.add_row(heading.format(to=results["to"]), *(shown(key, row.get(key)) for row in rows.values()))
