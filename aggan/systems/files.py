@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from aggan.errors import UserError
 from aggan.system import System, Task
@@ -55,7 +55,8 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 def save_model(folder: Path, card: ModelCard, state: dict[str, torch.Tensor]) -> None:
     """Write both files; `state` is what `System.translators_state` gives."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    write_whole(folder / WEIGHTS, lambda path: save_file(tensors, path, {"format": "pt"}))
+    # Not `save_file`: it makes files that only their owner can read, whatever the umask says.
+    write_whole(folder / WEIGHTS, lambda path: path.write_bytes(save(tensors, {"format": "pt"})))
     write_whole(folder / CONFIG, lambda path: path.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8"))
 
 
