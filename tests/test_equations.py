@@ -132,8 +132,9 @@ def test_curriculum_in_epochs_and_in_steps(step, settings, expected):
 
 def test_band_pulls_only_from_outside():
     assert float(outside_band(full(0.3, 1), 0.1, 0.5)) == 0
-    assert float(outside_band(full(0.05, 1), 0.1, 0.5)) == pytest.approx(0.0025)
-    assert float(outside_band(full(0.9, 1), 0.1, 0.5)) == pytest.approx(0.16)
+    assert float(outside_band(full(0.05, 1), 0.1, 0.5)) == pytest.approx(0.25)
+    assert float(outside_band(full(0.9, 1), 0.1, 0.5)) == pytest.approx(0.64)
+    assert float(outside_band(full(0.0, 1), 0.1, 0.5)) == float(outside_band(full(1.0, 1), 0.1, 0.5)) == 1
 
 
 def test_floor_under_the_masks_gradient_only_acts_where_the_slope_is_smaller():

@@ -23,6 +23,6 @@ def total_variation(mask: Mask) -> Tensor:
 
 
 def outside_band(mask: Mask, low: float, high: float) -> Tensor:
-    """How far the mean of the masks is below `low` or above `high`, squared; 0 inside the band."""
+    """0 while the mean of the masks lies in the band, growing quadratically to 1 at an empty or a full mask."""
     mean = mask.float().mean()
-    return (low - mean).clamp(min=0).square() + (mean - high).clamp(min=0).square()
+    return (1 - mean / low).clamp(min=0).square() + (1 - (1 - mean) / (1 - high)).clamp(min=0).square()
