@@ -10,13 +10,13 @@ ADVICE = {
     EMPTY: (
         "The generator copies its input: with an empty mask the cycle and pixel losses are zero, and the mask's "
         "gradient vanishes with it, so it seldom comes back by itself. Try, from the run's start: a smaller weight "
-        "of those losses later on (--system.r-late 0.02); a slow change of it (--system.ramp-steps 5000); a floor "
-        "under the mask's gradient (--system.mask-floor 0.05); a pull into a band (--system.lambda-band 10)."
+        "of those losses later on (--system.r-late 0.02); a pull into a band "
+        "(--system.lambda-band 1)."
     ),
     FULL: (
         "The generator redraws the whole picture, so nothing is kept by the mask. Try, from the run's start: more "
         "weight on the cycle and pixel losses (a larger --system.r-late); a pull into a band (--system.lambda-band "
-        "10); instance norm in the discriminators."
+        "1); instance norm in the discriminators."
     ),
 }
 
