@@ -1,0 +1,134 @@
+"""`aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST`: an original data set in our layout."""
+
+import importlib
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import track
+
+from aggan.data.prepare import openface
+from aggan.data.prepare.photographs import Found
+from aggan.data.prepare.settings import Settings
+from aggan.errors import UserError
+
+DATA_SETS = ("celeba", "rafd", "arface", "bu3dfe")
+USAGE = f"usage: aggan data prepare {{{','.join(DATA_SETS)}}} SRC DST [options]      (--help after a name says more)"
+INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Prepare a data set; the same command goes on where a first one stopped."""
+    if arguments[:1] in ([], ["-h"], ["--help"]):
+        print(USAGE)
+        return 0
+    name, *rest = arguments
+    if name not in DATA_SETS:
+        raise UserError(f"no data set {name!r}; there are {', '.join(DATA_SETS)}")
+    settings = importlib.import_module(f"aggan.data.prepare.{name}").Settings
+    asked = tyro.cli(_form(settings), args=rest, prog=f"aggan data prepare {name}")
+    console = Console(stderr=True)
+    try:
+        return _prepare(name, asked, console)
+    except KeyboardInterrupt:
+        _say(console, f"interrupted; the same command goes on where it stopped (in {asked.dst})")
+        return INTERRUPTED
+
+
+def _form(kind: type[Settings]) -> type:
+    """The options of one data set."""
+
+    @dataclass
+    class Prepare:
+        src: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+        """Folder of the original, as its owners give it out."""
+        dst: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
+        """New folder for {train,test}/EXPRESSION/NAME.png, pictures.jsonl and dataset.json."""
+        settings: Annotated[kind, tyro.conf.arg(name="")]  # pyright: ignore[reportInvalidTypeForm]
+        partial: bool = False
+        """Take what is there although pictures are missing or cannot be read."""
+        openface: Path | None = None
+        """OpenFace 2 results to join: a folder of CSVs named after the pictures, or one CSV with a column `file`."""
+        confidence: float = 0.8
+        """How sure OpenFace must be of a face (ours)."""
+
+    Prepare.__doc__ = f"Prepare {kind.title} for training."
+    return Prepare
+
+
+def _prepare(name: str, asked, console: Console) -> int:
+    _apart(asked.src, asked.dst)
+    found: Found = asked.settings.find(asked.src)
+    _tell(found, console)
+    if found.missing and not asked.partial:
+        raise UserError(
+            f"{asked.src}: {len(found.missing)} pictures are missing, such as {found.missing[0]}: "
+            "copy the rest, or take what is there with --partial"
+        )
+    units = openface.read(asked.openface, asked.confidence) if asked.openface else None
+    from aggan.data.prepare import card, store  # torch only once the source is in order
+
+    new = card.describe(name, asked.settings, found)
+    if not store.begin(asked.dst, new):
+        return _again(asked, found, units, console)
+    unreadable = store.make(asked.dst, asked.settings, found, lambda all_: track(all_, "preparing", console=console))
+    for why in unreadable:
+        _say(console, f"unreadable {why}")
+    made = store.records(asked.dst, found)
+    if unreadable and not (asked.partial and made):
+        raise UserError(
+            f"{len(unreadable)} of {len(made) + len(unreadable)} pictures cannot be read: put whole ones there and "
+            "run the same command, which goes on, or leave them out with --partial"
+        )
+    if units is not None:
+        _join(made, units, console)
+    for split, counts in store.finish(asked.dst, new, made).items():
+        print(f"{split}: {', '.join(f'{count} {expression}' for expression, count in counts.items())}")
+    size = "" if asked.settings.size == 256 else f" --data.size {asked.settings.size}"
+    root = shlex.quote(str(asked.dst))
+    print(f"Train with: aggan train --recipe {name} --data.root {root} --data.names neutral happy{size} --out RUN")
+    return 0
+
+
+def _again(asked, found: Found, units: dict[str, openface.Measured] | None, console: Console) -> int:
+    """A set that is there already: at most its action units change."""
+    from aggan.data.prepare import store
+
+    missing = store.lacking(asked.dst, found)
+    if missing:
+        _say(console, f"{missing} planned pictures are not in {asked.dst}: remove it to make it anew")
+    if units is not None:
+        made = store.read_index(asked.dst)
+        _join(made, units, console)
+        store.write_index(asked.dst, made)
+    print(f"{asked.dst} is prepared already" + (", with these action units" if units is not None else ""))
+    return 0
+
+
+def _join(made: list[dict], units: dict[str, openface.Measured], console: Console) -> None:
+    without = openface.join(made, units)
+    for line in without:
+        _say(console, f"no action units for {line}")
+    _say(console, f"{len(made) - len(without)} of {len(made)} pictures got action units")
+
+
+def _apart(src: Path, dst: Path) -> None:
+    if not src.is_dir():
+        raise UserError(f"{src}: {'a file; unpack it and name the folder' if src.exists() else 'no such folder'}")
+    source, target = src.resolve(), dst.resolve()
+    if source == target or source in target.parents or target in source.parents:
+        raise UserError(f"{src} and {dst}: one lies in the other; choose a DST apart from SRC")
+
+
+def _tell(found: Found, console: Console) -> None:
+    for reason, names in found.skipped.items():
+        _say(console, f"skipped {len(names)}: {reason} (such as {names[0]})")
+    for note in found.notes:
+        _say(console, f"note: {note}")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
