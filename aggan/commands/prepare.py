@@ -47,7 +47,8 @@ def _form(kind: type[Settings]) -> type:
         """Folder of the original, as its owners give it out."""
         dst: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
         """New folder for {train,test}/EXPRESSION/NAME.png, pictures.jsonl and dataset.json."""
-        settings: Annotated[kind, tyro.conf.arg(name="")]  # pyright: ignore[reportInvalidTypeForm]
+        settings: tyro.conf.OmitArgPrefixes[kind]  # pyright: ignore[reportInvalidTypeForm]
+        """Which pictures to make; the same settings and source make the same set."""
         partial: bool = False
         """Take what is there although pictures are missing or cannot be read."""
         openface: Path | None = None
@@ -65,7 +66,7 @@ def _prepare(name: str, asked, console: Console) -> int:
     _tell(found, console)
     if found.missing and not asked.partial:
         raise UserError(
-            f"{asked.src}: {len(found.missing)} pictures are missing, such as {found.missing[0]}: "
+            f"{asked.src}: pictures are missing ({len(found.missing)}, such as {found.missing[0]}): "
             "copy the rest, or take what is there with --partial"
         )
     units = openface.read(asked.openface, asked.confidence) if asked.openface else None
@@ -80,8 +81,8 @@ def _prepare(name: str, asked, console: Console) -> int:
     made = store.records(asked.dst, found)
     if unreadable and not (asked.partial and made):
         raise UserError(
-            f"{len(unreadable)} of {len(made) + len(unreadable)} pictures cannot be read: put whole ones there and "
-            "run the same command, which goes on, or leave them out with --partial"
+            f"{asked.src}: {len(unreadable)} of {len(made) + len(unreadable)} pictures cannot be read: put whole "
+            "ones there and run the same command, which goes on, or leave them out with --partial"
         )
     if units is not None:
         _join(made, units, console)
@@ -99,7 +100,7 @@ def _again(asked, found: Found, units: dict[str, openface.Measured] | None, cons
 
     missing = store.lacking(asked.dst, found)
     if missing:
-        _say(console, f"{missing} planned pictures are not in {asked.dst}: remove it to make it anew")
+        _say(console, f"note: planned pictures that {asked.dst} lacks: {missing}; remove it to make it anew")
     if units is not None:
         made = store.read_index(asked.dst)
         _join(made, units, console)

@@ -16,7 +16,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from aggan.data.prepare.photographs import Found, Photograph, gather
-from aggan.data.prepare.settings import ByPerson
+from aggan.data.prepare.settings import ByPerson, people_of
 
 EXAMPLE = "F0001_AN01WH_F2D.bmp"
 EXPRESSIONS = {
@@ -29,6 +29,7 @@ EXPRESSIONS = {
     "SU": "surprised",
 }
 LEVELS = 4
+PEOPLE = 100
 NAME = re.compile(r"([FM]\d{4})_(?:(AN|DI|FE|HA|SA|SU)0([1-4])|(NE)00)([A-Z]{2})_(F2D|F3D)")
 
 
@@ -43,7 +44,9 @@ class Settings(ByPerson):
         photographs, found = gather(src, (".bmp", ".png", ".jpg"), EXAMPLE, self.describe)
         found.splits = self.split(photographs)
         there = {(p.person, p.expression) for p in photographs}
-        people = sorted({str(p.person) for p in photographs})
+        people = people_of(photographs)
+        if len(people) != PEOPLE:
+            found.notes.append(f"{len(people)} people are there; the whole data set has {PEOPLE}")
         for person, (code, expression) in product(people, EXPRESSIONS.items()):
             if (person, expression) not in there:
                 level = 0 if code == "NE" else self.level

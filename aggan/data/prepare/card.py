@@ -35,7 +35,7 @@ def describe(name: str, settings: Settings, found: Found) -> Card:
 def require_same(folder: Path, new: Card, dst: Path) -> None:
     """Raise `UserError` unless the card in `folder` was made with the settings and the source of `new`."""
     old = _load(folder / FILE)
-    before, now = ({"name": card["name"], **card["settings"]} for card in (old, new))
+    before, now = ({"data set": card["name"], **card["settings"]} for card in (old, new))
     for key in now:
         if before.get(key) != now[key]:
             said = f"was made with {key} {before.get(key)}, not {now[key]}"

@@ -19,10 +19,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from aggan.data.prepare.photographs import Found, Photograph, gather
-from aggan.data.prepare.settings import ByPerson, Crop
+from aggan.data.prepare.settings import ByPerson, Crop, people_of
 
 EXAMPLE = "Rafd090_01_Caucasian_female_angry_frontal.jpg"
 EXPRESSIONS = ("angry", "contemptuous", "disgusted", "fearful", "happy", "neutral", "sad", "surprised")
+PEOPLE = 67
 NAME = re.compile(rf"rafd(\d{{3}})_(\d+)_([a-z]+)_(female|male)_({'|'.join(EXPRESSIONS)})_(frontal|left|right)")
 PORTRAIT: Crop = (0.5, 0.46, 0.88)
 
@@ -45,7 +46,9 @@ class Settings(ByPerson):
         photographs, found = gather(src, (".jpg", ".jpeg", ".png"), EXAMPLE, self.describe)
         found.splits = self.split(photographs)
         there = {(p.person, p.expression, p.details["camera"], p.details["gaze"]) for p in photographs}
-        people = sorted({str(p.person) for p in photographs})
+        people = people_of(photographs)
+        if len(people) != PEOPLE:
+            found.notes.append(f"{len(people)} people are there; the whole data set has {PEOPLE}")
         wanted = product(people, EXPRESSIONS, dict.fromkeys(self.camera), dict.fromkeys(self.gaze))
         found.missing = [
             f"Rafd{camera:03}_{person}_..._{expression}_{gaze}.jpg"

@@ -42,7 +42,7 @@ class ByPerson(Settings):
 
     def split(self, photographs: list[Photograph]) -> dict[str, list[Photograph]]:
         """Train and test without a person in both, at least one person in each."""
-        people = sorted({str(photograph.person) for photograph in photographs})
+        people = people_of(photographs)
         if len(people) < 2:
             raise UserError(f"only the person {people[0]} is there, but training and testing need one each")
         count = min(max(1, round(self.test_share * len(people))), len(people) - 1)
@@ -52,3 +52,8 @@ class ByPerson(Settings):
             "train": [photograph for photograph in photographs if photograph.person not in held_out],
             "test": [photograph for photograph in photographs if photograph.person in held_out],
         }
+
+
+def people_of(photographs: list[Photograph]) -> list[str]:
+    """Everybody who is on the photographs, sorted."""
+    return sorted({str(photograph.person) for photograph in photographs})
