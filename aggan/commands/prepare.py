@@ -69,23 +69,23 @@ def _prepare(name: str, asked, console: Console) -> int:
             f"{asked.src}: pictures are missing ({len(found.missing)}, such as {found.missing[0]}): "
             "copy the rest, or take what is there with --partial"
         )
-    units = openface.read(asked.openface, asked.confidence) if asked.openface else None
     from aggan.data.prepare import card, store  # torch only once the source is in order
 
+    planned = store.records(found)
+    if asked.openface:
+        _join(planned, openface.read(asked.openface, asked.confidence), console)
     new = card.describe(name, asked.settings, found)
     if not store.begin(asked.dst, new):
-        return _again(asked, found, units, console)
+        return _again(asked, planned, console)
     unreadable = store.make(asked.dst, asked.settings, found, lambda all_: track(all_, "preparing", console=console))
     for why in unreadable:
         _say(console, f"unreadable {why}")
-    made = store.records(asked.dst, found)
+    made = store.made(asked.dst, planned)
     if unreadable and not (asked.partial and made):
         raise UserError(
-            f"{asked.src}: {len(unreadable)} of {len(made) + len(unreadable)} pictures cannot be read: put whole "
+            f"{asked.src}: {len(unreadable)} of {len(planned)} pictures cannot be read: put whole "
             "ones there and run the same command, which goes on, or leave them out with --partial"
         )
-    if units is not None:
-        _join(made, units, console)
     for split, counts in store.finish(asked.dst, new, made).items():
         print(f"{split}: {', '.join(f'{count} {expression}' for expression, count in counts.items())}")
     size = "" if asked.settings.size == 256 else f" --data.size {asked.settings.size}"
@@ -94,26 +94,29 @@ def _prepare(name: str, asked, console: Console) -> int:
     return 0
 
 
-def _again(asked, found: Found, units: dict[str, openface.Measured] | None, console: Console) -> int:
+def _again(asked, planned: list[dict], console: Console) -> int:
     """A set that is there already: at most its action units change."""
     from aggan.data.prepare import store
 
-    missing = store.lacking(asked.dst, found)
+    missing = store.lacking(asked.dst, planned)
     if missing:
         _say(console, f"note: planned pictures that {asked.dst} lacks: {missing}; remove it to make it anew")
-    if units is not None:
+    if asked.openface:
+        units = {record["file"]: record["action_units"] for record in planned if "action_units" in record}
         made = store.read_index(asked.dst)
-        _join(made, units, console)
+        for record in made:
+            if record["file"] in units:
+                record["action_units"] = units[record["file"]]
         store.write_index(asked.dst, made)
-    print(f"{asked.dst} is prepared already" + (", with these action units" if units is not None else ""))
+    print(f"{asked.dst} is prepared already" + (", now with these action units" if asked.openface else ""))
     return 0
 
 
-def _join(made: list[dict], units: dict[str, openface.Measured], console: Console) -> None:
-    without = openface.join(made, units)
+def _join(planned: list[dict], units: dict[str, openface.Measured], console: Console) -> None:
+    without = openface.join(planned, units)
     for line in without:
         _say(console, f"no action units for {line}")
-    _say(console, f"{len(made) - len(without)} of {len(made)} pictures got action units")
+    _say(console, f"{len(planned) - len(without)} of {len(planned)} pictures get action units")
 
 
 def _apart(src: Path, dst: Path) -> None:

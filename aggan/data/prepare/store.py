@@ -68,8 +68,8 @@ def make(dst: Path, settings: Settings, found: Found, track: Track) -> list[str]
     return unreadable
 
 
-def records(dst: Path, found: Found) -> list[Record]:
-    """A record of each picture that was made."""
+def records(found: Found) -> list[Record]:
+    """What `pictures.jsonl` says about each picture that is planned."""
     return [
         {
             "file": photograph.place(split),
@@ -80,15 +80,19 @@ def records(dst: Path, found: Found) -> list[Record]:
             "source": photograph.source.name,
         }
         for split, photograph in found.planned()
-        if (dst / WORK / photograph.place(split)).exists()
     ]
 
 
-def finish(dst: Path, new: Card, made: list[Record]) -> dict[str, dict[str, int]]:
+def made(dst: Path, planned: list[Record]) -> list[Record]:
+    """The records of the pictures that are there, before the set moves to its place."""
+    return [record for record in planned if (dst / WORK / record["file"]).exists()]
+
+
+def finish(dst: Path, new: Card, whole: list[Record]) -> dict[str, dict[str, int]]:
     """Move the whole set to its place; tells the number of pictures of each split and expression."""
-    times = Counter((record["split"], record["expression"]) for record in made)
+    times = Counter((record["split"], record["expression"]) for record in whole)
     counts = {split: {name: n for (s, name), n in sorted(times.items()) if s == split} for split in SPLITS}
-    write_index(dst / WORK, made)
+    write_index(dst / WORK, whole)
     try:
         for name in (*SPLITS, INDEX):
             if (dst / WORK / name).exists():
@@ -102,9 +106,9 @@ def finish(dst: Path, new: Card, made: list[Record]) -> dict[str, dict[str, int]
     return counts
 
 
-def write_index(folder: Path, made: list[Record]) -> None:
+def write_index(folder: Path, whole: list[Record]) -> None:
     """Write `pictures.jsonl`."""
-    lines = "".join(json.dumps(record) + "\n" for record in made)
+    lines = "".join(json.dumps(record) + "\n" for record in whole)
     write_whole(folder / INDEX, lambda path: path.write_text(lines, encoding="utf-8"))
 
 
@@ -116,9 +120,9 @@ def read_index(dst: Path) -> list[Record]:
         raise UserError(f"{dst / INDEX}: cannot be read: {why}; remove {dst} to make it anew") from why
 
 
-def lacking(dst: Path, found: Found) -> int:
+def lacking(dst: Path, planned: list[Record]) -> int:
     """How many planned pictures a whole set does not have."""
-    return sum(not (dst / photograph.place(split)).exists() for split, photograph in found.planned())
+    return sum(not (dst / record["file"]).exists() for record in planned)
 
 
 def _reopen(dst: Path) -> None:

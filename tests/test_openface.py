@@ -1,0 +1,172 @@
+"""OpenFace's CSVs become the 17 action units of pictures.jsonl, or a word why not."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from originals import make_bu3dfe, write_openface
+from test_prepare import prepare, records, refused, tree
+
+from aggan.data.prepare.openface import COLUMNS, UNITS, join, read
+from aggan.errors import UserError
+
+STRENGTHS = dict(zip(COLUMNS, [float(f"{0.25 * index:.2f}") for index in range(17)], strict=True))
+GOOD = {"confidence": 0.98} | STRENGTHS
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    return make_bu3dfe(tmp_path / "src")
+
+
+def of_sources(source: Path, folder: Path) -> Path:
+    for file in source.rglob("*_F2D.bmp"):
+        write_openface(folder / f"{file.stem}.csv", [GOOD])
+    return folder
+
+
+def one(folder: Path, row: dict) -> list[float] | str:
+    write_openface(folder / "a.csv", [row])
+    return read(folder, 0.8)["a"]
+
+
+def test_the_units_are_ganimations_in_its_order(tmp_path):
+    assert UNITS == (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+    assert one(tmp_path, GOOD) == [index / 4 for index in range(17)]
+
+
+def test_results_of_the_originals_are_joined_by_name(source, tmp_path, capsys):
+    dst = tmp_path / "dst"
+    units = of_sources(source, tmp_path / "units")
+    assert prepare("bu3dfe", source, dst, "--openface", str(units)) == 0
+    assert all(record["action_units"] == list(STRENGTHS.values()) for record in records(dst))
+    assert "21 of 21 pictures get action units" in capsys.readouterr().err
+
+
+def test_results_of_the_prepared_pictures_are_joined_by_place(source, tmp_path):
+    dst = tmp_path / "dst"
+    assert prepare("bu3dfe", source, dst) == 0
+    pictures = tree(dst)
+    for index, record in enumerate(records(dst)):
+        write_openface((tmp_path / "units" / record["file"]).with_suffix(".csv"), [GOOD | {"AU01_r": index / 10}])
+    assert prepare("bu3dfe", source, dst, "--openface", str(tmp_path / "units")) == 0
+    assert [record["action_units"][0] for record in records(dst)] == [index / 10 for index in range(21)]
+    assert {k: v for k, v in tree(dst).items() if k != "pictures.jsonl"} == {
+        k: v for k, v in pictures.items() if k != "pictures.jsonl"
+    }
+
+
+def test_a_picture_without_a_good_row_is_named_and_keeps_what_it_had(source, tmp_path, capsys):
+    dst, units = tmp_path / "dst", of_sources(source, tmp_path / "units")
+    prepare("bu3dfe", source, dst, "--openface", str(units))
+    (units / "F0001_HA04WH_F2D.csv").unlink()
+    write_openface(units / "M0001_NE00WH_F2D.csv", [GOOD | {"confidence": 0.3, "AU01_r": 4}])
+    capsys.readouterr()
+    assert prepare("bu3dfe", source, dst, "--openface", str(units)) == 0
+    said = capsys.readouterr().err
+    assert "/happy/F0001.png (F0001_HA04WH_F2D.bmp): no CSV (or row) of that name" in said
+    assert "/neutral/M0001.png (M0001_NE00WH_F2D.bmp): confidence 0.3 is below 0.8" in said
+    assert "19 of 21 pictures get action units" in said
+    assert all(record["action_units"] == list(STRENGTHS.values()) for record in records(dst))
+
+
+def test_preparing_again_without_openface_keeps_the_units(source, tmp_path):
+    dst = tmp_path / "dst"
+    prepare("bu3dfe", source, dst, "--openface", str(of_sources(source, tmp_path / "units")))
+    before = tree(dst)
+    assert prepare("bu3dfe", source, dst) == 0
+    assert tree(dst) == before
+
+
+def test_the_surest_face_of_a_picture_counts(tmp_path):
+    write_openface(tmp_path / "a.csv", [{"confidence": 0.85, "AU01_r": 5}, GOOD, {"confidence": 0.9, "AU01_r": 4}])
+    assert read(tmp_path, 0.8)["a"] == list(STRENGTHS.values())
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (GOOD | {"confidence": 0.79}, "confidence 0.79 is below 0.8"),
+        (GOOD | {"confidence": "nan"}, "confidence nan is below 0.8"),
+        (GOOD | {"success": 0}, "OpenFace reports no success"),
+        (GOOD | {"AU12_r": 5.5}, "action units outside 0 to 5"),
+        (GOOD | {"AU12_r": "nan"}, "action units outside 0 to 5"),
+        (GOOD | {"AU12_r": "-nan(ind)"}, "not a number in its row"),
+    ],
+)
+def test_a_bad_row_says_what_is_bad(row, why, tmp_path):
+    assert str(one(tmp_path, row)).startswith(why)
+
+
+def test_a_success_is_one(tmp_path):
+    assert one(tmp_path, GOOD | {"success": 1}) == list(STRENGTHS.values())
+
+
+def test_a_picture_in_which_no_face_was_found_says_so(tmp_path):
+    write_openface(tmp_path / "a.csv", [])
+    (tmp_path / "b.csv").touch()
+    assert read(tmp_path, 0.8) == {"a": "no face found", "b": "no face found"}
+
+
+def test_one_table_names_its_pictures_in_the_column_file(tmp_path):
+    rows = [GOOD | {"file": "faces/one.jpg"}, GOOD | {"file": "two.jpg", "AU45_r": 1}]
+    write_openface(tmp_path / "all.csv", rows, first="file")
+    found = read(tmp_path / "all.csv", 0.8)
+    assert [found["one"][-1], found["two"][-1]] == [4.0, 1.0]
+
+
+def test_a_table_of_one_picture_is_known_by_its_own_name(tmp_path):
+    write_openface(tmp_path / "one.csv", [GOOD])
+    assert read(tmp_path / "one.csv", 0.8) == {"one": list(STRENGTHS.values())}
+
+
+@given(value=st.floats(0, 5))
+def test_every_strength_comes_through(value, tmp_path_factory):
+    assert one(tmp_path_factory.mktemp("units"), dict.fromkeys(COLUMNS, value) | {"confidence": 1}) == [value] * 17
+
+
+def test_pictures_of_one_name_in_two_folders_are_told_apart(tmp_path):
+    for split, strength in (("train", 1), ("test", 2)):
+        write_openface(tmp_path / split / "happy" / "a.csv", [GOOD | {"AU01_r": strength}])
+    found = read(tmp_path, 0.8)
+    assert "a" not in found
+    made = [{"file": f"{split}/happy/a.png", "source": "a.jpg"} for split in ("test", "train")]
+    assert join(made, found) == []
+    assert [record["action_units"][0] for record in made] == [2, 1]
+
+
+def table(path: Path, content: str) -> Path:
+    path.write_text(content)
+    return path
+
+
+def test_what_is_no_result_of_openface_is_refused(tmp_path):
+    video = tmp_path / "video.csv"
+    write_openface(video, [GOOD | {"frame": 1}, GOOD | {"frame": 2}], first="frame")
+    write_openface(tmp_path / "cut.csv", [GOOD])
+    (tmp_path / "cut.csv").write_text((tmp_path / "cut.csv").read_text()[:-12])
+    (tmp_path / "empty").mkdir()
+    for path, expected in [
+        (tmp_path / "gone", "gone: no such file or folder"),
+        (tmp_path / "empty", "empty: no CSV here; FaceLandmarkImg"),
+        (video, "use FaceLandmarkImg, not a video"),
+        (tmp_path / "cut.csv", "cut.csv: row 2 has 19 of 21 values: it is cut off"),
+        (table(tmp_path / "a.csv", "a,b\n1,2\n"), "a.csv: no column confidence: not an OpenFace 2 result"),
+        (table(tmp_path / "b.csv", "face, confidence, AU01_r\n"), "b.csv: no column AU02_r"),
+    ]:
+        with pytest.raises(UserError) as refusal:
+            read(path, 0.8)
+        assert expected in str(refusal.value)
+
+
+def test_results_that_fit_nothing_are_refused_before_anything_is_changed(source, tmp_path, capsys):
+    write_openface(tmp_path / "units" / "somebody.csv", [GOOD])
+    said = refused(capsys, "bu3dfe", source, tmp_path / "dst", "--openface", str(tmp_path / "units"))
+    assert "OpenFace's results fit no picture, e.g. train/" in said
+    assert "there is somebody" in said
+    assert "gone: no such file or folder" in refused(
+        capsys, "bu3dfe", source, tmp_path / "new", "--openface", str(tmp_path / "gone")
+    )
+    assert not (tmp_path / "dst").exists()
+    assert not (tmp_path / "new").exists()

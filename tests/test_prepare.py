@@ -1,0 +1,346 @@
+"""Original data sets become our layout: completely, the same every time, and never half."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from originals import cut_short, make_arface, make_bu3dfe, make_celeba, make_rafd
+from PIL import Image as Pillow
+
+from aggan.cli import run
+from aggan.commands import settings as recipes
+from aggan.data.folders import Data, find
+from aggan.data.prepare import rafd
+from aggan.data.prepare.photographs import Photograph
+
+SOURCES = {
+    "celeba": (make_celeba, ["--train", "3", "--test", "2"]),
+    "rafd": (make_rafd, ["--camera", "90", "135", "--gaze", "frontal", "left"]),
+    "arface": (make_arface, []),
+    "bu3dfe": (make_bu3dfe, []),
+}
+ALL = pytest.mark.parametrize("name", SOURCES)
+PICTURES = {"celeba": 10, "rafd": 3 * 8 * 4, "arface": 3 * 4 * 2, "bu3dfe": 3 * 7}
+
+
+@pytest.fixture
+def source(name, tmp_path) -> Path:
+    return SOURCES[name][0](tmp_path / "src")
+
+
+def prepare(name: str, src: Path, dst: Path, *more: str) -> int:
+    return run(["data", "prepare", name, str(src), str(dst), "--size", "8", *SOURCES[name][1], *more])
+
+
+def told(capsys) -> str:
+    """All that was said, without what a progress bar draws."""
+    said = capsys.readouterr()
+    return said.out + said.err
+
+
+def refused(capsys, *arguments) -> str:
+    """The sentence with which a command line is refused, whatever was noted before."""
+    capsys.readouterr()
+    assert prepare(*arguments) == 2
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last.startswith("aggan data: ")
+    return last
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def records(dst: Path) -> list[dict]:
+    return [json.loads(line) for line in (dst / "pictures.jsonl").read_text().splitlines()]
+
+
+@ALL
+def test_a_whole_source_becomes_a_whole_set(name, source, tmp_path, capsys):
+    dst = tmp_path / "dst"
+    assert prepare(name, source, dst) == 0
+    made = records(dst)
+    assert len(made) == PICTURES[name]
+    assert {file for file in tree(dst) if file.endswith(".png")} == {record["file"] for record in made}
+    for record in made:
+        split, expression, _ = record["file"].split("/")
+        assert (record["split"], record["expression"]) == (split, expression)
+        assert any(source.rglob(record["source"]))
+        with Pillow.open(dst / record["file"]) as picture:
+            assert (picture.size, picture.mode) == ((8, 8), "RGB")
+    card = json.loads((dst / "dataset.json").read_text())
+    assert [card[key] for key in ("name", "version", "seed", "size")] == [name, 1, 0, 8]
+    assert sum(sum(counts.values()) for counts in card["counts"].values()) == len(made)
+    assert names_in(dst) == ["dataset.json", "pictures.jsonl", "test", "train"]
+    assert f"aggan train --recipe {name} --data.root {dst} --data.names neutral happy" in told(capsys)
+
+
+@ALL
+def test_people_never_cross_the_splits(name, source, tmp_path):
+    prepare(name, source, tmp_path / "dst")
+    people = {
+        split: {r["person"] for r in records(tmp_path / "dst") if r["split"] == split} for split in ("train", "test")
+    }
+    assert people["train"]
+    assert people["test"]
+    assert None not in people["train"] | people["test"]
+    assert not people["train"] & people["test"]
+
+
+@ALL
+def test_training_finds_what_was_prepared_and_the_recipe_exists(name, source, tmp_path):
+    prepare(name, source, tmp_path / "dst")
+    split = find(Data(root=tmp_path / "dst", names=("neutral", "happy")))
+    assert all(domain.files for domain in (*split.train, *split.test))
+    assert recipes.of("aggan", name).data.size == 256
+
+
+@ALL
+def test_the_seed_alone_decides(name, source, tmp_path):
+    for dst, seed in (("a", "0"), ("b", "0"), *((f"c{seed}", str(seed)) for seed in range(1, 6))):
+        assert prepare(name, source, tmp_path / dst, "--seed", seed) == 0
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    drawn = {tuple(sorted(r["file"] for r in records(tmp_path / f"c{seed}"))) for seed in range(1, 6)}
+    assert len(drawn) > 1
+
+
+@pytest.mark.parametrize("name", ["rafd", "arface", "bu3dfe"])
+def test_answers_have_the_name_of_their_question(name, source, tmp_path):
+    prepare(name, source, tmp_path / "dst")
+    test = tmp_path / "dst" / "test"
+    assert {file.name for file in (test / "neutral").iterdir()} == {file.name for file in (test / "happy").iterdir()}
+
+
+@given(people=st.sets(st.text("0123456789", min_size=1, max_size=3), min_size=2), share=st.floats(0.01, 0.99))
+def test_both_splits_have_somebody_whatever_the_share(people, share):
+    photographs = [Photograph(Path(f"{person}.jpg"), person, "happy", person) for person in people]
+    splits = rafd.Settings(test_share=share).split(photographs)
+    assert sorted((*splits["train"], *splits["test"]), key=lambda p: p.name) == sorted(
+        photographs, key=lambda p: p.name
+    )
+    assert splits["train"]
+    assert splits["test"]
+
+
+@ALL
+def test_a_source_that_is_none_is_refused(name, source, tmp_path, capsys):
+    dst = tmp_path / "dst"
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    assert "gone: no such folder" in refused(capsys, name, tmp_path / "gone", dst)
+    assert "file: a file; unpack it" in refused(capsys, name, tmp_path / "file", dst)
+    wanted = "img_align_celeba is missing" if name == "celeba" else "one would be named"
+    assert wanted in refused(capsys, name, tmp_path / "empty", dst)
+    other = make_bu3dfe(tmp_path / "other", ["F0001"]) if name != "bu3dfe" else make_rafd(tmp_path / "other")
+    assert wanted in refused(capsys, name, other, dst)
+    assert not dst.exists()
+
+
+@ALL
+def test_source_and_result_lie_apart(name, source, tmp_path, capsys):
+    before = tree(source)
+    for dst in (source, source / "dst", source.parent, source / "." / ".." / source.name):
+        assert "one lies in the other" in refused(capsys, name, source, dst)
+    (tmp_path / "link").symlink_to(source)
+    assert "one lies in the other" in refused(capsys, name, source, tmp_path / "link" / "dst")
+    assert tree(source) == before
+
+
+@ALL
+def test_what_is_there_already_is_left_alone(name, source, tmp_path, capsys):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "letter.txt").write_text("dear")
+    assert "mine: is there and was not made by this command" in refused(capsys, name, source, mine)
+    assert "letter.txt: is there and was not made" in refused(capsys, name, source, mine / "letter.txt")
+    (mine / "dataset.json").write_text("{}")
+    assert "dataset.json: was not made by this command" in refused(capsys, name, source, mine)
+    (mine / "dataset.json").write_text("{")
+    assert "dataset.json: cannot be read" in refused(capsys, name, source, mine)
+    assert (mine / "letter.txt").read_text() == "dear"
+
+
+def test_an_empty_folder_may_be_filled(tmp_path):
+    (tmp_path / "dst").mkdir()
+    assert prepare("bu3dfe", make_bu3dfe(tmp_path / "src"), tmp_path / "dst") == 0
+
+
+@ALL
+def test_the_same_command_again_changes_nothing(name, source, tmp_path, capsys):
+    dst = tmp_path / "dst"
+    prepare(name, source, dst)
+    before = {file: file.stat().st_mtime_ns for file in dst.rglob("*")}
+    capsys.readouterr()
+    assert prepare(name, source, dst) == 0
+    assert f"{dst} is prepared already" in told(capsys)
+    assert {file: file.stat().st_mtime_ns for file in dst.rglob("*")} == before
+
+
+@ALL
+def test_other_settings_or_another_source_are_refused(name, source, tmp_path, capsys):
+    dst = tmp_path / "dst"
+    prepare(name, source, dst)
+    before = tree(dst)
+    assert "dst: was made with seed 0, not 5" in refused(capsys, name, source, dst, "--seed", "5")
+    assert "dst: was made with size 8, not 9" in refused(capsys, name, source, dst, "--size", "9")
+    other = "arface" if name != "arface" else "bu3dfe"
+    another = SOURCES[other][0](tmp_path / "another")
+    assert f"dst: was made with data set {name}, not {other}" in refused(capsys, other, another, dst)
+    for file in source.rglob("*.*"):
+        if file.name.startswith(("Rafd135_03", "w-002", "M0001")):
+            file.unlink()
+    if name != "celeba":
+        assert "dst: was made of other pictures" in refused(capsys, name, source, dst, "--partial")
+    assert tree(dst) == before
+
+
+def interrupt_after(monkeypatch, count: int, error: BaseException) -> None:
+    """Let `count` pictures be written, then raise."""
+    save, written = Pillow.Image.save, []
+
+    def limited(self, *args):
+        written.append(args)
+        if len(written) > count:
+            raise error
+        save(self, *args)
+
+    monkeypatch.setattr(Pillow.Image, "save", limited)
+
+
+@ALL
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped"),
+        (OSError(28, "No space left on device"), 2, "No space left on device; what was there before is untouched"),
+    ],
+)
+def test_a_second_run_goes_on_where_the_first_stopped(
+    name, source, tmp_path, capsys, monkeypatch, error, code, sentence
+):
+    dst = tmp_path / "dst"
+    prepare(name, source, tmp_path / "at once")
+    with monkeypatch.context() as stopped:
+        interrupt_after(stopped, 5, error)
+        assert prepare(name, source, dst) == code
+    assert sentence in told(capsys)
+    assert names_in(dst) == [".preparing"]
+    first = {file: file.stat().st_mtime_ns for file in (dst / ".preparing").rglob("*.png")}
+    assert len(first) == 5
+    assert "was made with seed 0, not 1" in refused(capsys, name, source, dst, "--seed", "1")
+    assert prepare(name, source, dst) == 0
+    assert tree(dst) == tree(tmp_path / "at once")
+    for file, written in first.items():
+        assert (dst / file.relative_to(dst / ".preparing")).stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("moved", [1, 2])
+def test_a_move_that_was_interrupted_is_made_good(moved, tmp_path, monkeypatch):
+    source, dst = make_bu3dfe(tmp_path / "src"), tmp_path / "dst"
+    prepare("bu3dfe", source, tmp_path / "at once")
+    replace, seen = os.replace, []
+
+    def limited(old, new):
+        if Path(old).is_dir():
+            seen.append(new)
+        if len(seen) == moved + 1 or (moved == 2 and str(new).endswith("dst/pictures.jsonl")):
+            raise KeyboardInterrupt
+        replace(old, new)
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(os, "replace", limited)
+        assert prepare("bu3dfe", source, dst) == 130
+    assert not (dst / "dataset.json").exists()
+    assert (dst / "train").exists()
+    assert prepare("bu3dfe", source, dst) == 0
+    assert tree(dst) == tree(tmp_path / "at once")
+
+
+@ALL
+def test_an_unreadable_picture_keeps_the_set_from_its_place_until_it_is_mended(name, source, tmp_path, capsys):
+    dst = tmp_path / "dst"
+    prepare(name, source, tmp_path / "whole")
+    victim = next(source.rglob(records(tmp_path / "whole")[0]["source"]))
+    whole = victim.read_bytes()
+    cut_short(victim)
+    assert f"1 of {PICTURES[name]} pictures cannot be read: put whole ones there" in refused(capsys, name, source, dst)
+    assert names_in(dst) == [".preparing"]
+    victim.write_bytes(whole)
+    assert prepare(name, source, dst) == 0
+    assert tree(dst) == tree(tmp_path / "whole")
+
+
+def test_partial_leaves_an_unreadable_picture_out_and_names_it(tmp_path, capsys):
+    source, dst = make_bu3dfe(tmp_path / "src"), tmp_path / "dst"
+    cut_short(source / "F0001" / "F0001_HA04WH_F2D.bmp")
+    assert prepare("bu3dfe", source, dst, "--partial") == 0
+    assert "unreadable " in (said := told(capsys))
+    assert "F0001_HA04WH_F2D.bmp: broken picture" in said
+    assert "F0001_HA04WH_F2D.bmp" not in {record["source"] for record in records(dst)}
+    assert len(records(dst)) == PICTURES["bu3dfe"] - 1
+    assert prepare("bu3dfe", source, dst, "--partial") == 0
+    assert f"planned pictures that {dst} lacks: 1" in told(capsys)
+
+
+def test_a_source_without_any_readable_picture_is_refused_even_so(tmp_path, capsys):
+    source = make_bu3dfe(tmp_path / "src")
+    for file in source.rglob("*.bmp"):
+        file.write_bytes(b"")
+    assert "21 of 21 pictures cannot be read" in refused(capsys, "bu3dfe", source, tmp_path / "dst", "--partial")
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "expected"),
+    [
+        ("rafd", "Rafd090_02_*_sad_left.jpg", "(1, such as Rafd090_02_..._sad_left.jpg)"),
+        ("bu3dfe", "*/F0002_NE00WH_F2D.bmp", "(1, such as F0002_NE00.._F2D.bmp)"),
+        ("bu3dfe", "*/F0002_SU04WH_F2D.bmp", "(1, such as F0002_SU04.._F2D.bmp)"),
+        ("celeba", "img_align_celeba/00002[0-4].jpg", "(5, such as 000020.jpg)"),
+    ],
+)
+def test_a_half_copied_source_is_refused_unless_asked_for(name, pattern, expected, source, tmp_path, capsys):
+    for file in source.glob(pattern):
+        file.unlink()
+    said = refused(capsys, name, source, tmp_path / "dst")
+    assert f"src: pictures are missing {expected}: copy the rest, or take what is there with --partial" in said
+    assert not (tmp_path / "dst").exists()
+    assert prepare(name, source, tmp_path / "dst", "--partial") == 0
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--size", "3"],
+        ["--seed", "-1"],
+        ["--test-share", "1"],
+        ["--camera"],
+        ["--camera", "91"],
+        ["--crop", "0", "2", "1"],
+    ],
+)
+def test_a_wrong_flag_ends_with_two(flags, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(["data", "prepare", "rafd", str(tmp_path), str(tmp_path / "dst"), *flags])
+    assert flags[0].removeprefix("--").replace("-", "_") in capsys.readouterr().err.replace("-", "_")
+
+
+def test_prepare_lists_what_it_knows(capsys):
+    for arguments in ([], ["--help"]):
+        assert run(["data", "prepare", *arguments]) == 0
+        assert "usage: aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST" in capsys.readouterr().out
+    assert run(["data", "prepare", "ferg", "a", "b"]) == 2
+    assert "no data set 'ferg'; there are celeba, rafd, arface, bu3dfe" in capsys.readouterr().err
+
+
+@ALL
+def test_every_data_set_has_help(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        run(["data", "prepare", name, "--help"])
+    assert "SRC" in capsys.readouterr().out
