@@ -18,12 +18,12 @@ from aggan.data.prepare.photographs import Photograph
 
 SOURCES = {
     "celeba": (make_celeba, ["--train", "3", "--test", "2"]),
-    "rafd": (make_rafd, ["--camera", "90", "135", "--gaze", "frontal", "left"]),
+    "rafd": (make_rafd, ["--camera", "90", "--gaze", "frontal", "left"]),
     "arface": (make_arface, []),
     "bu3dfe": (make_bu3dfe, []),
 }
 ALL = pytest.mark.parametrize("name", SOURCES)
-PICTURES = {"celeba": 10, "rafd": 3 * 8 * 4, "arface": 3 * 4 * 2, "bu3dfe": 3 * 7}
+PICTURES = {"celeba": 10, "rafd": 3 * 8 * 2, "arface": 3 * 4 * 2, "bu3dfe": 3 * 7}
 
 
 @pytest.fixture
@@ -104,10 +104,10 @@ def test_training_finds_what_was_prepared_and_the_recipe_exists(name, source, tm
 
 @ALL
 def test_the_seed_alone_decides(name, source, tmp_path):
-    for dst, seed in (("a", "0"), ("b", "0"), *((f"c{seed}", str(seed)) for seed in range(1, 6))):
+    for dst, seed in (("a", "0"), ("b", "0"), *((f"c{seed}", str(seed)) for seed in range(1, 4))):
         assert prepare(name, source, tmp_path / dst, "--seed", seed) == 0
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
-    drawn = {tuple(sorted(r["file"] for r in records(tmp_path / f"c{seed}"))) for seed in range(1, 6)}
+    drawn = {tuple(sorted(r["file"] for r in records(tmp_path / f"c{seed}"))) for seed in range(1, 4)}
     assert len(drawn) > 1
 
 
@@ -194,7 +194,7 @@ def test_other_settings_or_another_source_are_refused(name, source, tmp_path, ca
     another = SOURCES[other][0](tmp_path / "another")
     assert f"dst: was made with data set {name}, not {other}" in refused(capsys, other, another, dst)
     for file in source.rglob("*.*"):
-        if file.name.startswith(("Rafd135_03", "w-002", "M0001")):
+        if file.name.startswith(("Rafd090_03", "w-002", "M0001")):
             file.unlink()
     if name != "celeba":
         assert "dst: was made of other pictures" in refused(capsys, name, source, dst, "--partial")
@@ -312,6 +312,7 @@ def test_a_half_copied_source_is_refused_unless_asked_for(name, pattern, expecte
     assert f"src: pictures are missing {expected}: copy the rest, or take what is there with --partial" in said
     assert not (tmp_path / "dst").exists()
     assert prepare(name, source, tmp_path / "dst", "--partial") == 0
+    assert f"note: left out what is missing {expected}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

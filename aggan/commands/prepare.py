@@ -18,6 +18,8 @@ from aggan.errors import UserError
 DATA_SETS = ("celeba", "rafd", "arface", "bu3dfe")
 USAGE = f"usage: aggan data prepare {{{','.join(DATA_SETS)}}} SRC DST [options]      (--help after a name says more)"
 INTERRUPTED = 130
+RECIPES_SIZE = 256
+"""What the recipes of these data sets train at, in pixels."""
 
 
 def main(arguments: list[str]) -> int:
@@ -61,14 +63,7 @@ def _form(kind: type[Settings]) -> type:
 
 
 def _prepare(name: str, asked, console: Console) -> int:
-    _apart(asked.src, asked.dst)
-    found: Found = asked.settings.find(asked.src)
-    _tell(found, console)
-    if found.missing and not asked.partial:
-        raise UserError(
-            f"{asked.src}: pictures are missing ({len(found.missing)}, such as {found.missing[0]}): "
-            "copy the rest, or take what is there with --partial"
-        )
+    found = _find(asked, console)
     from aggan.data.prepare import card, store  # torch only once the source is in order
 
     planned = store.records(found)
@@ -88,10 +83,30 @@ def _prepare(name: str, asked, console: Console) -> int:
         )
     for split, counts in store.finish(asked.dst, new, made).items():
         print(f"{split}: {', '.join(f'{count} {expression}' for expression, count in counts.items())}")
-    size = "" if asked.settings.size == 256 else f" --data.size {asked.settings.size}"
-    root = shlex.quote(str(asked.dst))
-    print(f"Train with: aggan train --recipe {name} --data.root {root} --data.names neutral happy{size} --out RUN")
+    print(f"Train with: {_training(name, asked)}")
     return 0
+
+
+def _find(asked, console: Console) -> Found:
+    _apart(asked.src, asked.dst)
+    found: Found = asked.settings.find(asked.src)
+    for reason, names in found.skipped.items():
+        _say(console, f"skipped {len(names)}: {reason} (such as {names[0]})")
+    for note in found.notes:
+        _say(console, f"note: {note}")
+    if found.missing:
+        missing = f"({len(found.missing)}, such as {found.missing[0]})"
+        if not asked.partial:
+            advice = "copy the rest, or take what is there with --partial"
+            raise UserError(f"{asked.src}: pictures are missing {missing}: {advice}")
+        _say(console, f"note: left out what is missing {missing}")
+    return found
+
+
+def _training(name: str, asked) -> str:
+    size = "" if asked.settings.size == RECIPES_SIZE else f" --data.size {asked.settings.size}"
+    root = shlex.quote(str(asked.dst))
+    return f"aggan train --recipe {name} --data.root {root} --data.names neutral happy{size} --out RUN"
 
 
 def _again(asked, planned: list[dict], console: Console) -> int:
@@ -125,13 +140,6 @@ def _apart(src: Path, dst: Path) -> None:
     source, target = src.resolve(), dst.resolve()
     if source == target or source in target.parents or target in source.parents:
         raise UserError(f"{src} and {dst}: one lies in the other; choose a DST apart from SRC")
-
-
-def _tell(found: Found, console: Console) -> None:
-    for reason, names in found.skipped.items():
-        _say(console, f"skipped {len(names)}: {reason} (such as {names[0]})")
-    for note in found.notes:
-        _say(console, f"note: {note}")
 
 
 def _say(console: Console, line: str) -> None:
