@@ -277,6 +277,15 @@ def test_an_unreadable_picture_keeps_the_set_from_its_place_until_it_is_mended(n
     assert tree(dst) == tree(tmp_path / "whole")
 
 
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, capsys, monkeypatch):
+    def forbidden(path: Path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    source = make_celeba(tmp_path / "src")
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    assert "img_align_celeba: Permission denied" in refused(capsys, "celeba", source, tmp_path / "dst")
+
+
 def test_partial_leaves_an_unreadable_picture_out_and_names_it(tmp_path, capsys):
     source, dst = make_bu3dfe(tmp_path / "src"), tmp_path / "dst"
     cut_short(source / "F0001" / "F0001_HA04WH_F2D.bmp")

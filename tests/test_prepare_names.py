@@ -260,6 +260,13 @@ def test_a_part_of_celeba_that_is_missing_or_packed_is_named(name, tmp_path, cap
     assert f"unpack {name}.zip there" in refused(capsys, "celeba", source, tmp_path / "dst")
 
 
+def test_a_file_in_place_of_celebas_pictures_is_named(tmp_path, capsys):
+    source = make_celeba(tmp_path / "src")
+    (source / celeba.PICTURES).rename(tmp_path / "away")
+    (source / celeba.PICTURES).touch()
+    assert "img_align_celeba: Not a directory" in refused(capsys, "celeba", source, tmp_path / "dst")
+
+
 def test_a_picture_that_celebas_lists_do_not_know_is_left_out(tmp_path, capsys):
     source = make_celeba(tmp_path / "src")
     white((8, 8)).save(source / celeba.PICTURES / "999999.jpg")

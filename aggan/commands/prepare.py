@@ -38,6 +38,8 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         _say(console, f"interrupted; the same command goes on where it stopped (in {asked.dst})")
         return INTERRUPTED
+    except OSError as why:  # of reading; what is written says so itself
+        raise UserError(f"{why.filename or asked.src}: {why.strerror or why}") from why
 
 
 def _form(kind: type[Settings]) -> type:

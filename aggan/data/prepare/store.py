@@ -33,19 +33,16 @@ Track = Callable[[list[Planned]], Iterable[Planned]]
 
 def begin(dst: Path, new: Card) -> bool:
     """Make ready to write, or to go on; false where the set is there already. Raises `UserError`."""
-    try:
-        if (dst / card.FILE).exists():
-            card.require_same(dst, new, dst)
-            return False
-        if (dst / WORK / card.FILE).exists():
-            card.require_same(dst / WORK, new, dst)
-            _reopen(dst)
-        elif dst.exists() and not (dst.is_dir() and all(entry.name == WORK for entry in dst.iterdir())):
-            raise UserError(f"{dst}: is there and was not made by this command: choose a new or an empty folder")
-        else:
-            card.save(dst / WORK, new)
-    except OSError as why:
-        raise UserError(f"{dst}: cannot be used: {why.strerror}") from why
+    if (dst / card.FILE).exists():
+        card.require_same(dst, new, dst)
+        return False
+    if (dst / WORK / card.FILE).exists():
+        card.require_same(dst / WORK, new, dst)
+        _reopen(dst)
+    elif dst.exists() and not (dst.is_dir() and all(entry.name == WORK for entry in dst.iterdir())):
+        raise UserError(f"{dst}: is there and was not made by this command: choose a new or an empty folder")
+    else:
+        card.save(dst / WORK, new)
     return True
 
 
@@ -93,12 +90,9 @@ def finish(dst: Path, new: Card, whole: list[Record]) -> dict[str, dict[str, int
     times = Counter((record["split"], record["expression"]) for record in whole)
     counts = {split: {name: n for (s, name), n in sorted(times.items()) if s == split} for split in SPLITS}
     write_index(dst / WORK, whole)
-    try:
-        for name in (*SPLITS, INDEX):
-            if (dst / WORK / name).exists():
-                os.replace(dst / WORK / name, dst / name)
-    except OSError as why:
-        raise UserError(f"cannot move the pictures to {dst}: {why.strerror}") from why
+    for name in (*SPLITS, INDEX):
+        if (dst / WORK / name).exists():
+            os.replace(dst / WORK / name, dst / name)
     card.save(dst, {**new, "counts": counts})
     with suppress(OSError):
         (dst / WORK / card.FILE).unlink()
