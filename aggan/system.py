@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from aggan.batches import Image, Mask, Translation
+from aggan.errors import UserError
 
 Terms = dict[str, Tensor]
 """Weighted terms of a loss: their sum is minimised, each is journalled under its name."""
@@ -86,11 +87,21 @@ class Turn:
     """What happens to the networks once they have moved."""
 
 
+class About(NamedTuple):
+    """What there is to know of a system before one trains it."""
+
+    title: str
+    paper: str
+    needs: str = "two domains"
+    """The data that it learns from."""
+
+
 class Config(BaseModel, ABC):
     """Everything that makes a system what it is: flat, frozen, and in words that its paper uses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    about: ClassVar[About]
     codes: ClassVar[bool] = False
     """Whether it learns from codes of single pictures (action units) where the data have them."""
 
@@ -136,6 +147,11 @@ class System(nn.Module, ABC):
     def targets(self) -> tuple[str, ...]:
         """The domains that it translates to."""
         return self.task.domains
+
+    def require_target(self, to: str) -> None:
+        """Raise `UserError` unless `translate` knows what to make of `to`."""
+        if to not in self.targets:
+            raise UserError(f"no domain {to!r} in this model; it translates to {' and '.join(self.targets)}")
 
     def masks(self, made: Any) -> dict[str, Mask]:
         """The attention masks of a step by name; the trainer journals them and warns when they die."""

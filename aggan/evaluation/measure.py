@@ -22,7 +22,9 @@ VERSION = 1
 Says = Callable[[str], None]
 
 
-def evaluate(translator: Translator, to: str, inputs: Path, answers: Path | None, say: Says) -> dict[str, Any]:
+def evaluate(
+    translator: Translator, to: str, inputs: Path, answers: Path | None, say: Says, source: str | None = None
+) -> dict[str, Any]:
     """Translate what lies in `inputs` at the model's size and measure it against the answers of the same name.
 
     `say` is told of each file that was left out. Raises `UserError`.
@@ -37,7 +39,7 @@ def evaluate(translator: Translator, to: str, inputs: Path, answers: Path | None
             raise UserError(f"no picture in {answers} has the name of one in {inputs}, so there are no pairs")
     sources, kept = _read(files, size, say)
     truth = _read({name: known[name] for name in kept}, size, _refuse)[0] if answers is not None else None
-    outputs, masks = translate(translator, sources, to)
+    outputs, masks = translate(translator, sources, to, source)
     return {
         "version": VERSION,
         "to": to,
@@ -49,9 +51,11 @@ def evaluate(translator: Translator, to: str, inputs: Path, answers: Path | None
     }
 
 
-def translate(translator: Translator, sources: np.ndarray, to: str) -> tuple[np.ndarray, np.ndarray]:
+def translate(
+    translator: Translator, sources: np.ndarray, to: str, source: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Translations (n, size, size, 3) of uint8 pictures and their masks (n, size, size)."""
-    made = [translator.batch(to_tensor(some), to) for some in in_batches(sources)]
+    made = [translator.batch(to_tensor(some), to, source) for some in in_batches(sources)]
     images = np.concatenate([to_pixels(some.image) for some in made])
     return images, torch.cat([some.mask[:, 0] for some in made]).numpy()
 

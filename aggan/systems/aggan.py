@@ -9,7 +9,7 @@
 Where the paper leaves a choice open, `docs/decisions/0002-aggan.md` says what is done here and why.
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 from torch import nn
@@ -25,7 +25,7 @@ from aggan.networks.generators import CONTENT_BOUNDS, AttentionGenerator, PlainG
 from aggan.networks.initial import initialise
 from aggan.networks.notation import NORMS, UPSAMPLINGS, Style
 from aggan.networks.pool import Pool
-from aggan.system import Clock, System, Task, Terms, Turn
+from aggan.system import About, Clock, System, Task, Terms, Turn
 from aggan.systems.families import require_two
 
 DISCRIMINATORS = {"pooled": PooledDiscriminator, "patch": PatchDiscriminator}
@@ -44,6 +44,7 @@ class Config(system.Config):
     """AGGAN's settings; the defaults are Sec. III-D's and IV-A's."""
 
     system: Literal["aggan"] = "aggan"
+    about: ClassVar[About] = About("AGGAN", "Tang, Xu, Sebe, Yan; IJCNN 2019")
 
     lambda_gan: float = Field(default=0.5, ge=0, description="Weight of both adversarial losses (Eqs. 2, 3, 7).")
     lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of the cycle-consistency loss (Eq. 4).")

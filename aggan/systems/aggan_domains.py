@@ -10,7 +10,7 @@ classification among those that say what to make; `aggan-domains-released` is wh
 released: StarGAN whose generator has an attention mask.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -24,7 +24,7 @@ from aggan.losses.pixels import l1, total_variation
 from aggan.networks.discriminators import DomainDiscriminator, attend
 from aggan.networks.generators import CONTENT_BOUNDS, STARGAN, AttentionGenerator, stargan_trunk
 from aggan.networks.initial import initialise
-from aggan.system import Clock, Task, Terms, Turn, every
+from aggan.system import About, Clock, Task, Terms, Turn, every
 from aggan.systems.families import ManyDomains, require_size
 
 
@@ -32,6 +32,7 @@ class Config(system.Config):
     """Weights of AGGAN and StarGAN; with r a half, (1 - r) * 2 and r * 20 are StarGAN's 1 and 10."""
 
     system: Literal["aggan-domains"] = "aggan-domains"
+    about: ClassVar[About] = About("AGGAN, many domains", "Tang, Xu, Sebe, Yan; IJCNN 2019", "domains")
 
     lambda_gan: float = Field(default=2.0, ge=0, description="Weight of the adversarial losses.")
     lambda_cls: float = Field(default=2.0, ge=0, description="Weight of the domain classification.")

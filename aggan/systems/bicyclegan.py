@@ -7,7 +7,7 @@
 A batch has two halves: the first is encoded and made again, the second gives D_2 its real pictures.
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -26,7 +26,7 @@ from aggan.networks.frozen import frozen
 from aggan.networks.initial import xavier
 from aggan.networks.notation import InstanceNorm, Style
 from aggan.networks.unet import Shape, UNet, levels_of
-from aggan.system import Task, Terms, Turn
+from aggan.system import About, Task, Terms, Turn
 from aggan.systems.families import Supervised, require_size, require_two
 
 
@@ -34,6 +34,7 @@ class Config(system.Config):
     """The released settings."""
 
     system: Literal["bicyclegan"] = "bicyclegan"
+    about: ClassVar[About] = About("BicycleGAN", "Zhu, Zhang, Pathak et al.; NIPS 2017", "pairs")
 
     lambda_l1: float = Field(default=10.0, ge=0, description="Weight of the reconstruction (Eq. 3).")
     lambda_kl: float = Field(default=0.01, ge=0, description="Weight of the divergence of E(y) from N(0, 1) (Eq. 4).")

@@ -5,7 +5,7 @@
 The layers are those of the first release (2017).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from aggan.networks.discriminators import PatchDiscriminator
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style, layers, transposed4
 from aggan.networks.pool import Pool
-from aggan.system import System, Task, Terms, Turn
+from aggan.system import About, System, Task, Terms, Turn
 from aggan.systems.families import Crossed, require_size
 
 
@@ -27,6 +27,7 @@ class Config(system.Config):
     """The first release's settings."""
 
     system: Literal["combogan"] = "combogan"
+    about: ClassVar[About] = About("ComboGAN", "Anoosheh, Agustsson, Timofte, Van Gool; CVPRW 2018", "domains")
 
     lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of the cycle loss.")
     pool: int = Field(default=50, ge=0, description="Past pictures kept of each domain.")

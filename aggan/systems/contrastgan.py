@@ -7,7 +7,7 @@ There is no released code. The contrast's form is the paper's; the networks (Cyc
 weights are choices made here. Translation of a new picture takes a face ellipse for the mask.
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -23,7 +23,7 @@ from aggan.networks.ellipse import face_ellipse
 from aggan.networks.generators import ResNetGenerator, fuse, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style
-from aggan.system import System, Task, Terms, Turn
+from aggan.system import About, System, Task, Terms, Turn
 from aggan.systems.families import Crossed, require_size
 
 
@@ -31,6 +31,7 @@ class Config(system.Config):
     """Weights and networks are choices made here."""
 
     system: Literal["contrastgan"] = "contrastgan"
+    about: ClassVar[About] = About("ContrastGAN", "Liang, Zhang, Lin, Xing; ECCV 2018", "domains, masks")
 
     lambda_gan: float = Field(default=1.0, ge=0)
     lambda_contrast: float = Field(default=1.0, ge=0, description="Weight of the contrasting distance.")

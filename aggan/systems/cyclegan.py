@@ -5,7 +5,7 @@ G_xy, G_yx    the paper's G and F
 D_x, D_y      discriminators of 70x70 patches
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
@@ -19,7 +19,7 @@ from aggan.networks.generators import ResNetGenerator, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style
 from aggan.networks.pool import Pool
-from aggan.system import Task, Terms, Turn
+from aggan.system import About, Task, Terms, Turn
 from aggan.systems.families import Crossed, TwoWay, require_size, require_two
 
 
@@ -27,6 +27,7 @@ class Config(system.Config):
     """The released defaults; the paper used the identity loss for paintings only."""
 
     system: Literal["cyclegan"] = "cyclegan"
+    about: ClassVar[About] = About("CycleGAN", "Zhu, Park, Isola, Efros; ICCV 2017")
 
     lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of the cycle loss (Eq. 2).")
     lambda_identity: float = Field(default=5.0, ge=0, description="Weight of the identity loss (Sec. 5.2).")

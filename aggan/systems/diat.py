@@ -7,7 +7,7 @@ There is no released code: networks and weights are choices made here, and the e
 of the first version is left out.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
@@ -21,7 +21,7 @@ from aggan.networks.discriminators import PatchDiscriminator
 from aggan.networks.generators import ResNetGenerator, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style
-from aggan.system import Task, Terms, Turn
+from aggan.system import About, Task, Terms, Turn
 from aggan.systems.families import OneWay, require_size, require_two
 
 IDENTITY_LAYERS = 2
@@ -32,6 +32,7 @@ class Config(system.Config):
     """Weights are choices made here."""
 
     system: Literal["diat"] = "diat"
+    about: ClassVar[About] = About("DIAT", "Li, Zuo, Zhang; 2016")
 
     lambda_identity: float = Field(default=1.0, ge=0, description="Weight of the adaptive identity loss.")
     lambda_tv: float = Field(default=1e-6, ge=0, description="Weight of the picture's total variation.")

@@ -3,7 +3,7 @@
 r    share of the reconstruction: small for 10,000 steps, then a half; AGGAN's curriculum is this one
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -16,7 +16,7 @@ from aggan.losses.features import matching
 from aggan.networks.discriminators import Critic
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style, layers, transposed4
-from aggan.system import Clock, Task, Terms, Turn
+from aggan.system import About, Clock, Task, Terms, Turn
 from aggan.systems.families import Crossed, TwoWay, require_size, require_two
 
 BATCH_NORM = Style(nn.BatchNorm2d, slope=0.2, bias=False, bare_bias=False)
@@ -28,6 +28,7 @@ class Config(system.Config):
     """The released settings."""
 
     system: Literal["discogan"] = "discogan"
+    about: ClassVar[About] = About("DiscoGAN", "Kim, Cha, Kim, Lee, Kim; ICML 2017")
 
     r_early: float = Field(default=0.01, ge=0, le=1, description="Share of the reconstruction at first.")
     r_late: float = Field(default=0.5, ge=0, le=1, description="And afterwards.")

@@ -5,7 +5,7 @@ m, s   mean and deviation of d in a domain, estimated once before the training
 """
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -22,7 +22,7 @@ from aggan.networks.generators import ResNetGenerator, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import AffineInstanceNorm, Style
 from aggan.networks.pool import Pool
-from aggan.system import Task, Terms, Turn
+from aggan.system import About, Task, Terms, Turn
 from aggan.systems.families import Crossed, TwoWay, require_size, require_two
 
 DISTANCES = {"across": across, "within": within}
@@ -32,6 +32,7 @@ class Config(system.Config):
     """The released settings."""
 
     system: Literal["distancegan"] = "distancegan"
+    about: ClassVar[About] = About("DistanceGAN", "Benaim, Wolf; NIPS 2017")
 
     distance: Literal["across", "within"] = Field(
         default="across", description="Between the pictures of a batch, or between a picture's halves (Self Distance)."

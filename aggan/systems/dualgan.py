@@ -4,7 +4,7 @@ The layers and the loss are those of the code that was released with the paper i
 itself has a Wasserstein critic with clipped weights, which `adversarial` chooses.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -18,7 +18,7 @@ from aggan.networks.discriminators import Critic
 from aggan.networks.initial import initialise
 from aggan.networks.notation import AffineInstanceNorm, Style
 from aggan.networks.unet import Shape, UNet, levels_of
-from aggan.system import Task, Terms, Turn, every, nothing
+from aggan.system import About, Task, Terms, Turn, every, nothing
 from aggan.systems.families import Crossed, TwoWay, require_size, require_two
 
 ADVERSARIAL = {"cross-entropy": adversarial.cross_entropy, "wasserstein": adversarial.wasserstein}
@@ -28,6 +28,7 @@ class Config(system.Config):
     """The 2017 code's settings."""
 
     system: Literal["dualgan"] = "dualgan"
+    about: ClassVar[About] = About("DualGAN", "Yi, Zhang, Tan, Gong; ICCV 2017")
 
     adversarial: Literal["cross-entropy", "wasserstein"] = Field(
         default="cross-entropy", description="The code's; or the article's, whose critics' weights are clipped."

@@ -4,7 +4,8 @@ from abc import abstractmethod
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from aggan.batches import Code, Image, Labelled, Paired, Translation, Unpaired, whole
 from aggan.errors import UserError
@@ -77,7 +78,7 @@ class ManyDomains(System):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         codes = torch.tensor(task.codes) if task.codes else torch.eye(len(task.domains))
-        self.codes: torch.Tensor
+        self.codes: Tensor
         self.register_buffer("codes", codes, persistent=False)
 
     @abstractmethod
@@ -85,5 +86,8 @@ class ManyDomains(System):
         """Pictures that show what the codes say."""
 
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
-        code = self.codes[self.task.domains.index(to)]
-        return self.make(image, code.expand(len(image), -1))
+        return self.make(image, self.code_of(to).expand(len(image), -1))
+
+    def code_of(self, to: str) -> Float[Tensor, " m"]:
+        """The code of a domain."""
+        return self.codes[self.task.domains.index(to)]

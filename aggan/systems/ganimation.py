@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from aggan import system
 from aggan.batches import Code, Image, Labelled, Mask, Translation
+from aggan.errors import UserError
 from aggan.losses.adversarial import gradient_penalty
 from aggan.losses.adversarial import wasserstein as gan
 from aggan.losses.codes import regression
@@ -22,17 +23,24 @@ from aggan.losses.pixels import l1, total_variation
 from aggan.networks.discriminators import DomainDiscriminator
 from aggan.networks.generators import STARGAN, AttentionGenerator, stargan_trunk
 from aggan.networks.initial import initialise
-from aggan.system import Task, Terms, Turn, every
+from aggan.system import About, Task, Terms, Turn, every
 from aggan.systems.families import ManyDomains, require_size
 
 JITTER = 0.1
 """Targets are moved by up to so much, so that the space between known expressions is seen."""
 
 
+ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+"""Of a code of 17 numbers, in the order of OpenFace and of the authors."""
+INTENSITY = 5.0
+"""A unit's largest intensity in FACS."""
+
+
 class Config(system.Config):
     """The paper's weights; those that its code divides by its batch of 25, or sums over it, are for one picture."""
 
     system: Literal["ganimation"] = "ganimation"
+    about: ClassVar[About] = About("GANimation", "Pumarola et al.; ECCV 2018", "domains, action units")
     codes: ClassVar[bool] = True
 
     lambda_units: float = Field(default=160.0, ge=0, description="Weight of the action units' error (4000 / 25).")
@@ -64,6 +72,33 @@ class GANimation(ManyDomains):
 
     def make(self, image: Image, code: Code) -> Translation:
         return self.G(image, code)
+
+    def require_target(self, to: str) -> None:
+        """Domains, action units as in `AU6=3,AU12=4`, and what lies between two: `neutral>happy@0.5`."""
+        self.code_of(to)
+
+    def code_of(self, to: str) -> Tensor:
+        first, way, rest = to.partition(">")
+        if way:
+            last, _, share = rest.partition("@")
+            return torch.lerp(self.code_of(first), self.code_of(last), _number(share or "1", to))
+        return self._units(to) if to.startswith("AU") and "=" in to else self._domain(to)
+
+    def _domain(self, name: str) -> Tensor:
+        super().require_target(name)
+        return super().code_of(name)
+
+    def _units(self, to: str) -> Tensor:
+        """Units that are not named are 0."""
+        if self.codes.shape[1] != len(ACTION_UNITS):
+            raise UserError(f"{to}: this model learned expressions, not action units")
+        code = torch.zeros(len(ACTION_UNITS))
+        for part in to.split(","):
+            unit, _, intensity = part.strip().partition("=")
+            if unit not in (names := [f"AU{n}" for n in ACTION_UNITS]):
+                raise UserError(f"{to}: no action unit {unit!r}; there are {', '.join(names)}")
+            code[names.index(unit)] = _number(intensity, to) / INTENSITY
+        return code
 
     def turns(self) -> tuple[Turn, ...]:
         return (
@@ -108,3 +143,10 @@ class GANimation(ManyDomains):
 
     def masks(self, made: tuple[Translation, Code]) -> dict[str, Mask]:
         return {"M": made[0].mask}
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"{where}: {text!r} is not a number") from None

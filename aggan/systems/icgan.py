@@ -7,7 +7,7 @@
 The acts follow each other in one training: first G and D, then the encoders.
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -20,7 +20,7 @@ from aggan.losses.adversarial import cross_entropy as gan
 from aggan.networks.encoders import DenseEncoder
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style, layers, transposed4
-from aggan.system import Task, Terms, Turn, during
+from aggan.system import About, Task, Terms, Turn, during
 from aggan.systems.families import ManyDomains, require_size
 
 ENCODER_BETAS = (0.1, 0.999)
@@ -30,6 +30,7 @@ class Config(system.Config):
     """The released settings; domains exclude each other, so one attribute is 1 and the others are -1."""
 
     system: Literal["icgan"] = "icgan"
+    about: ClassVar[About] = About("IcGAN", "Perarnau, van de Weijer, Raducanu, Alvarez; 2016", "domains")
 
     noise: int = Field(default=100, ge=1, description="Numbers in z.")
     encoders_from: float = Field(
@@ -40,7 +41,7 @@ class Config(system.Config):
     discriminator_width: int = Field(default=64, ge=1)
 
     def build(self, task: Task) -> "IcGAN":
-        require_size(task, "icgan", task.size == 64, "64 (its fully connected layers grow with the fourth power)")
+        require_size(task, "icgan", task.size == 64, "64")
         return IcGAN(self, task)
 
 

@@ -4,7 +4,7 @@ x, y   a picture and its true answer
 D      sees both: is y, or G(x), what belongs to x?
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -18,7 +18,7 @@ from aggan.networks.discriminators import Critic, patch_tower
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style, batch_statistics
 from aggan.networks.unet import Shape, UNet, levels_of
-from aggan.system import Task, Terms, Turn
+from aggan.system import About, Task, Terms, Turn
 from aggan.systems.families import Supervised, require_size, require_two
 
 
@@ -26,6 +26,7 @@ class Config(system.Config):
     """The released settings; `skips=False` is the paper's encoder-decoder, as its first release counts it."""
 
     system: Literal["pix2pix"] = "pix2pix"
+    about: ClassVar[About] = About("Pix2pix", "Isola, Zhu, Zhou, Efros; CVPR 2017", "pairs")
 
     lambda_l1: float = Field(default=100.0, ge=0, description="Weight of the L1 loss (Eq. 4).")
     skips: bool = Field(default=True, description="Look across from the way down to the way up.")

@@ -5,7 +5,7 @@ G(x, c)    generator; the code enters as constant maps
 D          how real patches are, and which domain the picture is of
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from aggan.losses.pixels import l1
 from aggan.networks.discriminators import DomainDiscriminator
 from aggan.networks.generators import STARGAN, ResNetGenerator, stargan_trunk
 from aggan.networks.initial import initialise
-from aggan.system import Task, Terms, Turn, every
+from aggan.system import About, Task, Terms, Turn, every
 from aggan.systems.families import ManyDomains, require_size
 
 
@@ -27,6 +27,7 @@ class Config(system.Config):
     """The paper's settings (Sec. 4 and 5); domains exclude each other, as on RaFD."""
 
     system: Literal["stargan"] = "stargan"
+    about: ClassVar[About] = About("StarGAN", "Choi, Choi, Kim, Ha, Kim, Choo; CVPR 2018", "domains")
 
     lambda_cls: float = Field(default=1.0, ge=0, description="Weight of the domain classification (Eqs. 2, 3).")
     lambda_rec: float = Field(default=10.0, ge=0, description="Weight of the reconstruction (Eq. 4).")

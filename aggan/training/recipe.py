@@ -62,7 +62,7 @@ class Recipe(BaseModel):
 
 
 def named(name: str) -> dict[str, dict]:
-    """The settings (`system`, `data`, `training`) of a recipe that ships, or of a YAML file."""
+    """A recipe that ships, or a YAML file: `system`, `data`, `training`, and the same `for` single systems."""
     path = RECIPES / f"{name}.yaml" if "/" not in name and not name.endswith((".yaml", ".yml")) else Path(name)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
