@@ -3,6 +3,7 @@
 from functools import partial
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from aggan.batches import Code, Image, Mask, Translation, whole
@@ -35,8 +36,8 @@ def resnet(width: int, blocks: int) -> str:
     return f"c7s1-{width} d{2 * width} d{4 * width} R{4 * width}*{blocks} u{2 * width} u{width}"
 
 
-def labelled(image: Image, code: Code | None) -> Tensor:
-    """[x, c]: a picture with each number of its code as a constant map, (n, 3 + m, h, w)."""
+def labelled(image: Float[Tensor, "n c h w"], code: Code | None) -> Tensor:
+    """[x, c]: pictures or features with each number of their code as a constant map, (n, c + m, h, w)."""
     if code is None:
         return image
     maps = code.to(image.dtype)[:, :, None, None].expand(-1, -1, *image.shape[2:])

@@ -10,6 +10,7 @@ The acts follow each other in one training: first G and D, then the encoders.
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +24,7 @@ from aggan.networks.notation import Style, layers, transposed4
 from aggan.system import About, Task, Terms, Turn, during
 from aggan.systems.families import ManyDomains, require_size
 
+Noise = Float[Tensor, "n z"]
 ENCODER_BETAS = (0.1, 0.999)
 
 
@@ -55,7 +57,7 @@ class Generator(nn.Module):
         start = nn.Sequential(first, nn.BatchNorm2d(8 * width), nn.ReLU(inplace=True))
         self.layers = nn.Sequential(start, *up, nn.ConvTranspose2d(width, 3, 4, 2, 1))
 
-    def forward(self, z: Code, y: Code) -> Image:
+    def forward(self, z: Noise, y: Code) -> Image:
         return self.layers(torch.cat((z, y), dim=1)[:, :, None, None]).float().tanh()
 
 
@@ -79,7 +81,7 @@ class Imagined(NamedTuple):
     """A picture made of nothing, and what it was made of."""
 
     image: Image
-    z: Code
+    z: Noise
     y: Code
 
 
@@ -101,7 +103,7 @@ class IcGAN(ManyDomains):
 
     def turns(self) -> tuple[Turn, ...]:
         c = self.config
-        first, second = during(0, c.encoders_from), during(c.encoders_from, 1)
+        first, second = during(0.0, c.encoders_from), during(c.encoders_from, 1.0)
         return (
             Turn("discriminator", self.discriminator_loss, ("D",), first),
             Turn("generator", self.generator_loss, ("G",), first),
