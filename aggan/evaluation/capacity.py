@@ -1,6 +1,5 @@
 """How large systems are: the parameters of every network, and what the paper's Table III printed."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,44 +9,24 @@ from aggan.errors import UserError
 from aggan.system import About, Task
 from aggan.systems.catalogue import CATALOGUE
 
+ONCE, EACH, PAIRS, WAYS = "1", "m", "m(m-1)/2", "m(m-1)"
+"""How many models m domains need: one, one a domain, one for every two, one for every two and direction."""
 
-def once(domains: int) -> int:
-    """One model for all domains."""
-    return 1
-
-
-def each(domains: int) -> int:
-    """One model a domain."""
-    return domains
-
-
-def pairs(domains: int) -> int:
-    """One model for every two domains."""
-    return domains * (domains - 1) // 2
-
-
-def ways(domains: int) -> int:
-    """One model for every two domains and direction."""
-    return domains * (domains - 1)
-
-
-MODELS = {once: "1", each: "m", pairs: "m(m-1)/2", ways: "m(m-1)"}
-
-TABLE_III: dict[str, tuple[float | None, Callable[[int], int]]] = {
-    "pix2pix": (57.2, ways),
-    "encoder-decoder": (41.9, ways),
-    "bicyclegan": (64.3, ways),
-    "cyclegan": (52.6, pairs),
-    "dualgan": (178.7, pairs),
-    "discogan": (16.6, pairs),
-    "distancegan": (52.6, pairs),
-    "distance-cycle": (52.6, pairs),
-    "self-distance": (52.6, pairs),
-    "diat": (None, ways),
-    "combogan": (14.4, each),
-    "stargan": (53.2, once),
-    "contrastgan": (52.6, once),
-    "aggan-domains-released": (52.6, once),
+TABLE_III: dict[str, tuple[float | None, str]] = {
+    "pix2pix": (57.2, WAYS),
+    "encoder-decoder": (41.9, WAYS),
+    "bicyclegan": (64.3, WAYS),
+    "cyclegan": (52.6, PAIRS),
+    "dualgan": (178.7, PAIRS),
+    "discogan": (16.6, PAIRS),
+    "distancegan": (52.6, PAIRS),
+    "distance-cycle": (52.6, PAIRS),
+    "self-distance": (52.6, PAIRS),
+    "diat": (None, WAYS),
+    "combogan": (14.4, EACH),
+    "stargan": (53.2, ONCE),
+    "contrastgan": (52.6, ONCE),
+    "aggan-domains-released": (52.6, ONCE),
 }
 """What Table III printed for m = 8: millions of parameters, and how many models. It has no DIAT."""
 
@@ -78,17 +57,17 @@ def capacity(name: str, size: int, domains: int) -> Capacity:
     """Count the networks of a catalogue entry for so many domains at `size` px (without making them)."""
     config = CATALOGUE[name]
     many = "domains" in config.about.needs.split(", ")
-    printed, models = TABLE_III.get(name, (None, once if many else pairs))
+    printed, models = TABLE_III.get(name, (None, ONCE if many else PAIRS))
     known = tuple(f"domain-{k}" for k in range(domains if many else 2))
     units = tuple((0.0,) * 17 for _ in known) if config.codes else ()
     try:
         with torch.device("meta"):
             system = config.build(Task(known, size, units))
     except UserError as why:
-        return Capacity(name, config.about, {}, 0, 0, printed, MODELS[models], refused=str(why))
+        return Capacity(name, config.about, {}, 0, 0, printed, models, refused=str(why))
     networks = {part: sum(p.numel() for p in network.parameters()) for part, network in system.named_children()}
     total = sum(networks.values())
     networks = {part: count for part, count in networks.items() if count}
     return Capacity(
-        name, config.about, networks, total, total // (len(known) if models is each else 1), printed, MODELS[models]
+        name, config.about, networks, total, total // (len(known) if models == EACH else 1), printed, models
     )
