@@ -5,7 +5,7 @@ loss, in order. Only the networks of that turn learn; all others are looked thro
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from aggan.batches import Image, Mask, Translation
+from aggan.errors import UserError
 
 Terms = dict[str, Tensor]
 """Weighted terms of a loss: their sum is minimised, each is journalled under its name."""
@@ -23,6 +24,8 @@ class Clock(NamedTuple):
 
     step: int = 0
     steps_per_epoch: int = 1
+    progress: float = 0.0
+    """The share of the whole training that is done, in [0, 1]."""
 
     @property
     def epoch(self) -> int:
@@ -30,10 +33,40 @@ class Clock(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a system is built for: the domains' names and the side of the training pictures in pixels."""
+    """What a system is built for."""
 
     domains: tuple[str, ...]
     size: int
+    """Side of the training pictures in pixels."""
+    codes: tuple[tuple[float, ...], ...] = ()
+    """The mean code of each domain's pictures, where pictures have codes of their own."""
+
+    @property
+    def code_length(self) -> int:
+        """Numbers in a picture's code: one a domain where pictures have no codes of their own."""
+        return len(self.codes[0]) if self.codes else len(self.domains)
+
+
+Due = Callable[[Clock], bool]
+
+
+def always(clock: Clock) -> bool:
+    """At every step."""
+    return True
+
+
+def every(steps: int) -> Due:
+    """At every so-manieth step, the last of each round: a critic's many steps come first."""
+    return lambda clock: (clock.step + 1) % steps == 0
+
+
+def during(first: float, last: float) -> Due:
+    """While the share of the training that is done lies in [first, last)."""
+    return lambda clock: first <= clock.progress < last
+
+
+def nothing() -> None:
+    """In place of what a turn does afterwards."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +77,36 @@ class Turn:
     loss: Callable[[Any, Any], Terms]
     networks: tuple[str, ...]
     """The networks that learn in this turn, by attribute name."""
-    every: int = 1
-    """The turn comes at every so-manieth step."""
+    due: Due = always
+    """When the turn comes."""
     rate: float = 1.0
     """The networks learn at so many times the recipe's rate."""
+    betas: tuple[float, float] | None = None
+    """Adam's momentum terms where they are not the recipe's."""
+    after: Callable[[], None] = nothing
+    """What happens to the networks once they have moved."""
+
+
+class About(NamedTuple):
+    """What there is to know of a system before one trains it."""
+
+    title: str
+    paper: str
+    needs: str = "two domains"
+    """The data that it learns from."""
 
 
 class Config(BaseModel, ABC):
     """Everything that makes a system what it is: flat, frozen, and in words that its paper uses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    about: ClassVar[About]
+    codes: ClassVar[bool] = False
+    """Whether it learns from codes of single pictures (action units) where the data have them."""
+
+    def require_batch(self, batch: int) -> None:
+        """Raise `UserError` where the system cannot learn from so many pictures a step."""
 
     @abstractmethod
     def build(self, task: Task) -> "System":
@@ -66,6 +119,8 @@ class System(nn.Module, ABC):
     batch_type: ClassVar[type]
     translators: ClassVar[tuple[str, ...]]
     """The networks that `translate` needs: these are what a model file holds."""
+    square: ClassVar[bool] = False
+    """Whether it takes pictures of its training size only."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -82,8 +137,21 @@ class System(nn.Module, ABC):
         """The moves of one step, in order."""
 
     @abstractmethod
-    def translate(self, image: Image, to: str) -> Translation:
-        """Translate pictures to the named domain."""
+    def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
+        """Translate pictures to the named domain; the one they come from matters to few systems."""
+
+    def prepare(self, batches: Iterable[Any]) -> None:
+        """Look at some batches before the training begins."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The domains that it translates to."""
+        return self.task.domains
+
+    def require_target(self, to: str) -> None:
+        """Raise `UserError` unless `translate` knows what to make of `to`."""
+        if to not in self.targets:
+            raise UserError(f"no domain {to!r} in this model; it translates to {' and '.join(self.targets)}")
 
     def masks(self, made: Any) -> dict[str, Mask]:
         """The attention masks of a step by name; the trainer journals them and warns when they die."""

@@ -21,7 +21,8 @@ import torch
 from torch.nn import functional as F
 
 from aggan.batches import Unpaired
-from aggan.data.datasets import UnpairedPictures
+from aggan.data.cache import Decoded
+from aggan.data.datasets import Order, UnpairedPictures
 from aggan.system import Clock, Task
 from aggan.systems.aggan import AttentionGuided
 from aggan.systems.catalogue import RELEASED
@@ -107,7 +108,8 @@ def trainer(precision: Literal["auto", "32-true", "bf16-mixed"]) -> tuple[Traine
     recipe = Recipe(precision=precision, accelerator="cpu")
     random = np.random.default_rng(0)
     x, y = (random.integers(0, 256, (4, SIZE, SIZE, 3), dtype=np.uint8) for _ in range(2))
-    pictures = UnpairedPictures(x, y, batch=1, seed=0, flip=True)
+    domains = [Decoded(name, (Path(name),) * len(some), some) for name, some in (("x", x), ("y", y))]
+    pictures = UnpairedPictures(domains, Order(batch=1, seed=0, flip=True))
     system = RELEASED.build(Task(("x", "y"), SIZE))
     return Trainer(Experiment(system=RELEASED, training=recipe), system, pictures, Engine(recipe), Path()), pictures
 

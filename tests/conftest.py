@@ -7,21 +7,12 @@ import pytest
 import torch
 from PIL import Image as Pillow
 from PIL import ImageDraw
+from worlds import SMALL
 
-from aggan.system import Task
 from aggan.systems import aggan
 
 # Several threads on a busy machine run ten times slower than one.
 torch.set_num_threads(1)
-
-TASK = Task(("neutral", "happy"), 32)
-SMALL = {
-    "generator_width": 4,
-    "generator_blocks": 1,
-    "discriminator": "patch",
-    "discriminator_width": 4,
-    "pool": 4,
-}
 
 
 @pytest.fixture(autouse=True)

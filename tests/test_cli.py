@@ -158,7 +158,7 @@ def test_a_recipe_with_three_mistakes_is_told_of_all_three(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("model: {}", "no part 'model'; there are system, data and training"),
+        ("model: {}", "no 'model'; there are system, data, training"),
         ("training: 5", "a recipe has the parts system, data and training, each with settings"),
         ("- 1", "a recipe has the parts system, data and training, each with settings"),
         ("a: [", "not YAML: "),

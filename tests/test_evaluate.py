@@ -238,7 +238,7 @@ def test_the_score_of_a_run_is_the_mean_distance_of_both_directions(small, judge
         for generator in (system.G_xy, system.G_yx):
             generator.head.bias[0] = -1000.0  # no mask, so both directions copy
     apart = metrics.frechet(features_of(judge, x), features_of(judge, y))
-    assert frechet_score(x, y)(system) == {"distance": pytest.approx(apart, rel=1e-3)}
+    assert frechet_score([x, y])(system) == {"distance": pytest.approx(apart, rel=1e-3)}
 
 
 def test_the_judge_that_ships_knows_the_faces_that_ship(tmp_path, judge):

@@ -12,6 +12,7 @@ from aggan.networks.initial import initialise
 from aggan.networks.notation import NORMS, InstanceNorm, Style, layers
 from aggan.networks.pool import Pool
 from aggan.system import Task
+from aggan.systems import aggan
 from aggan.systems.catalogue import CATALOGUE
 
 TASK = Task(("x", "y"), 256)
@@ -21,7 +22,10 @@ def count(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-@pytest.fixture(scope="module", params=list(CATALOGUE))
+CONFIGS = {name: config for name, config in CATALOGUE.items() if isinstance(config, aggan.Config)}
+
+
+@pytest.fixture(scope="module", params=list(CONFIGS))
 def built(request):
     return request.param, CATALOGUE[request.param].build(TASK)
 
@@ -40,12 +44,12 @@ def test_parameters_of_every_entry(built):
 
 @pytest.mark.parametrize(("blocks", "expected"), [(5, 6_660_676), (6, 7_840_836), (9, 11_381_316)])
 def test_generators_of_five_six_and_nine_blocks(blocks, expected):
-    config = CATALOGUE["aggan"].model_copy(update={"generator_blocks": blocks})
+    config = aggan.Config().model_copy(update={"generator_blocks": blocks})
     assert count(config.generator()) == expected
 
 
 def test_batch_norm_discriminators_have_the_papers_counts():
-    config = CATALOGUE["aggan"].model_copy(update={"discriminator_norm": "batch"})
+    config = aggan.Config().model_copy(update={"discriminator_norm": "batch"})
     assert (count(config.critic(3)), count(config.critic(4))) == (6_953_793, 6_954_817)
 
 
@@ -135,7 +139,7 @@ def test_too_small_pictures_are_refused_in_one_sentence(name, size):
 
 @pytest.mark.parametrize(("name", "size"), [("aggan", 32), ("aggan-released", 94)])
 def test_the_smallest_pictures_pass_through(name, size):
-    critic = CATALOGUE[name].critic(3)
+    critic = CONFIGS[name].critic(3)
     assert critic(torch.rand(1, 3, size, size)).shape == (1, 1, 1, 1)
 
 

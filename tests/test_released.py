@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from aggan.cli import run
 from aggan.errors import UserError
 from aggan.inference.translator import load
-from aggan.systems.catalogue import CATALOGUE
+from aggan.systems.catalogue import RELEASED
 from aggan.systems.released import load_discriminator, load_generator, read_state
 
 
@@ -83,7 +83,7 @@ def theirs() -> Generator:
 
 @torch.no_grad()
 def test_the_generator_is_theirs_layer_for_layer(theirs):
-    ours = CATALOGUE["aggan-released"].generator().eval()
+    ours = RELEASED.generator().eval()
     load_generator(ours, theirs.state_dict(), "file")
     picture = torch.linspace(-1, 1, 3 * 96 * 96).view(1, 3, 96, 96).sin()
     image, mask, content = theirs(picture)
@@ -97,7 +97,7 @@ def test_the_generator_is_theirs_layer_for_layer(theirs):
 
 @torch.no_grad()
 def test_the_discriminator_is_theirs_layer_for_layer():
-    theirs, ours = lively(Discriminator()), CATALOGUE["aggan-released"].critic(3).eval()
+    theirs, ours = lively(Discriminator()), RELEASED.critic(3).eval()
     load_discriminator(ours, theirs.state_dict(), "file")
     picture = torch.linspace(-1, 1, 3 * 96 * 96).view(1, 3, 96, 96).cos()
     torch.testing.assert_close(ours(picture), theirs(picture))
@@ -130,7 +130,7 @@ def test_import_makes_a_model_that_translates_as_theirs(theirs, tmp_path):
 
 def test_states_from_before_the_batch_counters_load_too(theirs):
     old = {key: value for key, value in theirs.state_dict().items() if "num_batches" not in key}
-    ours = CATALOGUE["aggan-released"].generator()
+    ours = RELEASED.generator()
     load_generator(ours, old, "file")
     assert torch.equal(ours.state_dict()["head.weight"], list(old.values())[-2])
 
@@ -156,7 +156,7 @@ def too_short(state: dict[str, Tensor]) -> dict[str, Tensor]:
     ],
 )
 def test_a_wrong_state_says_what_differs_and_changes_nothing(theirs, spoil, says):
-    ours = CATALOGUE["aggan-released"].generator()
+    ours = RELEASED.generator()
     before = ours.state_dict()["head.weight"].clone()
     with pytest.raises(UserError, match=says):
         load_generator(ours, spoil(theirs.state_dict()), "file")

@@ -11,40 +11,34 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from worlds import shrunk
 
-from aggan.batches import Unpaired
+from aggan.commands import settings
 from aggan.data.folders import Data
 from aggan.errors import UserError
 from aggan.inference.translator import load
-from aggan.system import Clock, System, Task
+from aggan.system import Task
 from aggan.systems.catalogue import CATALOGUE
 from aggan.training import checkpoint, journal
 from aggan.training.average import Average
 from aggan.training.experiment import Experiment
 from aggan.training.health import Diverged, MaskWatch
-from aggan.training.recipe import RECIPES, Recipe, named
+from aggan.training.recipe import RECIPES, Recipe
 from aggan.training.run import train
 from aggan.training.trainer import Trainer, interruptible, step_seed
 from aggan.training.window import Window
 
 QUIET = Console(quiet=True)
 FAST = {"batch": 2, "journal_every": 2, "save_every": 3, "sample_every": 0, "accelerator": "cpu", "threads": 1}
-SMALL = {
-    "generator_width": 4,
-    "generator_blocks": 1,
-    "discriminator": "patch",
-    "discriminator_width": 4,
-    "pool": 4,
-    "curriculum_epochs": 1,
-}
 
 
 def experiment(faces: Path, name: str = "aggan", **training) -> Experiment:
-    system = CATALOGUE[name]
-    kept = {key: value for key, value in SMALL.items() if key not in system.model_fields_set}
-    system = system.model_copy(update={**kept, "discriminator_padding": 1})
+    system = shrunk(name)
+    early = {"curriculum_epochs": 1} if "curriculum_epochs" in type(system).model_fields else {}
+    system = system.model_copy(update=early)
     recipe = Recipe.model_validate({**FAST, "epochs": 4, "decay_after": 1, **training})
-    return Experiment(system=system, data=Data(root=faces, names=("neutral", "happy"), size=32), training=recipe)
+    data = Data(root=faces, names=("neutral", "happy"), size=32 if name.startswith("aggan") else 64)
+    return Experiment(system=system, data=data, training=recipe)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -81,34 +75,6 @@ def stop_at(monkeypatch):
         monkeypatch.setattr(Trainer, "step", counted)
 
     return install
-
-
-# --- turns ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=list(CATALOGUE))
-def any_system(request) -> System:
-    config = CATALOGUE[request.param]
-    kept = {key: value for key, value in SMALL.items() if key not in config.model_fields_set}
-    return config.model_copy(update={**kept, "discriminator_padding": 1}).build(Task(("a", "b"), 32))
-
-
-def test_a_turn_teaches_its_networks_all_of_them_and_no_others(any_system):
-    batch = Unpaired(torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 32, 32) * 2 - 1)
-    any_system.clock = Clock(5, 100)
-    made = any_system(batch)
-    every = {name for turn in any_system.turns() for name in turn.networks}
-    for turn in any_system.turns():
-        terms = turn.loss(batch, made)
-        loss = torch.stack(list(terms.values())).sum()
-        assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
-        learners = [p for name in turn.networks for p in any_system.get_submodule(name).parameters()]
-        gradients = torch.autograd.grad(loss, learners, retain_graph=True, allow_unused=True)
-        assert all(g is not None for g in gradients)
-        if turn.name == "discriminators":
-            others = [p for name in every - set(turn.networks) for p in any_system.get_submodule(name).parameters()]
-            found = torch.autograd.grad(loss, others, allow_unused=True)
-            assert all(g is None for g in found)
 
 
 # --- resume ---------------------------------------------------------------------------------------
@@ -330,7 +296,7 @@ def test_a_training_in_a_thread_leaves_signals_alone():
 
 def test_a_run_folder_holds_what_it_promises(faces, tmp_path):
     asked = experiment(faces, steps=4, sample_every=4, score_every=2)
-    train(asked, tmp_path / "run", QUIET, scorer=lambda x, y: lambda system: {"distance": float(len(x))})
+    train(asked, tmp_path / "run", QUIET, scorer=lambda held_out: lambda system: {"distance": float(len(held_out[0]))})
     run = tmp_path / "run"
     assert Experiment.load(run) == asked
     assert sorted(p.name for p in (run / "samples").iterdir()) == ["step-000004.png"]
@@ -341,11 +307,14 @@ def test_a_run_folder_holds_what_it_promises(faces, tmp_path):
     assert load(run / "last").domains == ("neutral", "happy")
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.yaml")))
-def test_recipes_that_ship_are_in_order(name):
-    parts = named(name)
-    base = CATALOGUE["aggan"].model_dump() | parts.get("system", {})
-    Experiment.model_validate({**parts, "system": base})
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
+@pytest.mark.parametrize("system", CATALOGUE)
+def test_recipes_that_ship_suit_every_system(recipe, system):
+    made = settings.of(system, recipe)
+    if recipe in ("native", "paper", "faces64"):  # for all; others' batch may be too small, which is told
+        made.system.require_batch(made.training.batch)
+    kept = made.system.model_dump(include=CATALOGUE[system].model_fields_set)
+    assert kept == CATALOGUE[system].model_dump(include=CATALOGUE[system].model_fields_set)
 
 
 # --- several processes ----------------------------------------------------------------------------

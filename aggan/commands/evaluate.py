@@ -34,6 +34,8 @@ class Evaluate:
     """The domain to translate to."""
     answers: Path | None = None
     """Folder of true answers under the same names; without it, nothing that needs pairs is measured."""
+    source: str | None = None
+    """The domain that the pictures come from; few systems ask for it."""
     out: Path = Path("results.json")
     """File for the results."""
 
@@ -46,7 +48,7 @@ def main(arguments: list[str]) -> int:
 
     console = Console()
     say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-    results = evaluate(load(asked.model), asked.to, asked.inputs, asked.answers, say)
+    results = evaluate(load(asked.model), asked.to, asked.inputs, asked.answers, say, asked.source)
     save_results(asked.out, results)
     console.print(rendered(results))
     print(f"written to {asked.out}")

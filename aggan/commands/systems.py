@@ -1,27 +1,44 @@
-"""`aggan systems`: what there is to train."""
+"""`aggan systems [--size N] [--domains M] [--json]`: what there is to train."""
 
-from typing import Annotated
+import json
+from dataclasses import dataclass
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from aggan.errors import UserError
+
+
+@dataclass
+class Systems:
+    """List the systems: paper, data, parameters of each network, and what the paper's Table III printed."""
+
+    size: int = 256
+    """Side of the pictures in pixels."""
+    domains: int = 2
+    """Domains of the systems that know many."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
 
 def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
-    return tyro.cli(systems, args=arguments, prog="aggan systems")
-
-
-def systems(size: Annotated[int, tyro.conf.arg(help="Side of the pictures in pixels.")] = 256) -> int:
-    """List the systems and the parameters of each of their networks."""
-    from aggan.system import Task
+    asked = tyro.cli(Systems, args=arguments, prog="aggan systems")
+    if asked.size < 8 or asked.domains < 2:
+        raise UserError("--size must be 8 or more and --domains 2 or more")
+    from aggan.evaluation.capacity import capacity  # torch only once the options are in order
     from aggan.systems.catalogue import CATALOGUE
 
-    table = Table("name", "parameters", "networks")
-    for name, config in CATALOGUE.items():
-        system = config.build(Task(("x", "y"), size))
-        counts = {part: sum(p.numel() for p in network.parameters()) for part, network in system.named_children()}
-        networks = "  ".join(f"{part} {count:,}" for part, count in counts.items() if count)
-        table.add_row(name, f"{sum(counts.values()):,}", networks)
+    rows = [capacity(name, asked.size, asked.domains) for name in CATALOGUE]
+    if asked.json:
+        print(json.dumps([row.as_dict() for row in rows], indent=2))
+        return 0
+    table = Table("name", "system", "learns from", "networks", "one model", "models", "Table III")
+    for row in rows:
+        networks = "  ".join(f"{part} {count:,}" for part, count in row.networks.items())
+        printed = f"{row.printed}M" if row.printed else ""
+        one = f"{row.compared:,}" if row.networks else "-"
+        table.add_row(row.name, row.about.title, row.about.needs, networks or row.refused, one, row.models, printed)
     Console().print(table)
     return 0

@@ -10,7 +10,6 @@ from rich.console import Console
 from aggan.commands import settings
 from aggan.data.folders import Data
 from aggan.errors import UserError
-from aggan.systems.catalogue import AnyConfig
 from aggan.training.experiment import Experiment
 from aggan.training.recipe import Recipe
 
@@ -40,11 +39,11 @@ def _form(start: Experiment) -> type:
         out: Path | None = None
         """Run folder to write."""
         recipe: str | None = None
-        """Settings to start from: a recipe that ships (arface, bu3dfe, celeba, rafd, faces64, faces128,
-        photographs64) or a YAML file."""
+        """Settings to start from: a recipe that ships (native, paper, arface, bu3dfe, celeba, rafd, faces64,
+        faces128, photographs64) or a YAML file."""
         resume: Path | None = None
         """Run folder to go on with, exactly where it stopped."""
-        system: AnyConfig = field(default_factory=lambda: start.system)
+        system: type(start.system) = field(default_factory=lambda: start.system)  # type: ignore[valid-type]
         data: Data = field(default_factory=lambda: start.data)
         training: Recipe = field(default_factory=lambda: start.training)
 

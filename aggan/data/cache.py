@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from aggan.data.folders import Domain
 from aggan.data.images import Unreadable, read, square
 from aggan.errors import UserError
 
-VERSION = 1
+VERSION = 2
 
 
 def folder() -> Path:
@@ -26,8 +27,23 @@ def folder() -> Path:
     return Path(os.environ.get("AGGAN_CACHE") or user_cache_path("aggan"))
 
 
-def decoded(domain: Domain, size: int, strict: bool, skipped: Callable[[str], None]) -> np.ndarray:
-    """An (n, size, size, 3) uint8 memory map of the domain's readable files, in their order.
+@dataclass(frozen=True)
+class Decoded:
+    """A domain's readable pictures."""
+
+    name: str
+    files: tuple[Path, ...]
+    pixels: np.ndarray
+    """(n, size, size, 3) uint8, a memory map, in the order of the files."""
+    codes: np.ndarray | None = None
+    """(n, m) float32: what each picture shows, where that is more than its domain."""
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+def decoded(domain: Domain, size: int, strict: bool, skipped: Callable[[str], None]) -> Decoded:
+    """The domain's readable files and their pixels, in their order.
 
     `skipped` is told of each file that could not be read; with `strict` the first one is a
     `UserError`, and so are fewer than two readable pictures.
@@ -41,10 +57,12 @@ def decoded(domain: Domain, size: int, strict: bool, skipped: Callable[[str], No
         raise UserError(known["failures"][0])
     for failure in known["failures"]:
         skipped(failure)
-    if known["count"] < 2:
-        found = f"only {known['count']} of {len(domain.files)} files could be read"
+    broken = set(known["broken"])
+    files = tuple(file for place, file in enumerate(domain.files) if place not in broken)
+    if len(files) < 2:
+        found = f"only {len(files)} of {len(domain.files)} files could be read"
         raise UserError(f"domain {domain.name}: {found}, but training needs two; put whole pictures there")
-    return np.memmap(target, np.uint8, "r", shape=(known["count"], size, size, 3))
+    return Decoded(domain.name, files, np.memmap(target, np.uint8, "r", shape=(len(files), size, size, 3)))
 
 
 def _key(files: Sequence[Path], size: int) -> str:
@@ -56,20 +74,21 @@ def _key(files: Sequence[Path], size: int) -> str:
 
 
 def _build(files: Sequence[Path], size: int, target: Path, note: Path) -> None:
-    failures = []
+    failures, broken = [], []
     partial = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Plain writes rather than a writable memory map: on a full disk they raise, a map kills the process.
         with partial.open("wb") as out:
-            for file in files:
+            for place, file in enumerate(files):
                 try:
                     out.write(square(read(file), size).tobytes())
                 except Unreadable as why:
                     failures.append(str(why))
+                    broken.append(place)
         # The pictures first: whoever finds the note finds them whole.
         os.replace(partial, target)
-        partial.write_text(json.dumps({"count": len(files) - len(failures), "failures": failures}))
+        partial.write_text(json.dumps({"broken": broken, "failures": failures}))
         os.replace(partial, note)
     except OSError as why:
         raise UserError(f"cannot write the picture cache in {target.parent}: {why.strerror}; set AGGAN_CACHE") from why

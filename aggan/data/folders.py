@@ -1,6 +1,7 @@
-"""Where pictures lie: two folders; or `ROOT/{train,test}/{A,B}`, `ROOT/{trainA,trainB,...}`, `ROOT/{A,B}`."""
+"""Where pictures lie: two folders; or `ROOT/{train,test}/{A,B,...}`, `ROOT/{trainA,trainB,...}`, `ROOT/{A,B,...}`."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
@@ -9,22 +10,30 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from aggan.data.images import SUFFIXES
 from aggan.errors import UserError
 
+BESIDE = ("masks", "answers")
+"""Folders of a data set that are no domains."""
+
 # A run can be resumed from another working directory.
 Absolute = Annotated[Path, AfterValidator(Path.absolute)]
 
 
 class Data(BaseModel):
-    """Which pictures to train on, and how: `x` and `y`, or one `root` with `A` and `B` or `train/A` and `train/B`."""
+    """Which pictures to train on, and how: `x` and `y`, or one `root` with a folder a domain, perhaps below `train`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     x: Absolute | None = Field(default=None, description="Folder of the domain X.")
     y: Absolute | None = Field(default=None, description="Folder of the domain Y.")
-    root: Absolute | None = Field(default=None, description="Or one folder for both domains.")
-    names: tuple[str, str] | None = Field(default=None, description="Names of X and Y; below a root, its folders'.")
+    root: Absolute | None = Field(default=None, description="Or one folder for all domains.")
+    names: tuple[str, ...] | None = Field(
+        default=None, description="Names of X and Y; below a root, the folders to take, in order."
+    )
     size: int = Field(default=256, ge=8, description="Side in pixels to which the centred square is resized.")
     flip: bool = Field(default=True, description="Mirror half of the training pictures left to right.")
     strict: bool = Field(default=False, description="Stop at a file that cannot be read instead of skipping it.")
+
+
+Named = list[tuple[str, Path]]
 
 
 @dataclass(frozen=True)
@@ -48,16 +57,20 @@ def find(data: Data) -> Split:
     if data.root is not None and (data.x or data.y):
         raise UserError("give either --data.root or --data.x and --data.y, not both")
     train, test = _two_folders(data) if data.root is None else _below(data.root, data.names)
-    (x, first), (y, second) = train
-    if first.resolve() == second.resolve():
-        raise UserError(f"both domains are the same folder: {first}")
-    if x == y:
-        raise UserError(f"both domains are called {x!r}: name them with --data.names X Y")
+    _require_different(train)
     split = Split(*(tuple(Domain(name, pictures(folder)) for name, folder in named) for named in (train, test)))
     for domain, (_, folder) in zip(split.train, train, strict=True):
         if len(domain.files) < 2:
             raise UserError(f"{folder}: training needs at least two pictures here, found {len(domain.files)}")
     return split
+
+
+def _require_different(domains: Named) -> None:
+    for (x, first), (y, second) in combinations(domains, 2):
+        if first.resolve() == second.resolve():
+            raise UserError(f"both domains are the same folder: {first}")
+        if x == y:
+            raise UserError(f"both domains are called {x!r}: name them with --data.names X Y")
 
 
 def pictures(folder: Path) -> tuple[Path, ...]:
@@ -75,17 +88,20 @@ def _missing(folder: Path) -> str:
     return "not a folder" if folder.exists() else "no such folder"
 
 
-Named = list[tuple[str, Path]]
-
-
 def _two_folders(data: Data) -> tuple[Named, Named]:
     if data.x is None or data.y is None:
         raise UserError("name the pictures: --data.x DIR --data.y DIR, or --data.root DIR")
-    x, y = data.names or (data.x.resolve().name, data.y.resolve().name)
+    x, y = _two(data.names) if data.names else (data.x.resolve().name, data.y.resolve().name)
     return [(x, data.x), (y, data.y)], []
 
 
-def _below(root: Path, names: tuple[str, str] | None) -> tuple[Named, Named]:
+def _two(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) != 2:
+        raise UserError(f"--data.x and --data.y are two domains, but --data.names has {len(names)} names")
+    return names
+
+
+def _below(root: Path, names: tuple[str, ...] | None) -> tuple[Named, Named]:
     """Both splits of a root folder, in the order of `names`."""
     if not root.is_dir():
         raise UserError(f"{root}: {_missing(root)}")
@@ -95,16 +111,16 @@ def _below(root: Path, names: tuple[str, str] | None) -> tuple[Named, Named]:
     elif {"trainA", "trainB"} <= here.keys():
         splits = [{d: here[split + d] for d in "AB" if split + d in here} for split in ("train", "test")]
     else:
-        splits = [here, {}]
+        splits = [{name: folder for name, folder in here.items() if name not in BESIDE}, {}]
     train, test = splits
-    if names is None and len(train) != 2:
-        found = ", ".join(train) or "none"
-        raise UserError(f"{root}: two folders are needed, one a domain; found {found} (--data.names X Y chooses)")
-    x, y = names or train
-    for name in (x, y):
+    chosen = names or tuple(train)
+    if len(chosen) < 2:
+        found = ", ".join(chosen) or "none"
+        raise UserError(f"{root}: two folders or more are needed, one a domain; found {found}")
+    for name in chosen:
         if name not in train:
             raise UserError(f"{root}: no folder for the domain {name!r}; there are {', '.join(train) or 'none'}")
-    return [(x, train[x]), (y, train[y])], [(name, test[name]) for name in (x, y) if {x, y} <= test.keys()]
+    return [(n, train[n]) for n in chosen], [(n, test[n]) for n in chosen if set(chosen) <= test.keys()]
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:

@@ -1,7 +1,7 @@
 """A model, a folder of held-out pictures and perhaps their true answers: `results.json`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ VERSION = 1
 Says = Callable[[str], None]
 
 
-def evaluate(translator: Translator, to: str, inputs: Path, answers: Path | None, say: Says) -> dict[str, Any]:
+def evaluate(
+    translator: Translator, to: str, inputs: Path, answers: Path | None, say: Says, source: str | None = None
+) -> dict[str, Any]:
     """Translate what lies in `inputs` at the model's size and measure it against the answers of the same name.
 
     `say` is told of each file that was left out. Raises `UserError`.
@@ -37,7 +39,7 @@ def evaluate(translator: Translator, to: str, inputs: Path, answers: Path | None
             raise UserError(f"no picture in {answers} has the name of one in {inputs}, so there are no pairs")
     sources, kept = _read(files, size, say)
     truth = _read({name: known[name] for name in kept}, size, _refuse)[0] if answers is not None else None
-    outputs, masks = translate(translator, sources, to)
+    outputs, masks = translate(translator, sources, to, source)
     return {
         "version": VERSION,
         "to": to,
@@ -49,9 +51,11 @@ def evaluate(translator: Translator, to: str, inputs: Path, answers: Path | None
     }
 
 
-def translate(translator: Translator, sources: np.ndarray, to: str) -> tuple[np.ndarray, np.ndarray]:
+def translate(
+    translator: Translator, sources: np.ndarray, to: str, source: str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Translations (n, size, size, 3) of uint8 pictures and their masks (n, size, size)."""
-    made = [translator.batch(to_tensor(some), to) for some in in_batches(sources)]
+    made = [translator.batch(to_tensor(some), to, source) for some in in_batches(sources)]
     images = np.concatenate([to_pixels(some.image) for some in made])
     return images, torch.cat([some.mask[:, 0] for some in made]).numpy()
 
@@ -61,23 +65,26 @@ def save_results(path: Path, results: dict[str, Any]) -> None:
     write_whole(path, lambda partial: partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8"))
 
 
-def frechet_score(x: np.ndarray, y: np.ndarray) -> Callable[[System], dict[str, float]]:
+def frechet_score(held_out: Sequence[np.ndarray]) -> Callable[[System], dict[str, float]]:
     """The score that chooses the best model of a run: how far translations are from held-out pictures.
 
-    A Frechet distance on the judge's features, averaged over both directions. Copying the input
-    does not win it, and no pairs are needed.
+    A Frechet distance on the judge's features, averaged over the ways from each domain to the next.
+    Copying the input does not win it, and no pairs are needed.
     """
     judge = load_judge()
-    real_x, real_y = features_of(judge, x), features_of(judge, y)
+    real = [features_of(judge, pictures) for pictures in held_out]
 
     def score(system: System) -> dict[str, float]:
-        name_x, name_y = system.task.domains
         device = next(system.parameters()).device
         distances = []
-        for source, to, real in ((x, name_y, real_y), (y, name_x, real_x)):
-            made = [to_pixels(system.translate(to_tensor(some).to(device), to).image) for some in in_batches(source)]
-            distances.append(frechet(features_of(judge, np.concatenate(made)), real))
-        return {"distance": sum(distances) / 2}
+        for k, source in enumerate(held_out):
+            answer = (k + 1) % len(held_out)
+            source_name, to = system.task.domains[k], system.task.domains[answer]
+            if to in system.targets:
+                inputs = [to_tensor(some).to(device) for some in in_batches(source)]
+                made = [to_pixels(system.translate(some, to, source_name).image) for some in inputs]
+                distances.append(frechet(features_of(judge, np.concatenate(made)), real[answer]))
+        return {"distance": sum(distances) / len(distances)}
 
     return score
 

@@ -9,11 +9,11 @@ from aggan.data.folders import pictures
 from aggan.errors import UserError
 
 
-def plan(inputs: Sequence[str], out: Path, masks: bool = False) -> list[tuple[Path, Path]]:
+def plan(inputs: Sequence[str], out: Path, kinds: Sequence[str] = ("",)) -> list[tuple[Path, Path]]:
     """Each source with its result: same name and place below `out`, as PNG, which keeps every pixel exact.
 
-    Where two sources differ in their suffix only, their results keep it: `a.jpg.png`. With `masks`,
-    what is written `beside` the results may not be in the way either.
+    Where two sources differ in their suffix only, their results keep it: `a.jpg.png`. `kinds` are the
+    results of one source that will be written `beside` each other: none of them may be in the way.
     """
     found = dict(pair for given in inputs for pair in _expand(given))
     if not found:
@@ -24,13 +24,13 @@ def plan(inputs: Sequence[str], out: Path, masks: bool = False) -> list[tuple[Pa
         clash = stems[relative.with_suffix("")] > 1
         target = out / (relative.with_name(relative.name + ".png") if clash else relative.with_suffix(".png"))
         planned.append((source, target))
-    _check(found.keys(), [path for _, target in planned for path in (target, *(beside(target) if masks else ()))])
+    _check(found.keys(), [beside(target, kind) for _, target in planned for kind in kinds])
     return planned
 
 
-def beside(target: Path) -> tuple[Path, Path]:
-    """Where the mask and the content of a result go."""
-    return target.with_suffix(".mask.png"), target.with_suffix(".content.png")
+def beside(target: Path, kind: str) -> Path:
+    """Where a result of some kind goes: `beside(a.png, ".mask")` is `a.mask.png`."""
+    return target.with_suffix(f"{kind}.png")
 
 
 def _check(sources: Iterable[Path], written: Sequence[Path]) -> None:

@@ -49,38 +49,50 @@ class Translator:
     @property
     def domains(self) -> tuple[str, ...]:
         """The names that `to` may have."""
-        return self.card.domains
+        return self.system.targets
 
-    def __call__(self, image: Pillow.Image | np.ndarray | Tensor, to: str) -> Translated:
+    def __call__(
+        self, image: Pillow.Image | np.ndarray | Tensor, to: str, source: str | None = None, sample: int = 0
+    ) -> Translated:
         """Translate one picture of any size to the domain `to`.
 
         Takes a Pillow picture of any mode, a uint8 array (height, width[, 3]) or a float tensor
-        (3, height, width) in [-1, 1]. Raises `UserError` for a domain that the model does not know.
+        (3, height, width) in [-1, 1]. `source` is the domain that it comes from, which few systems ask
+        for; `sample` numbers the answers of a system that has many. Raises `UserError` for a domain
+        that the model does not know.
         """
         pixels = np.array(_rgb(image))
-        source = to_tensor(pixels)[None]
-        made = self.batch(self._at_model_size(source), to)
+        given = to_tensor(pixels)[None]
+        made = self.batch(self._at_model_size(given), to, source, sample)
         height, width = pixels.shape[:2]
         mask = _resize(made.mask, height, width).clamp(0, 1)
         content = _resize(made.content, height, width).clamp(-1, 1)
-        fused = to_pixels(fuse(content, mask, source)[0])
+        fused = to_pixels(fuse(content, mask, given)[0])
         weights = mask[0, 0].numpy()
         fused = np.where(weights[..., None] < UNTOUCHED, pixels, fused)
         return Translated(Pillow.fromarray(fused), weights, Pillow.fromarray(to_pixels(content[0])))
 
     @torch.inference_mode()
-    def batch(self, images: Image, to: str) -> Translation:
+    def batch(self, images: Image, to: str, source: str | None = None, sample: int = 0) -> Translation:
         """Translate pictures whose sides are multiples of 4, as they are."""
-        if to not in self.domains:
-            raise UserError(f"no domain {to!r} in this model; it translates to {' and '.join(self.domains)}")
-        return self.system.translate(images, to)
+        self.system.require_target(to)
+        if source is not None and source not in self.card.domains:
+            raise UserError(f"no domain {source!r} in this model; it knows {', '.join(self.card.domains)}")
+        # Systems with noise give the same answer to the same picture; another sample is another answer.
+        with torch.random.fork_rng():
+            torch.manual_seed(sample)
+            return self.system.translate(images, to, source)
 
     def _at_model_size(self, source: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h2 w2"]:
-        """The shorter side becomes the model's, the longer one follows, to a multiple of 4."""
+        """The shorter side becomes the model's, the longer one follows, to a multiple of 4.
+
+        A model that takes squares of one size only gets the whole picture squeezed into one.
+        """
+        size = self.card.size
         height, width = source.shape[-2:]
-        scale = self.card.size / min(height, width)
+        scale = size / min(height, width)
         sides = [max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (height, width)]
-        return _resize(source, *sides).clamp(-1, 1)
+        return _resize(source, *((size, size) if self.system.square else sides)).clamp(-1, 1)
 
 
 def load(name_or_path: str | Path) -> Translator:

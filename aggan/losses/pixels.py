@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from aggan.batches import Mask
+from aggan.batches import Image, Mask
 
 
 def l1(a: Tensor, b: Tensor) -> Tensor:
@@ -10,8 +10,8 @@ def l1(a: Tensor, b: Tensor) -> Tensor:
     return (a.float() - b.float()).abs().mean()
 
 
-def total_variation(mask: Mask) -> Tensor:
-    """Eq. 6: absolute differences of neighbours, summed over a mask, averaged over the masks.
+def total_variation(mask: Mask | Image) -> Tensor:
+    """Eq. 6: absolute differences of neighbours, summed over a mask (or picture), averaged over the masks.
 
     The sum runs over neighbours that exist. It grows with the resolution: a mask of the same
     shape at 128 px has half (sharp edges) to a quarter (noise) of its value at 256 px.

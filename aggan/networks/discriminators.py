@@ -1,8 +1,15 @@
 """Networks from a picture to how real it looks."""
 
+import torch
 from torch import Tensor, nn
 
+from aggan.batches import Image, Mask
 from aggan.networks.notation import Style, layers
+
+
+def attend(mask: Mask, image: Image) -> Tensor:
+    """[M, G]: what an attention-guided discriminator sees, (n, 4, h, w)."""
+    return torch.cat((mask, image), dim=1)
 
 
 def paper_tower(width: int) -> str:
@@ -28,13 +35,47 @@ class PooledDiscriminator(nn.Module):
         return self.judge(self.pool(self.tower(image))).float()
 
 
-class PatchDiscriminator(nn.Module):
-    """One number for each overlapping patch of 70x70 pixels (n, 1, h', w')."""
+class Critic(nn.Module):
+    """One number for each overlapping patch (n, 1, h', w'), and what the layers below saw."""
 
-    def __init__(self, channels: int, width: int, style: Style) -> None:
+    def __init__(self, channels: int, tower: str, style: Style, judge: nn.Conv2d) -> None:
+        """`judge` is the last convolution, on the filters that come out of the tower."""
         super().__init__()
-        self.tower, filters = layers(patch_tower(width), channels, style)
-        self.judge = nn.Conv2d(filters, 1, 4, padding=style.padding)
+        self.tower, _ = layers(tower, channels, style)
+        self.judge = judge
 
     def forward(self, image: Tensor) -> Tensor:
         return self.judge(self.tower(image)).float()
+
+    def look(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The verdict, and the features (n, c, h, w) behind every layer of the tower."""
+        features = []
+        for layer in self.tower:
+            image = layer(image)
+            features.append(image)
+        return self.judge(image).float(), features
+
+
+class PatchDiscriminator(Critic):
+    """The discriminator of patches of 70x70 pixels."""
+
+    def __init__(self, channels: int, width: int, style: Style) -> None:
+        judge = nn.Conv2d(8 * width, 1, 4, padding=style.padding)
+        super().__init__(channels, patch_tower(width), style, judge)
+
+
+class DomainDiscriminator(nn.Module):
+    """StarGAN's: a map of how real patches look, and a code read off the whole picture (Choi et al., 2018)."""
+
+    def __init__(self, size: int, codes: int, width: int = 64, channels: int = 3) -> None:
+        """`size` is the pictures' side: the code's head covers what six halvings leave of it."""
+        super().__init__()
+        notation = " ".join(f"C{width * 2**k}+" for k in range(6))
+        self.tower, filters = layers(notation, channels, Style(slope=0.01))
+        self.judge = nn.Conv2d(filters, 1, 3, padding=1, bias=False)
+        self.read = nn.Conv2d(filters, codes, size // 64, bias=False)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The map (n, 1, h/64, w/64) and the code (n, codes)."""
+        features = self.tower(image)
+        return self.judge(features).float(), self.read(features).flatten(1).float()

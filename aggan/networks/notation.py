@@ -5,6 +5,7 @@
     Rk       residual block: two 3x3 convolutions of k filters; Rk*n is n of them in a row
     uk       upsampling by 2 to k filters, norm, activation
     Ck       4x4 convolution, k filters, stride 2, norm, activation; Cks1 has stride 1
+    Fk       the same with a 5x5 convolution that keeps (s1) or halves the size
     +        behind a layer: without its norm, as in C64+
 
 (Johnson et al., 2016; Zhu et al., 2017; Isola et al., 2017; AGGAN Sec. III-D.)
@@ -14,12 +15,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 Norm = Callable[[int], nn.Module]
 Upsampling = Callable[[int, int, Norm], nn.Sequential]
+Border = Literal["reflect", "zeros"]
 
 
 def no_norm(channels: int) -> nn.Module:
@@ -40,9 +44,28 @@ class InstanceNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] * x.shape[3] == 1:  # nothing varies: what is left is 0
+            return x - x
         if len(x) == 1:
             return F.batch_norm(x, None, None, training=True, eps=self.eps)
         return F.instance_norm(x, eps=self.eps)
+
+
+class AffineInstanceNorm(InstanceNorm):
+    """The same, then scaled and shifted by weights of each channel."""
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__(channels, eps)
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.bias.view(-1, 1, 1), super().forward(x), self.weight.view(-1, 1, 1))
+
+
+def batch_statistics(channels: int) -> nn.Module:
+    """Batch norm that keeps no running statistics: a translation is made as in training (Isola et al., 2017)."""
+    return nn.BatchNorm2d(channels, track_running_stats=False)
 
 
 NORMS: dict[str, Norm] = {
@@ -54,6 +77,12 @@ NORMS: dict[str, Norm] = {
 def transposed(channels_in: int, channels: int, norm: Norm) -> nn.Sequential:
     """The paper's `uk`: 3x3 transposed convolution with stride 1/2."""
     up = nn.ConvTranspose2d(channels_in, channels, 3, stride=2, padding=1, output_padding=1)
+    return nn.Sequential(up, norm(channels), nn.ReLU(inplace=True))
+
+
+def transposed4(channels_in: int, channels: int, norm: Norm, bias: bool = True) -> nn.Sequential:
+    """4x4 transposed convolution with stride 1/2, as StarGAN and ComboGAN have it."""
+    up = nn.ConvTranspose2d(channels_in, channels, 4, stride=2, padding=1, bias=bias)
     return nn.Sequential(up, norm(channels), nn.ReLU(inplace=True))
 
 
@@ -90,9 +119,9 @@ UPSAMPLINGS: dict[str, Upsampling] = {
 class Residual(nn.Module):
     """`Rk`: x + norm(conv(relu(norm(conv(x)))))."""
 
-    def __init__(self, channels: int, norm: Norm) -> None:
+    def __init__(self, channels: int, norm: Norm, border: Border = "reflect", bias: bool = True) -> None:
         super().__init__()
-        conv = partial(nn.Conv2d, channels, channels, 3, padding=1, padding_mode="reflect")
+        conv = partial(nn.Conv2d, channels, channels, 3, padding=1, padding_mode=border, bias=bias)
         self.path = nn.Sequential(conv(), norm(channels), nn.ReLU(inplace=True), conv(), norm(channels))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,9 +138,15 @@ class Style:
     """Of the leaky ReLU behind `Ck`; 0.2 in the field."""
     padding: int = 1
     """Of `Ck`."""
+    border: Border = "reflect"
+    """Padding of `c7s1-k` and `Rk`; zeros where a constant map of a label must be told apart."""
+    bias: bool = True
+    """Of convolutions in front of a norm."""
+    bare_bias: bool = True
+    """Of convolutions without one."""
 
 
-_LAYER = re.compile(r"(c7s1-|d|R|u|C)(\d+)(s1)?(\*\d+)?(\+)?")
+_LAYER = re.compile(r"(c7s1-|d|R|u|C|F)(\d+)(s1)?(\*\d+)?(\+)?")
 
 
 def layers(notation: str, channels: int, style: Style) -> tuple[nn.Sequential, int]:
@@ -130,15 +165,17 @@ def layers(notation: str, channels: int, style: Style) -> tuple[nn.Sequential, i
 
 
 def _layer(kind: str, before: int, filters: int, stride: int, norm: Norm, style: Style) -> nn.Module:
+    bias = style.bare_bias if norm is no_norm else style.bias
     if kind == "R":
-        return Residual(filters, norm)
+        return Residual(filters, norm, style.border, bias)
     if kind == "u":
         return style.upsampling(before, filters, norm)
-    if kind == "C":
-        conv = nn.Conv2d(before, filters, 4, stride, style.padding)
+    if kind in "CF":
+        size, padding = (4, style.padding) if kind == "C" else (5, 2)
+        conv = nn.Conv2d(before, filters, size, stride, padding, bias=bias)
         return nn.Sequential(conv, norm(filters), nn.LeakyReLU(style.slope, inplace=True))
     if kind == "d":
-        conv = nn.Conv2d(before, filters, 3, 2, 1)
+        conv = nn.Conv2d(before, filters, 3, 2, 1, bias=bias)
     else:
-        conv = nn.Conv2d(before, filters, 7, padding=3, padding_mode="reflect")
+        conv = nn.Conv2d(before, filters, 7, padding=3, padding_mode=style.border, bias=bias)
     return nn.Sequential(conv, norm(filters), nn.ReLU(inplace=True))

@@ -9,11 +9,10 @@
 Where the paper leaves a choice open, `docs/decisions/0002-aggan.md` says what is done here and why.
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from aggan import system
 from aggan.batches import Image, Mask, Translation, Unpaired
@@ -21,14 +20,14 @@ from aggan.errors import UserError
 from aggan.losses.adversarial import least_squares as gan
 from aggan.losses.pixels import l1, outside_band, total_variation
 from aggan.networks.augment import Augmented
-from aggan.networks.discriminators import PatchDiscriminator, PooledDiscriminator
-from aggan.networks.generators import AttentionGenerator, PlainGenerator, resnet
+from aggan.networks.discriminators import PatchDiscriminator, PooledDiscriminator, attend
+from aggan.networks.generators import CONTENT_BOUNDS, AttentionGenerator, PlainGenerator, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import NORMS, UPSAMPLINGS, Style
 from aggan.networks.pool import Pool
-from aggan.system import Clock, System, Task, Terms, Turn
+from aggan.system import About, Clock, System, Task, Terms, Turn
+from aggan.systems.families import require_two
 
-CONTENT_BOUNDS = {"tanh": nn.Tanh, "linear": nn.Identity}
 DISCRIMINATORS = {"pooled": PooledDiscriminator, "patch": PatchDiscriminator}
 
 
@@ -45,6 +44,7 @@ class Config(system.Config):
     """AGGAN's settings; the defaults are Sec. III-D's and IV-A's."""
 
     system: Literal["aggan"] = "aggan"
+    about: ClassVar[About] = About("AGGAN", "Tang, Xu, Sebe, Yan; IJCNN 2019")
 
     lambda_gan: float = Field(default=0.5, ge=0, description="Weight of both adversarial losses (Eqs. 2, 3, 7).")
     lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of the cycle-consistency loss (Eq. 4).")
@@ -88,8 +88,7 @@ class Config(system.Config):
         return self.r_early + (self.r_late - self.r_early) * ramp
 
     def build(self, task: Task) -> "AttentionGuided":
-        if len(task.domains) != 2:
-            raise UserError(f"aggan translates between two domains; here are {len(task.domains)}")
+        require_two(task, "aggan")
         smallest = 32 if self.discriminator_padding else 94
         if task.size < smallest:
             raise UserError(f"the discriminators need at least {smallest} px: raise --data.size {task.size}")
@@ -165,7 +164,7 @@ class AttentionGuided(System):
     def masks(self, made: Attended) -> dict[str, Mask]:
         return {"M_y": made.y.mask, "M_x": made.x.mask} if self.config.attention_guided_generators else {}
 
-    def translate(self, image: Image, to: str) -> Translation:
+    def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
         x, y = self.task.domains
         return {y: self.G_xy, x: self.G_yx}[to](image)
 
@@ -193,8 +192,3 @@ class AGGAN(AttentionGuided):
             "D_ya": gan.judge(self.D_ya(attend(M_y, real.y)), self.D_ya(attend(M_y, G_y))) / 2,  # Eq. 3
             "D_xa": gan.judge(self.D_xa(attend(M_x, real.x)), self.D_xa(attend(M_x, G_x))) / 2,
         }
-
-
-def attend(mask: Mask, image: Image) -> Tensor:
-    """[M, G]: what an attention-guided discriminator sees, (n, 4, h, w)."""
-    return torch.cat((mask, image), dim=1)

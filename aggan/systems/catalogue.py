@@ -1,8 +1,43 @@
 """Every system by its name. An ablation is an entry here, not a branch in the code."""
 
-from aggan.systems import aggan
+from typing import Annotated
 
-AnyConfig = aggan.Config
+from pydantic import Field
+
+from aggan.systems import (
+    aggan,
+    aggan_domains,
+    bicyclegan,
+    combogan,
+    contrastgan,
+    cyclegan,
+    diat,
+    discogan,
+    distancegan,
+    dualgan,
+    ganimation,
+    icgan,
+    pix2pix,
+    stargan,
+)
+
+AnyConfig = Annotated[
+    aggan.Config
+    | aggan_domains.Config
+    | bicyclegan.Config
+    | combogan.Config
+    | contrastgan.Config
+    | cyclegan.Config
+    | diat.Config
+    | discogan.Config
+    | distancegan.Config
+    | dualgan.Config
+    | ganimation.Config
+    | icgan.Config
+    | pix2pix.Config
+    | stargan.Config,
+    Field(discriminator="system"),
+]
 """The settings of any system here."""
 
 RELEASED = aggan.Config(
@@ -26,4 +61,25 @@ CATALOGUE: dict[str, AnyConfig] = {
     "aggan-no-ad-al": aggan.Config(attention_guided_discriminators=False, lambda_tv=0),
     "aggan-no-ad-pl-al": aggan.Config(attention_guided_discriminators=False, lambda_pixel=0, lambda_tv=0),
     "aggan-released": RELEASED,
+    # Many domains, Sec. IV-B; as released it is StarGAN whose generator has an attention mask.
+    "aggan-domains": aggan_domains.Config(),
+    "aggan-domains-released": aggan_domains.Config(
+        attention_guided_discriminators=False, content="linear", lambda_pixel=0, lambda_tv=0, r_early=0.5
+    ),
+    # Table I.
+    "cyclegan": cyclegan.Config(),
+    "dualgan": dualgan.Config(),
+    "discogan": discogan.Config(),
+    "distancegan": distancegan.Config(),
+    "distance-cycle": distancegan.Config(lambda_cycle=10),
+    "self-distance": distancegan.Config(distance="within"),
+    "combogan": combogan.Config(),
+    "stargan": stargan.Config(),
+    "contrastgan": contrastgan.Config(),
+    "diat": diat.Config(),
+    "icgan": icgan.Config(),
+    "ganimation": ganimation.Config(),
+    "pix2pix": pix2pix.Config(),
+    "encoder-decoder": pix2pix.Config(skips=False),
+    "bicyclegan": bicyclegan.Config(),
 }

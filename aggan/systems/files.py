@@ -30,10 +30,11 @@ class ModelCard(BaseModel):
     system: AnyConfig
     domains: tuple[str, ...]
     size: int = Field(description="Side in pixels of the pictures it was trained on.")
+    codes: tuple[tuple[float, ...], ...] = Field(default=(), description="Mean code of each domain, if pictures have.")
     steps: int = Field(default=0, description="Steps of training.")
 
     def build(self) -> System:
-        return self.system.build(Task(self.domains, self.size))
+        return self.system.build(Task(self.domains, self.size, self.codes))
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:

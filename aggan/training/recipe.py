@@ -24,8 +24,12 @@ class Recipe(BaseModel):
     steps: int | None = Field(default=None, ge=1, description="Length in steps, instead.")
     minutes: float | None = Field(default=None, gt=0, description="Length in minutes, instead.")
     batch: int = Field(default=1, ge=1, description="Pictures of each domain a step (and a process).")
-    learning_rate: float = Field(default=1e-4, gt=0, description="Adam's.")
-    betas: tuple[float, float] = Field(default=(0.5, 0.999), description="Adam's momentum terms.")
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    learning_rate: float = Field(default=1e-4, gt=0)
+    betas: tuple[float, float] = Field(
+        default=(0.5, 0.999), description="Adam's momentum terms; the second is RMSProp's decay."
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="Pull of the weights to 0.")
     ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the generators' moving average; 0 is none.")
     seed: int = Field(default=0, ge=0)
 
@@ -58,7 +62,7 @@ class Recipe(BaseModel):
 
 
 def named(name: str) -> dict[str, dict]:
-    """The settings (`system`, `data`, `training`) of a recipe that ships, or of a YAML file."""
+    """A recipe that ships, or a YAML file: `system`, `data`, `training`, and the same `for` single systems."""
     path = RECIPES / f"{name}.yaml" if "/" not in name and not name.endswith((".yaml", ".yml")) else Path(name)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))

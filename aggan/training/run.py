@@ -7,15 +7,16 @@ RUN/checkpoint.pt      the whole state, to go on from
 RUN/last/, RUN/best/   model.safetensors and config.json, to translate with
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 
-from aggan.data.cache import decoded
-from aggan.data.datasets import UnpairedPictures
+from aggan.data.annotations import with_action_units
+from aggan.data.cache import Decoded, decoded
+from aggan.data.datasets import BATCHES, Order
 from aggan.data.folders import Data, Domain, find
 from aggan.data.images import to_tensor
 from aggan.errors import UserError
@@ -31,7 +32,10 @@ SAMPLES = 4
 SCORED = 200
 """Held-out pictures of each domain that a score looks at."""
 
-Scorer = Callable[[np.ndarray, np.ndarray], Score]
+PREPARED = 900
+"""Batches that a system may look at before the training begins (DistanceGAN)."""
+
+Scorer = Callable[[list[np.ndarray]], Score]
 
 
 def train(
@@ -48,17 +52,23 @@ def train(
         raise UserError(f"{run} already holds a run: go on with --resume {run}, or choose another --out")
     engine = Engine(recipe)
     display = Display(console)
-    x, y = _decode(split.train, data, engine, display)
+    learned = _decode(split.train, data, engine, display)
+    if experiment.system.codes:
+        learned = with_action_units(learned)
+    experiment.system.require_batch(recipe.batch)
     torch.manual_seed(recipe.seed)
-    system = experiment.system.build(Task((split.train[0].name, split.train[1].name), data.size))
-    pictures = UnpairedPictures(x, y, recipe.batch, recipe.seed, data.flip, engine.rank, engine.world)
+    system = experiment.system.build(task_of(learned, data.size))
+    order = Order(recipe.batch, recipe.seed, data.flip, engine.rank, engine.world)
+    pictures = BATCHES[system.batch_type](learned, order)
     trainer = Trainer(experiment, system, pictures, engine, run)
     if resume:
         trainer.load()
+    else:
+        system.prepare(pictures.at(step) for step in range(PREPARED))
     if engine.first:
         experiment.save(run)
-    shown = _decode(split.test, data, engine, display) if split.test else (x, y)
-    score = scorer(*(some[:SCORED] for some in shown)) if scorer and split.test and recipe.score_every else None
+    shown = [domain.pixels for domain in (_decode(split.test, data, engine, display) if split.test else learned)]
+    score = scorer([some[:SCORED] for some in shown]) if scorer and split.test and recipe.score_every else None
     try:
         finished = trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
     except Diverged as why:
@@ -67,20 +77,26 @@ def train(
             f"try a lower --training.learning-rate, or --training.precision 32-true"
         ) from why
     if engine.first and finished:
-        display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {system.task.domains[1]} --out DIR")
+        display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {system.targets[-1]} --out DIR")
     elif engine.first:
         display.say(f"Stopped; everything is saved. Go on with: aggan train --resume {run}")
     return finished
 
 
-def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Display) -> list[np.ndarray]:
+def task_of(domains: Sequence[Decoded], size: int) -> Task:
+    """The task that the decoded domains set."""
+    codes = tuple(tuple(d.codes.mean(0).tolist()) for d in domains if d.codes is not None)
+    return Task(tuple(domain.name for domain in domains), size, codes)
+
+
+def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Display) -> list[Decoded]:
     def skipped(failure: str) -> None:
         display.warn(f"skipped {failure}")
 
     # The first process decodes, the others wait and then find it done.
     if not engine.first:
         engine.barrier()
-    arrays = [decoded(d, data.size, data.strict, skipped if engine.first else lambda _: None) for d in domains]
+    found = [decoded(d, data.size, data.strict, skipped if engine.first else lambda _: None) for d in domains]
     if engine.first:
         engine.barrier()
-    return arrays
+    return found

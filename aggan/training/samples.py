@@ -1,5 +1,6 @@
 """Sample sheets: how the training looks, on pictures that stay the same."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,33 @@ from aggan.data.images import to_pixels
 from aggan.system import System
 from aggan.systems.files import write_whole
 
-COLUMNS = ("input", "mask", "content", "output", "back again")
 VISIBLE = 128
 """Pixels that a picture on a sheet should have at least."""
 
 
 @torch.no_grad()
-def sheet(system: System, there: str, back: str, pictures: Image) -> Float[Tensor, "3 rows columns"]:
-    """Rows of input, mask, content, output and back again: (3, n * side, 5 * side)."""
-    made = system.translate(pictures, there)
-    again = system.translate(made.image, back).image
-    mask = made.mask.expand_as(made.image) * 2 - 1
-    columns = torch.cat((pictures, mask, made.content, made.image, again), dim=3)
-    return columns.permute(1, 0, 2, 3).flatten(1, 2)
+def sheet(system: System, samples: Sequence[Image]) -> Float[Tensor, "3 rows columns"]:
+    """Each domain's pictures on their way to the next domain that the system knows, side by side."""
+    domains = system.task.domains
+    ways = [(pictures, there, back) for pictures, there, back in zip(samples, rolled(domains), domains, strict=True)]
+    return torch.cat([_way(system, *way).cpu() for way in ways if way[1] in system.targets], dim=2)
+
+
+def rolled(domains: tuple[str, ...]) -> tuple[str, ...]:
+    """To each domain the next one, to the last the first."""
+    return domains[1:] + domains[:1]
+
+
+def _way(system: System, pictures: Image, there: str, back: str) -> Float[Tensor, "3 rows columns"]:
+    """Input; mask and content where there is attention; output; and back again where there is a way."""
+    made = system.translate(pictures, there, back)
+    columns = [pictures]
+    if made.content is not made.image:
+        columns += [made.mask.expand_as(made.image) * 2 - 1, made.content]
+    columns.append(made.image)
+    if back in system.targets:
+        columns.append(system.translate(made.image, back, there).image)
+    return torch.cat(columns, dim=3).permute(1, 0, 2, 3).flatten(1, 2)
 
 
 def save_sheet(path: Path, image: Float[Tensor, "3 rows columns"], side: int) -> None:

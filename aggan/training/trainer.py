@@ -7,15 +7,16 @@ the step, so that weights, optimisers, pools and counters are all that a resumed
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from aggan.batches import Image
-from aggan.data.datasets import UnpairedPictures
+from aggan.data.datasets import Pictures
 from aggan.errors import UserError
 from aggan.networks.frozen import frozen
 from aggan.system import Clock, System, Turn
@@ -27,6 +28,7 @@ from aggan.training.engine import Engine
 from aggan.training.experiment import Experiment
 from aggan.training.health import Diverged, MaskWatch
 from aggan.training.journal import Journal
+from aggan.training.recipe import Recipe
 from aggan.training.samples import save_sheet, sheet
 from aggan.training.window import Window
 
@@ -37,17 +39,13 @@ Score = Callable[[System], dict[str, float]]
 class Trainer:
     """Trains one system in one run folder."""
 
-    def __init__(
-        self, experiment: Experiment, system: System, data: UnpairedPictures, engine: Engine, run: Path
-    ) -> None:
+    def __init__(self, experiment: Experiment, system: System, data: Pictures, engine: Engine, run: Path) -> None:
         self.experiment, self.recipe = experiment, experiment.training
         self.system, self.data, self.engine, self.folder = system, data, engine, run
         engine.place(system)
         self.turns = system.turns()
         self.optimizers = {
-            name: torch.optim.Adam(
-                system.get_submodule(name).parameters(), self.recipe.learning_rate, self.recipe.betas, fused=True
-            )
+            name: optimizer(self.recipe, turn, system.get_submodule(name).parameters())
             for turn in self.turns
             for name in turn.networks
         }
@@ -82,7 +80,7 @@ class Trainer:
 
     def step(self) -> None:
         """One step: the pictures are made once, then every turn that is due."""
-        clock = Clock(self.steps, self.data.steps_per_epoch)
+        clock = Clock(self.steps, self.data.steps_per_epoch, self.progress())
         self.system.clock = clock
         torch.manual_seed(step_seed(self.recipe.seed, self.steps, self.engine.rank))
         rate = self.recipe.learning_rate * self.recipe.rate(self.steps, clock.steps_per_epoch, self.seconds)
@@ -90,7 +88,7 @@ class Trainer:
         with self.engine.precision():
             made = self.system(batch)
         for turn in self.turns:
-            if self.steps % turn.every == 0:
+            if turn.due(clock):
                 self._take(turn, batch, made, rate * turn.rate)
         for name, mask in self.system.masks(made).items():
             values = mask.detach().float()
@@ -111,6 +109,7 @@ class Trainer:
             optimizer.param_groups[0]["lr"] = rate
             optimizer.step()
             optimizer.zero_grad()
+        turn.after()
         self.window.add(self.steps, terms)
 
     # --- between the steps ------------------------------------------------------------------------
@@ -148,14 +147,9 @@ class Trainer:
     def _sample(self, samples: list[Image]) -> None:
         if not (self.engine.first and self.recipe.sample_every):
             return
-        x, y = self.system.task.domains
         with self._translating(), self.engine.precision():
-            sheets = [
-                sheet(self.system, there, back, self.engine.to_device(pictures)).cpu()
-                for pictures, there, back in zip(samples, (y, x), (x, y), strict=True)
-            ]
-        path = self.folder / "samples" / f"step-{self.steps:06}.png"
-        save_sheet(path, torch.cat(sheets, dim=2), self.system.task.size)
+            sheets = sheet(self.system, [self.engine.to_device(pictures) for pictures in samples])
+        save_sheet(self.folder / "samples" / f"step-{self.steps:06}.png", sheets, self.system.task.size)
 
     def _score(self, score: Score, journal: Journal | None, display: Display) -> None:
         if journal is None:
@@ -229,10 +223,19 @@ class Trainer:
             system=self.experiment.system,
             domains=self.system.task.domains,
             size=self.system.task.size,
+            codes=self.system.task.codes,
             steps=self.steps,
         )
         state = self.average.state if self.average else self.system.translators_state()
         save_model(self.folder / name, card, state)
+
+
+def optimizer(recipe: Recipe, turn: Turn, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """What moves a network: the recipe's, with the turn's own momentum terms where it has any."""
+    betas = turn.betas or recipe.betas
+    if recipe.optimizer == "rmsprop":
+        return torch.optim.RMSprop(parameters, recipe.learning_rate, betas[1], weight_decay=recipe.weight_decay)
+    return torch.optim.Adam(parameters, recipe.learning_rate, betas, weight_decay=recipe.weight_decay, fused=True)
 
 
 class Pace:
