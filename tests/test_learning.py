@@ -1,6 +1,6 @@
 """Does each system learn? On cartoon faces it must paint better mouths than a copy of its input has.
 
-    python -m pytest -m learning      (about a minute of one core a system)
+python -m pytest -m learning      (about a minute of one core a system)
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 from rich.console import Console
+from worlds import shrunk
 
 from aggan.data.folders import Data
 from aggan.data.images import to_pixels, to_tensor
@@ -17,7 +18,6 @@ from aggan.systems.catalogue import CATALOGUE
 from aggan.training.experiment import Experiment
 from aggan.training.recipe import Recipe
 from aggan.training.run import train
-from worlds import shrunk
 
 SIZE, PEOPLE, HELD_OUT = 64, 48, 16
 MOUTH = (slice(42, 52), slice(18, 46))
@@ -66,7 +66,14 @@ def test_it_paints_better_mouths_than_a_copy_has(name, people, tmp_path):
     own = {k: v for k, v in (WIDTHS | SETTINGS.get(system.system, {})).items() if k in type(system).model_fields}
     system = system.model_copy(update={k: v for k, v in own.items() if k not in CATALOGUE[name].model_fields_set})
     recipe = Recipe(
-        steps=STEPS, batch=4, learning_rate=1e-3, ema=0.9, threads=1, sample_every=0, save_every=STEPS, accelerator="cpu"
+        steps=STEPS,
+        batch=4,
+        learning_rate=1e-3,
+        ema=0.9,
+        threads=1,
+        sample_every=0,
+        save_every=STEPS,
+        accelerator="cpu",
     )
     data = Data(root=people, names=("neutral", "happy"), size=SIZE)
     assert train(Experiment(system=system, data=data, training=recipe), tmp_path / "run", Console(quiet=True))
