@@ -12,6 +12,7 @@ from .head import LEFT_EYE, SKIN, Head, vertex_normals
 from .light import illuminate, middle, shine, unit
 from .person import Person
 from .rays import Mesh
+from .scene import Light
 
 SHELLS = 4
 CURTAIN_ROWS, CURTAIN_COLUMNS = 24, 60
@@ -22,8 +23,8 @@ Layer = tuple[np.ndarray, np.ndarray, np.ndarray]
 class Hair:
     """One person's hair, seen along a set of camera rays."""
 
-    def __init__(self, head: Head, person: Person, neutral: np.ndarray, noise: paint.Noise) -> None:
-        self.head, self.person, self.neutral, self.noise = head, person, neutral, noise
+    def __init__(self, head: Head, person: Person, light: Light, neutral: np.ndarray, noise: paint.Noise) -> None:
+        self.head, self.person, self.light, self.neutral, self.noise = head, person, light, neutral, noise
         self.blocker = Mesh(neutral, head.triangles)
 
     def layers(self, origin: np.ndarray, rays: np.ndarray) -> list[Layer]:
@@ -62,17 +63,17 @@ class Hair:
         used = np.unique(triangles)
         light = np.zeros_like(vertices)
         raised = vertices[used] + 0.002 * normals[used]
-        light[used] = illuminate(self.person, self.blocker, raised, normals[used])[0]
+        light[used] = illuminate(self.light, self.blocker, raised, normals[used])[0]
         face, weights, depth = Mesh(vertices, triangles).nearest(origin, rays)
         hit = face >= 0
         values = np.concatenate([places, normals, light], axis=1)
         at = (values[triangles[face[hit]]] * weights[hit][:, :, None]).sum(1)
         strand = paint.strands(at[:, :3], self.noise, look["wave"])
-        gloss = shine(unit(at[:, 3:6]) + 0.15 * strand[:, None], rays[hit], look["key"], 12)
+        gloss = shine(unit(at[:, 3:6]) + 0.15 * strand[:, None], rays[hit], self.light.key, 12)
         colour = np.zeros((len(face), 3))
         colour[hit] = look["hair"] * (0.45 + 0.55 * level) * (1 + 0.45 * strand)[:, None] * at[:, 6:9]
         sheen = 0.03 * level * gloss * (1 + strand)
-        colour[hit] += sheen[:, None] * (0.4 + look["hair"]) * look["key_colour"]
+        colour[hit] += sheen[:, None] * (0.4 + look["hair"]) * self.light.key_colour
         return depth, colour, hit.astype(float), strand, at[:, :3]
 
     def _curtain(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

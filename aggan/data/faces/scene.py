@@ -1,0 +1,96 @@
+"""What is around a person in a picture: light, camera, gaze, background, and what the day brought.
+
+A scene says nothing about who is in it, so the same person can be taken in many, and many people in one.
+Angles are degrees; positive ones turn to the person's own left, or up. Colours are linear light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .backdrop import Backdrop, Wall
+from .person import linear
+
+
+@dataclass(frozen=True)
+class Light:
+    """A key light, a fill light and the sky; directions are unit vectors from the face."""
+
+    key: np.ndarray
+    key_spread: float
+    key_colour: np.ndarray
+    fill: np.ndarray
+    fill_colour: np.ndarray
+    sky_colour: np.ndarray
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """What a cheap camera does: blur in shares of the picture's side, and JPEG of a quality from 1 to 95."""
+
+    blur: float
+    jpeg: int
+
+
+@dataclass(frozen=True)
+class Glasses:
+    """A frame's linear colour, its thickness in metres, and how much its lenses darken (0 to 1)."""
+
+    colour: np.ndarray
+    rim: float
+    tint: float
+
+
+@dataclass(frozen=True)
+class Scarf:
+    """A scarf's two linear colours, and stripes to the metre."""
+
+    colour: np.ndarray
+    second: np.ndarray
+    stripes: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything in a picture but the person and the expression."""
+
+    light: Light
+    backdrop: Backdrop
+    yaw: float = 0.0
+    """Where the camera stands: 0 is in front of the face."""
+    pitch: float = 0.0
+    gaze: tuple[float, float] = (0.0, 0.0)
+    """Sideways and upwards, seen from the head; (yaw, pitch) looks into the camera."""
+    zoom: float = 1.0
+    """Larger shows less around the face."""
+    degradation: Degradation | None = None
+    glasses: Glasses | None = None
+    scarf: Scarf | None = None
+    hair: Mapping[str, float] = field(default_factory=dict)
+    """What replaces entries of the person's look on this day."""
+
+
+def direction(azimuth: float, elevation: float) -> np.ndarray:
+    """Unit vector from the face; azimuth 0 is straight in front of it."""
+    a, e = np.radians([azimuth, elevation])
+    return np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
+
+
+def portrait(rng: np.random.Generator) -> Scene:
+    """A room with one window: the light, wall and small turns of the head differ from person to person."""
+    side, warm = rng.choice([-1, 1]), rng.normal(0, 0.07)
+    light = Light(
+        key=direction(side * rng.uniform(8, 58), rng.uniform(8, 48)),
+        key_spread=float(rng.uniform(0.15, 0.4)),
+        key_colour=np.array([1 + warm, 1.0, 1 - warm]) * rng.uniform(0.75, 1.1),
+        fill=direction(-side * rng.uniform(30, 75), rng.uniform(0, 25)),
+        fill_colour=np.array([1 - warm, 1.0, 1 + warm]) * rng.uniform(0.08, 0.35),
+        sky_colour=np.array([0.98, 1.0, 1.03]) * rng.uniform(0.3, 0.55),
+    )
+    yaw, pitch = float(rng.normal(0, 4.5)), float(rng.normal(0, 3.0))
+    colour = linear(np.clip(rng.uniform(35, 225) + rng.normal(0, 15, 3), 15, 240))
+    wall = Wall(colour, rng.normal(0, 0.25, 2), float(rng.uniform(0, 0.5)), int(rng.integers(2**31)))
+    return Scene(light, wall, yaw, pitch, gaze=(yaw, pitch))
