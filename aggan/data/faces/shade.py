@@ -6,15 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import paint
+from . import masks, paint
+from .expressions import Actions
 from .hair import Hair
 from .head import EYE, LEFT_EYE, RIGHT_EYE, SKIN, TEETH, Head, vertex_normals
+from .landmarks import LANDMARKS
 from .light import DISTANCE, frame, illuminate, middle, shine, unit
 from .person import Person
 from .rays import Mesh
-from .scene import Scene, direction
+from .scene import Scene, direction, looking
 
 SUPERSAMPLE = 2
+MASKS = (*masks.PARTS, "hair")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Studio:
         self.person = person.wearing(scene.hair)
         self.pixels = size * SUPERSAMPLE
         self.noise = paint.Noise(person.noise_seed)
-        self.neutral = head.vertices(person, person.manners["neutral"].actions)
+        self.neutral = head.vertices(person, self.actions("neutral"))
         self.camera = frame(scene, self.neutral)
         self.rays = self.camera.rays(self.pixels)
         eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
@@ -48,18 +51,28 @@ class Studio:
 
     def shot(self, expression: str) -> Shot:
         """Take the picture of an expression."""
-        vertices = self.head.vertices(self.person, self.person.manners[expression].actions)
-        colour, depth = self._body(vertices)
+        vertices = self.head.vertices(self.person, self.actions(expression))
+        colour, depth, parts = self._body(vertices)
+        bald = np.ones(len(depth))
         for layer_depth, layer_colour, cover in self.hair:
             share = cover * (layer_depth < depth)
             colour = paint.mix(colour, layer_colour, share)
-        return Shot(develop(self._reduced(colour)), {}, np.zeros((68, 2)))
+            bald *= 1 - share
+        shares = self._reduced(np.column_stack([parts * bald[:, None], 1 - bald]))
+        drawn = (255 * np.clip(shares, 0, 1) + 0.5).astype(np.uint8)
+        drawn = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
+        places = self.size * self.camera.project(vertices[LANDMARKS])
+        return Shot(develop(self._reduced(colour)), drawn, places)
+
+    def actions(self, expression: str) -> Actions:
+        """The facial actions of an expression in this scene, where lids follow the gaze."""
+        return {**looking(self.scene.gaze), **self.person.manners[expression].actions}
 
     def _reduced(self, values: np.ndarray) -> np.ndarray:
         """From rays to pixels: the mean of each pixel's rays, (size, size, channels)."""
         return values.reshape(self.size, SUPERSAMPLE, self.size, SUPERSAMPLE, -1).mean((1, 3))
 
-    def _body(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _body(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         head = self.head
         mesh, normals = Mesh(vertices, head.triangles), vertex_normals(vertices, head.triangles)
         light, key = self._vertex_light(mesh, vertices, normals)
@@ -71,8 +84,10 @@ class Studio:
         uv = (head.corner_uv[face[hit]] * w).sum(1)
         place = self.camera.origin + self.rays[hit] * depth[hit][:, None]
         colour = self.back.copy()
-        colour[hit] = self._surface(vertices, head.part[corners[:, 0]], at, uv, place, self.rays[hit])
-        return colour, depth
+        part, parts = head.part[corners[:, 0]], np.zeros((len(hit), len(masks.PARTS)))
+        colour[hit] = self._surface(vertices, part, at, uv, place, self.rays[hit])
+        parts[hit] = masks.of_surface(head, self.person, part, (at[:, :3], uv), self.noise)
+        return colour, depth, parts
 
     def _vertex_light(self, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Light at every vertex; red light spreads furthest under the skin."""
