@@ -38,6 +38,13 @@ class Camera:
         rays = self.forward + x * self.right + y * self.up
         return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
+    def project(self, points: np.ndarray, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Column and row in pixels, and distance in metres along the ray, of points (..., 3)."""
+        away = points - self.origin
+        scale = 1 / (away @ self.forward * (self.right @ self.right))
+        x, y = away @ self.right * scale, -(away @ self.up) * scale
+        return 0.5 * pixels * (x + 1), 0.5 * pixels * (y + 1), np.linalg.norm(away, axis=-1)
+
 
 def middle(vertices: np.ndarray) -> np.ndarray:
     """Centre of the box around some vertices."""

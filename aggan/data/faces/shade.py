@@ -13,6 +13,7 @@ from .light import DISTANCE, frame, illuminate, middle, shine, unit
 from .person import Person
 from .rays import Mesh
 from .scene import Scene, direction
+from .strokes import Strokes
 
 SUPERSAMPLE = 2
 
@@ -43,16 +44,14 @@ class Studio:
         eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
         self.fixation = eyes + DISTANCE * direction(*scene.gaze)
         self.back = scene.backdrop.paint(self.pixels)
-        hair = Hair(head, self.person, scene.light, self.neutral, self.noise)
-        self.hair = hair.layers(self.camera.origin, self.rays)
+        self.hair = Hair(head, self.person, scene.light, self.neutral)
+        self.strands = Strokes(self.hair.hairs, self.camera, self.pixels)
 
     def shot(self, expression: str) -> Shot:
         """Take the picture of an expression."""
         vertices = self.head.vertices(self.person, self.person.manners[expression].actions)
         colour, depth = self._body(vertices)
-        for layer_depth, layer_colour, cover in self.hair:
-            share = cover * (layer_depth < depth)
-            colour = paint.mix(colour, layer_colour, share)
+        colour, _ = self.strands.draw(colour, depth)
         return Shot(develop(self._reduced(colour)), {}, np.zeros((68, 2)))
 
     def _reduced(self, values: np.ndarray) -> np.ndarray:
