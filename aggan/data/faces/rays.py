@@ -1,7 +1,7 @@
 """Ray casting against triangle meshes on the CPU, through NVIDIA Warp (Apache-2.0, a dependency of anny).
 
-Two queries are enough for the face renderer: the nearest hit of a grid of camera rays, and whether a light
-direction is blocked, seen from each of a list of points.
+Three queries are enough for the face renderer: the nearest hit of a grid of camera rays, whether a light
+direction is blocked, seen from each of a list of points, and the nearest place outside of a mesh.
 """
 
 from __future__ import annotations
@@ -48,6 +48,19 @@ def _visible(
             out[i, j] = 1.0
 
 
+@wp.kernel
+def _outside(mesh: wp.uint64, points: wp.array(dtype=wp.vec3), least: float, out: wp.array(dtype=wp.vec3)) -> None:
+    i = wp.tid()
+    p = points[i]
+    out[i] = p
+    query = wp.mesh_query_point_sign_normal(mesh, p, 1.0)
+    if query.result:
+        surface = wp.mesh_eval_position(mesh, query.face, query.u, query.v)
+        normal = wp.mesh_eval_face_normal(mesh, query.face)
+        if query.sign * wp.length(p - surface) < least:
+            out[i] = surface + normal * least
+
+
 def _vectors(values: np.ndarray) -> wp.array:
     return wp.array(np.ascontiguousarray(values, np.float32), dtype=wp.vec3, device="cpu")
 
@@ -76,3 +89,9 @@ class Mesh:
         args = [self._mesh.id, _vectors(points), _vectors(normals), _vectors(lights), out]
         wp.launch(_visible, (len(points), len(lights)), args, device="cpu")
         return out.numpy()
+
+    def outside(self, points: np.ndarray, least: float) -> np.ndarray:
+        """Points (n, 3), those nearer to the surface than `least` metres (or inside of it) moved out."""
+        out = wp.zeros(len(points), dtype=wp.vec3, device="cpu")
+        wp.launch(_outside, len(points), [self._mesh.id, _vectors(points), float(least), out], device="cpu")
+        return out.numpy().astype(np.float64)

@@ -15,6 +15,7 @@ from .light import DISTANCE, frame, illuminate, middle, shine, unit
 from .person import Person
 from .rays import Mesh
 from .scene import Scene, direction, looking
+from .strokes import Strokes
 
 SUPERSAMPLE = 2
 MASKS = (*masks.PARTS, "hair")
@@ -46,23 +47,19 @@ class Studio:
         eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
         self.fixation = eyes + DISTANCE * direction(*scene.gaze)
         self.back = scene.backdrop.paint(self.pixels)
-        hair = Hair(head, self.person, scene.light, self.neutral, self.noise)
-        self.hair = hair.layers(self.camera.origin, self.rays)
+        self.hair = Hair(head, self.person, scene.light, self.neutral)
+        self.strands = Strokes(self.hair.hairs, self.camera, self.pixels)
 
     def shot(self, expression: str) -> Shot:
         """Take the picture of an expression."""
         vertices = self.head.vertices(self.person, self.actions(expression))
         colour, depth, parts = self._body(vertices)
-        bald = np.ones(len(depth))
-        for layer_depth, layer_colour, cover in self.hair:
-            share = cover * (layer_depth < depth)
-            colour = paint.mix(colour, layer_colour, share)
-            bald *= 1 - share
-        shares = self._reduced(np.column_stack([parts * bald[:, None], 1 - bald]))
+        colour, hair = self.strands.draw(colour, depth)
+        shares = self._reduced(np.column_stack([parts * (1 - hair)[:, None], hair]))
         drawn = (255 * np.clip(shares, 0, 1) + 0.5).astype(np.uint8)
-        drawn = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
-        places = self.size * self.camera.project(vertices[LANDMARKS])
-        return Shot(develop(self._reduced(colour)), drawn, places)
+        x, y, _ = self.camera.project(vertices[LANDMARKS], self.size)
+        by_name = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
+        return Shot(develop(self._reduced(colour)), by_name, np.stack([x, y], axis=1))
 
     def actions(self, expression: str) -> Actions:
         """The facial actions of an expression in this scene, where lids follow the gaze."""
