@@ -52,26 +52,46 @@ PROTOTYPES = {
         {"jawOpen": (0.06, 0.26)},
     ),
     "sad": Prototype(
-        {"mouthFrown": (0.8, 1.0), "browDown": (0.0, 0.25), "eyeSquint": (0.1, 0.4), "eyeBlink": (0.0, 0.15)},
-        {"browInnerUp": (0.85, 1.0), "mouthShrugLower": (0.3, 0.7)},
+        {
+            "mouthFrown": (0.85, 1.0), "browDown": (0.0, 0.3), "eyeSquint": (0.1, 0.3), "eyeBlink": (0.0, 0.12),
+        },
+        {"browInnerUp": (0.9, 1.0), "mouthShrugLower": (0.5, 0.8), "mouthPucker": (0.0, 0.15)},
     ),
     "angry": Prototype(
-        {"browDown": (0.9, 1.0), "eyeSquint": (0.2, 0.5), "mouthPress": (0.5, 0.9), "noseSneer": (0.15, 0.45)},
+        {
+            "browDown": (0.95, 1.0), "noseSneer": (0.4, 0.65), "eyeSquint": (0.3, 0.5), "eyeWide": (0.0, 0.3),
+            "mouthFrown": (0.25, 0.45),
+        },
+        {
+            "mouthRollUpper": (0.4, 0.6), "mouthRollLower": (0.0, 0.3), "mouthShrugLower": (0.2, 0.45),
+            "mouthPucker": (0.0, 0.3),
+        },
     ),
     "fearful": Prototype(
-        {"browOuterUp": (0.1, 0.4), "browDown": (0.2, 0.4), "eyeWide": (0.9, 1.0), "mouthStretch": (0.75, 1.0)},
-        {"browInnerUp": (0.8, 1.0), "jawOpen": (0.15, 0.35)},
+        {
+            "browOuterUp": (0.1, 0.4), "browDown": (0.2, 0.4), "eyeWide": (0.9, 1.0), "mouthStretch": (0.75, 1.0),
+            "mouthLowerDown": (0.1, 0.5),
+        },
+        {"browInnerUp": (0.85, 1.0), "jawOpen": (0.15, 0.3)},
     ),
     "surprised": Prototype(
-        {"browOuterUp": (0.85, 1.0), "eyeWide": (0.7, 1.0)},
-        {"browInnerUp": (0.85, 1.0), "jawOpen": (0.45, 0.75)},
+        {"browOuterUp": (0.9, 1.0), "eyeWide": (0.7, 1.0)},
+        {"browInnerUp": (0.9, 1.0), "jawOpen": (0.5, 0.75), "mouthFunnel": (0.0, 0.25)},
     ),
     "disgusted": Prototype(
-        {"noseSneer": (0.9, 1.0), "mouthUpperUp": (0.5, 0.8), "browDown": (0.4, 0.7), "cheekSquint": (0.2, 0.5)},
+        {
+            "noseSneer": (0.95, 1.0), "mouthUpperUp": (0.2, 0.7), "browDown": (0.4, 0.7),
+            "cheekSquint": (0.5, 0.9), "eyeSquint": (0.4, 0.6), "mouthFrown": (0.2, 0.5),
+            "mouthLowerDown": (0.0, 0.35),
+        },
+        {"mouthShrugUpper": (0.2, 0.7)},
     ),
     "contemptuous": Prototype(
         {},
-        one_sided={"mouthSmile": (0.4, 0.6), "mouthDimple": (0.8, 1.0), "mouthPress": (0.2, 0.5)},
+        one_sided={
+            "mouthSmile": (0.4, 0.6), "mouthDimple": (0.85, 1.0), "mouth": (0.1, 0.35),
+            "eyeSquint": (0.0, 0.3), "browOuterUp": (0.0, 0.35),
+        },
     ),
 }  # fmt: skip
 STRENGTH = (0.75, 1.0)

@@ -15,6 +15,7 @@ DISTANCE = 1.1  # metres from the camera to the face
 FRAME = 1.42  # side of the picture, in eye-to-chin heights
 WIDTH = 1.08  # side of the picture, at least this much of the face's width
 EYE_ROW = 0.26  # height of the eyes, from the top of the picture
+BEHIND = np.array([0.0, 0.025, 0.0])  # from the eyes to the middle of what is seen of a turned head
 KEY, FILL, SKY = 14, 6, 36  # light directions
 
 
@@ -64,10 +65,11 @@ def frame(scene: Scene, neutral: np.ndarray) -> Camera:
     facing = (np.abs(neutral[:, 2] - eyes[2] + 0.4 * height) < 0.4 * height) & (neutral[:, 1] < eyes[1] + 0.05)
     side = max(FRAME * height, WIDTH * float(np.ptp(neutral[:BODY_END][facing[:BODY_END], 0]))) / scene.zoom
     target = eyes + up * side * (EYE_ROW - 0.5)
-    # The middle of the picture lies between eyes and chin, which differ sideways when the head is turned.
-    target += right * 0.5 * float((neutral[CHIN] - eyes) @ right)
-    half = 0.5 * side / DISTANCE
-    return Camera(target + DISTANCE * away, -away, right * half, up * half)
+    # The middle of the picture lies between eyes and chin, and behind them when the head is turned.
+    target += right * float((0.5 * (neutral[CHIN] - eyes) + BEHIND) @ right)
+    half, roll = 0.5 * side / DISTANCE, np.radians(scene.roll)
+    tilted = np.cos(roll) * right + np.sin(roll) * up, np.cos(roll) * up - np.sin(roll) * right
+    return Camera(target + DISTANCE * away, -away, tilted[0] * half, tilted[1] * half)
 
 
 def _cone(axis: np.ndarray, spread: float, count: int) -> np.ndarray:

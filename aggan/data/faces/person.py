@@ -222,5 +222,9 @@ def draw(seed: int, index: int) -> Person:
 
 
 def another_haircut(person: Person, rng: np.random.Generator) -> dict[str, float]:
-    """Hair for another day, for `Person.wearing`; who is bald stays so."""
-    return {**haircut(rng, person.phenotype), "bald": float(person.look["bald"])}
+    """Hair for another day, for `Person.wearing`; who is bald stays so, and nobody grows bald."""
+    if person.look["bald"]:
+        return {}
+    while (hair := haircut(rng, person.phenotype))["bald"]:
+        pass
+    return hair

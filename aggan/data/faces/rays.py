@@ -51,9 +51,7 @@ def _visible(
 
 
 @wp.kernel
-def _outside(
-    mesh: wp.uint64, points: wp.array(dtype=wp.vec3), least: float, out: wp.array(dtype=wp.vec3)
-) -> None:
+def _outside(mesh: wp.uint64, points: wp.array(dtype=wp.vec3), least: float, out: wp.array(dtype=wp.vec3)) -> None:
     i = wp.tid()
     p = points[i]
     out[i] = p

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .backdrop import Backdrop, Wall
+from .expressions import Actions
 from .person import linear
 
 
@@ -62,6 +63,8 @@ class Scene:
     yaw: float = 0.0
     """Where the camera stands: 0 is in front of the face."""
     pitch: float = 0.0
+    roll: float = 0.0
+    """How far the camera is tilted, clockwise in its own view."""
     gaze: tuple[float, float] = (0.0, 0.0)
     """Sideways and upwards, seen from the head; (yaw, pitch) looks into the camera."""
     zoom: float = 1.0
@@ -71,6 +74,20 @@ class Scene:
     scarf: Scarf | None = None
     hair: Mapping[str, float] = field(default_factory=dict)
     """What replaces entries of the person's look on this day."""
+
+
+FULL_TURN = 35.0
+"""Degrees of gaze at which an eyeLook action is 1."""
+
+
+def looking(gaze: tuple[float, float]) -> Actions:
+    """The facial actions with which lids follow a gaze."""
+    left, up = (angle / FULL_TURN for angle in gaze)
+    turns = {
+        "eyeLookOutLeft": left, "eyeLookInRight": left, "eyeLookInLeft": -left, "eyeLookOutRight": -left,
+        "eyeLookUpLeft": up, "eyeLookUpRight": up, "eyeLookDownLeft": -up, "eyeLookDownRight": -up,
+    }  # fmt: skip
+    return {name: float(min(value, 1)) for name, value in turns.items() if value > 0}
 
 
 def direction(azimuth: float, elevation: float) -> np.ndarray:

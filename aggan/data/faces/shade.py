@@ -6,19 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import brows, paint
+from . import brows, masks, paint
+from .expressions import Actions
 from .hair import Hair
-from .head import LEFT_EYE, RIGHT_EYE, Head, vertex_normals
+from .head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
+from .landmarks import LANDMARKS
 from .light import DISTANCE, Lit, frame, illuminate, middle
 from .person import Person
 from .rays import Mesh
 from .relief import amounts
-from .scene import Scene, direction
+from .scene import Scene, direction, looking
 from .strokes import Strokes
 from .surface import Looks, Seen
 from .wear import Surface, dressed, join, person_glasses, spectacles
 
 SUPERSAMPLE = 2
+MASKS = (*masks.PARTS, "hair")
 SUBSURFACE = (16, 5, 2)  # rounds of smoothing for red, green and blue light
 
 
@@ -42,7 +45,7 @@ class Studio:
         self.person = person = person.wearing(scene.hair)
         self.pixels = size * SUPERSAMPLE
         self.noise = paint.Noise(person.noise_seed)
-        self.neutral = head.vertices(person, person.manners["neutral"].actions)
+        self.neutral = head.vertices(person, self.actions("neutral"))
         self.camera = frame(scene, self.neutral)
         self.rays = self.camera.rays(self.pixels)
         eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
@@ -60,26 +63,37 @@ class Studio:
 
     def shot(self, expression: str) -> Shot:
         """Take the picture of an expression."""
-        actions = self.person.manners[expression].actions
+        actions = self.actions(expression)
         skin = self.head.vertices(self.person, actions)
-        colour, depth, lit = self._surfaces(skin, actions)
+        colour, depth, parts, lit = self._surfaces(skin, actions)
         normals = vertex_normals(skin, self.head.triangles)
+        shares = []
         for rooted in self.rooted:
             hairs = brows.hairs(rooted, skin, normals, lit.colour)
-            colour, _ = Strokes(hairs, self.camera, self.pixels).draw(colour, depth)
+            colour, share = Strokes(hairs, self.camera, self.pixels).draw(colour, depth)
+            shares.append(share)
         lashes = brows.lashes(self.head, self.person, skin)
         colour, _ = Strokes(lashes, self.camera, self.pixels).draw(colour, depth)
         if self.glasses:
             colour = self._behind_lenses(colour, depth)
-        colour, _ = self.strands.draw(colour, depth)
-        return Shot(develop(self._reduced(colour)), {}, np.zeros((68, 2)))
+        colour, hair = self.strands.draw(colour, depth)
+        parts[:, masks.PARTS.index("brows")] = shares[0]
+        drawn = self._reduced(np.column_stack([parts * (1 - hair)[:, None], hair]))
+        drawn = (255 * np.clip(drawn, 0, 1) + 0.5).astype(np.uint8)
+        x, y, _ = self.camera.project(skin[LANDMARKS], self.size)
+        by_name = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
+        return Shot(develop(self._reduced(colour)), by_name, np.stack([x, y], axis=1))
+
+    def actions(self, expression: str) -> Actions:
+        """The facial actions of an expression in this scene, where lids follow the gaze."""
+        return {**looking(self.scene.gaze), **self.person.manners[expression].actions}
 
     def _reduced(self, values: np.ndarray) -> np.ndarray:
         """From rays to pixels: the mean of each pixel's rays, (size, size, channels)."""
         return values.reshape(self.size, SUPERSAMPLE, self.size, SUPERSAMPLE, -1).mean((1, 3))
 
-    def _surfaces(self, skin: np.ndarray, actions: dict[str, float]) -> tuple[np.ndarray, np.ndarray, Lit]:
-        """Colour and depth of each ray without hairs, and the light at the vertices."""
+    def _surfaces(self, skin: np.ndarray, actions: Actions) -> tuple[np.ndarray, np.ndarray, np.ndarray, Lit]:
+        """Colour, depth and parts of each ray without hairs, and the light at the vertices."""
         head = self.head
         bare = Surface(skin, head.triangles, head.template, head.corner_uv, head.part[head.triangles[:, 0]])
         worn = dressed(head, self.person, skin, self.noise, self.scene.scarf)
@@ -101,7 +115,10 @@ class Studio:
         centres = [middle(skin[which]) for which in (LEFT_EYE, RIGHT_EYE)]
         colour = self.back.copy()
         colour[hit] = looks.colour(seen, mesh, centres, self.fixation)
-        return colour, depth, lit
+        parts = np.zeros((len(hit), len(masks.PARTS)))
+        of_body = masks.of_surface(head, self.person, seen.part, (seen.template, seen.uv), self.noise)
+        parts[hit] = of_body * (seen.part <= TONGUE)[:, None]
+        return colour, depth, parts, lit
 
     def _lit(self, mesh: Mesh, surface: Surface, normals: np.ndarray) -> Lit:
         """Light at every vertex; red light spreads furthest under the skin."""
