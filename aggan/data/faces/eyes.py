@@ -10,7 +10,7 @@ from .person import Person, linear
 from .scene import Light
 
 TOOTH, GUM, TONGUE_RED = (linear(np.array(c)) for c in ([232, 222, 202], [178, 92, 92], [168, 88, 86]))
-SCLERA = linear(np.array([222, 212, 205]))
+SCLERA = linear(np.array([206, 196, 188]))
 IRIS_ANGLE, PUPIL_ANGLE = 0.40, 0.15
 
 
@@ -55,9 +55,9 @@ def glint(outward: np.ndarray, gaze: np.ndarray, view: np.ndarray, light: Light)
         side = np.cross(towards, [0.0, 0.0, 1.0])
         side /= np.linalg.norm(side)
         a, b = mirrored @ side, mirrored @ np.cross(side, towards)
-        half = max(0.9 * size, 0.16)
-        # A window of four corners, its edges a little soft.
-        window = (1 - ramp(np.abs(a), half - 0.05, half + 0.05)) * (1 - ramp(np.abs(b), half - 0.05, half + 0.05))
+        half = 0.10 + 0.5 * size
+        # A window of four corners, its edges soft.
+        window = (1 - ramp(np.abs(a), half - 0.09, half + 0.09)) * (1 - ramp(np.abs(b), half - 0.09, half + 0.09))
         ahead = (mirrored @ towards > 0) * window * fresnel * strength
         out += ahead[:, None] * colour
     return out + (fresnel * ramp(mirrored[:, 2], -0.2, 0.8))[:, None] * light.sky_colour * 0.5

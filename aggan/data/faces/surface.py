@@ -62,11 +62,11 @@ class Looks:
     def _skin(self, seen: Seen) -> np.ndarray:
         look, points = self.person.look, seen.template
         lips = paint.ramp(self.head.mask("lips", seen.uv), 0.2, 0.8)
-        scale = 0.00016 * (0.75 + 0.5 * look["years"]) * (1 - 0.7 * lips)
+        scale = 0.000055 * (0.75 + 0.5 * look["years"]) * (1 - 0.7 * lips)
 
         def height(at: np.ndarray) -> np.ndarray:
             pores = self.noise(at, 1150, 1) + 0.7 * self.noise(at, 520, 12)
-            lines = self.noise(at, (1500, 260, 260), 4) * lips * 0.00022
+            lines = self.noise(at, (1500, 260, 260), 4) * lips * 0.00009
             return scale * pores + lines + 0.00085 * relief.wrinkles(at, self.deep, self.noise)
 
         here = height(points)
@@ -80,7 +80,7 @@ class Looks:
         light = light * valley[:, None] ** np.array([0.7, 1.1, 1.2])
         colour = paint.skin(self.person, points, seen.uv, self.head, self.noise) * light
         oily = paint.spot(points, (0.0, 0.70), (0.018, 0.03)) + paint.spot(points, (0.0, 0.765), (0.05, 0.02))
-        rough = np.clip(0.52 - 0.12 * np.clip(oily, 0, 1) * look["oil"] - 0.10 * look["oil"] - 0.16 * lips, 0.22, 0.6)
+        rough = np.clip(0.62 - 0.10 * np.clip(oily, 0, 1) * look["oil"] - 0.08 * look["oil"] - 0.14 * lips, 0.3, 0.65)
         wet = 1 - paint.ramp(self.head.eye_reach(points), 1.02, 1.10)
         rough = rough * (1 - 0.6 * wet)
         sheen = self._gloss(seen, bumped, rough, 0.028 * (1 + 0.5 * lips + wet))
@@ -94,8 +94,8 @@ class Looks:
             (light.key, light.key_colour, seen.lit.key),
             (light.fill, light.fill_colour, np.clip(seen.lit.colour.mean(1) * 1.5, 0, 1)),
         ):
-            two = 0.7 * specular(normals, seen.view, towards, rough) + 0.3 * specular(
-                normals, seen.view, towards, 0.6 * rough
+            two = 0.75 * specular(normals, seen.view, towards, rough) + 0.25 * specular(
+                normals, seen.view, towards, 0.75 * rough
             )
             out += (share * f0 * two)[:, None] * colour
         return out
@@ -108,7 +108,7 @@ class Looks:
         light = 0.85 * lit.colour + 0.10 * seen.lit.colour + 0.05 * self.scene.light.sky_colour
         glint = eyes.glint(outward, gaze, seen.view, self.scene.light)
         free = np.clip(lit.key + 0.15, 0, 1)[:, None]
-        return colour * light + free * np.minimum(glint, 1.3)
+        return colour * light + free * np.minimum(glint, 0.8)
 
     def _mouth(self, seen: Seen, mesh: Mesh) -> np.ndarray:
         normals = unit(seen.normal)
