@@ -56,6 +56,7 @@ class Cut:
     length: float
     sides: float = 1.0
     lift: float = 0.5
+    hug: float = 1.0
     gravity: float = 0.0
     curl: float = 0.0
     turns: float = 0.0
@@ -70,12 +71,12 @@ class Cut:
 
 
 CUTS = {
-    "buzz": Cut(from_crown, 0.007, 0.7, lift=1.0, volume=0.001, clump=0.0, frizz=0.002, count=20000, steps=3),
-    "crop": Cut(from_crown, 0.032, 0.4, lift=0.9, volume=0.006, clump=0.6, frizz=0.005, count=14000, steps=6),
+    "buzz": Cut(from_crown, 0.007, 0.7, lift=1.0, volume=0.001, clump=0.0, frizz=0.002, count=20000, steps=3, hug=0.3),
+    "crop": Cut(from_crown, 0.032, 0.4, lift=0.6, hug=0.8, volume=0.004, clump=0.6, frizz=0.003, count=14000, steps=6),
     "side part": Cut(parted(0.35, 0.25), 0.085, 0.22, lift=0.9, gravity=0.25, volume=0.010, part=0.35, steps=10),
     "swept back": Cut(backwards, 0.09, 0.3, lift=1.2, gravity=0.05, volume=0.008, steps=10),
-    "afro": Cut(upwards, 0.075, 0.8, lift=1.6, curl=0.006, turns=70, volume=0.004, clump=0.2, frizz=0.012, steps=14),
-    "tight curls": Cut(upwards, 0.03, 0.5, lift=1.5, curl=0.004, turns=110, clump=0.5, frizz=0.006, steps=10),
+    "afro": Cut(upwards, 0.075, 0.8, lift=1.6, hug=0.0, curl=0.006, turns=70, volume=0.004, clump=0.2, frizz=0.012, steps=14),
+    "tight curls": Cut(upwards, 0.03, 0.5, lift=1.5, hug=0.0, curl=0.004, turns=110, clump=0.5, frizz=0.006, steps=10),
     "curly": Cut(
         parted(-0.1, 0.3), 0.20, 0.8, lift=1.2, gravity=0.9, curl=0.011, turns=24, volume=0.022, clump=0.85,
         frizz=0.012, steps=24, covers_ears=True, part=-0.1,

@@ -16,8 +16,9 @@ from .light import unit
 from .person import Person
 from .rays import Mesh
 from .scene import Light
-from .strokes import Hairs
+from .strokes import Hairs, nothing
 from .volume import Volume
+from .wear import covered
 
 GUIDES = 420
 STRAND = 0.00042  # metres; hairs are thinner, but there are more of them
@@ -49,9 +50,7 @@ class Skull:
     def roots(self, person: Person, count: int, rng: np.random.Generator) -> Roots:
         """About `count` random places inside the hairline, sparser at its edge."""
         head = self.head
-        inside = paint.hair_depth(person, head.template)
-        ears = head.mask("ears", head.vertex_uv) > 0.3
-        usable = (inside > -0.004) & ~ears
+        usable = (paint.hair_depth(person, head.template) > -0.004) & ~(head.mask("ears", head.vertex_uv) > 0.3)
         scalp = self.skin[usable[self.skin].all(1)]
         a, b, c = (self.neutral[scalp[:, i]] for i in range(3))
         area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
@@ -60,8 +59,9 @@ class Skull:
         normals = vertex_normals(self.neutral, self.skin)
         place, normal, template = ((v[chosen] * weights).sum(1) for v in (self.neutral, normals, head.template))
         kept = rng.random(count) < paint.ramp(paint.hair_depth(person, template), -0.003, 0.006)
-        roots = Roots(place, unit(normal), template, self.relative(place))
-        return Roots(*(getattr(roots, name)[kept] for name in ("place", "normal", "template", "skull")))
+        if person.look["cover"]:
+            kept &= covered(person.look["cover"], template) < -0.003
+        return Roots(place[kept], unit(normal[kept]), template[kept], self.relative(place[kept]))
 
     def relative(self, points: np.ndarray) -> np.ndarray:
         """Skull coordinates of points (..., 3)."""
@@ -83,16 +83,22 @@ def grow(skull: Skull, cut: Cut, roots: Roots, scale: float) -> np.ndarray:
     """Guides as points (n, steps + 1, 3): step by step along the comb, then downwards, never into the head."""
     step = (lengths(cut, roots, scale) / cut.steps)[:, None]
     place = roots.place + 0.001 * roots.normal
-    heading = unit(cut.lift * roots.normal + 0.5 * unit(cut.comb(roots.skull, roots.skull)))
+    heading = unit(cut.lift * roots.normal + 0.5 * _along(cut, roots.skull, roots.skull))
     points = [roots.place]
     for k in range(cut.steps):
         share = k / cut.steps
-        wish = unit(cut.comb(skull.relative(place), roots.skull) * skull.half) * (1 - 0.75 * share)
+        wish = _along(cut, skull.relative(place), roots.skull) * (1 - 0.75 * share)
         wish = wish + cut.gravity * (0.35 + share) * np.array([0.0, 0.0, -1.0])
         heading = unit(0.62 * heading + 0.38 * wish)
         place = skull.mesh.outside(place + step * heading, 0.0015 + 0.004 * share)
         points.append(place)
     return np.stack(points, axis=1)
+
+
+def _along(cut: Cut, at: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """The comb's direction, laid onto the skull as far as the cut hugs it."""
+    wish, out = unit(cut.comb(at, root)), unit(at)
+    return unit(wish - cut.hug * np.maximum((wish * out).sum(1, keepdims=True), 0) * out)
 
 
 def follow(cut: Cut, guides: Roots, grown: np.ndarray, roots: Roots) -> np.ndarray:
@@ -142,6 +148,9 @@ class Hair:
         skull = Skull(head, neutral)
         guides = skull.roots(person, GUIDES, rng)
         roots = skull.roots(person, cut.count, rng)
+        if not len(roots.place):  # nothing shows under a scarf
+            self.hairs, self.volume = nothing(), Volume(np.zeros((0, 2, 3)), np.zeros((0, 2)))
+            return
         grown = grow(skull, cut, guides, person.look["length"])
         points = style(cut, skull, roots, follow(cut, guides, grown, roots), rng)
         width = STRAND * rng.uniform(0.7, 1.3, (len(points), 1)) * np.linspace(1, 0.45, points.shape[1])

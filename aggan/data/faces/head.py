@@ -59,7 +59,9 @@ class Head:
         kept &= np.abs(self.template[quads][:, :, 0]).max(1) < WIDEST
         is_skin = kept & (self.part[quads] == SKIN).all(1)
         self.refiner, fine = subdivide(quads[is_skin], len(self.template))
-        teeth, rest = _teeth(), kept & ~is_skin
+        groups = _groups()
+        teeth = np.concatenate([q for name, q in groups.items() if name.endswith("-teeth")])
+        rest = kept & ~is_skin
         self.triangles = _split(np.concatenate([fine, quads[rest], teeth]))
         fine_uv = subdivide_corners(corner_uv[is_skin])
         self.corner_uv = _split(np.concatenate([fine_uv, corner_uv[rest], np.zeros((*teeth.shape, 2))]))
@@ -67,6 +69,7 @@ class Head:
         self.part = np.concatenate([self.part, np.full(len(self.template) - len(self.part), SKIN)])
         self.eye_centre = 0.5 * (self.template[LEFT_EYE].min(0) + self.template[LEFT_EYE].max(0))
         self.eye_radius = 0.5 * float(np.ptp(self.template[LEFT_EYE][:, 0]))
+        self.lash_strips = [_strip(groups[f"helper-{side}-eyelashes-{lid}"], self.template) for side in "lr" for lid in (2, 1)]
         self.masks = {name: _mask(name) for name in MASKS}
         self.vertex_uv = np.zeros((len(self.template), 2))
         self.vertex_uv[self.triangles] = self.corner_uv
@@ -93,6 +96,11 @@ class Head:
         row = np.clip(((1 - uv[:, 1]) * size).astype(int), 0, size - 1)
         return image[row, column]
 
+    def eye_reach(self, points: np.ndarray) -> np.ndarray:
+        """Distance of template points from the nearer eye's centre, in radii of the eye."""
+        mirrored = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], axis=1)
+        return np.linalg.norm(mirrored - self.eye_centre, axis=1) / self.eye_radius
+
     def smooth(self, values: np.ndarray, rounds: int) -> np.ndarray:
         """Spread vertex values over the surface; what light does below skin, roughly."""
         spread = torch.from_numpy(np.ascontiguousarray(values, np.float32))
@@ -106,15 +114,36 @@ def _split(quads: np.ndarray) -> np.ndarray:
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
-def _teeth() -> np.ndarray:
-    """Quads of both rows of teeth: the model moves their vertices but has no faces for them."""
-    rows, group = [], ""
+def _groups() -> dict[str, np.ndarray]:
+    """Quads (n, 4) of each group of the base mesh; the model has no faces for some whose vertices it moves."""
+    groups: dict[str, list[list[int]]] = {}
     for line in (DATA / "3dobjs" / "base.obj").read_text().splitlines():
         if line.startswith("g "):
-            group = line[2:].strip()
-        elif line.startswith("f ") and group.endswith("-teeth"):
-            rows.append([int(corner.split("/")[0]) - 1 for corner in line.split()[1:]])
-    return np.array(rows)
+            quads = groups.setdefault(line[2:].strip(), [])
+        elif line.startswith("f "):
+            quads.append([int(corner.split("/")[0]) - 1 for corner in line.split()[1:]])
+    return {name: np.array(quads) for name, quads in groups.items()}
+
+
+def _strip(quads: np.ndarray, template: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices along the lid's side and along the free side of a strip of lashes, from the nose outwards."""
+    sides = np.sort(np.stack([quads, np.roll(quads, -1, axis=1)], axis=-1).reshape(-1, 2), axis=1)
+    edges, uses = np.unique(sides, axis=0, return_counts=True)
+    border = edges[uses == 1]
+    corners = [v for v, n in zip(*np.unique(quads, return_counts=True), strict=True) if n == 1]
+    runs = []
+    for first in corners:
+        for step in border[(border == first).any(1)]:
+            run, here = [first], int(step[step != first][0])
+            while here not in corners:
+                run, last = [*run, here], run[-1]
+                onward = border[(border == here).any(1)].ravel()
+                here = int(next(v for v in onward if v not in (here, last)))
+            runs.append([*run, here])
+    # Each side was walked in both directions; the long ones that start at the nose are wanted.
+    outwards = [r for r in runs if len(r) > 8 and abs(template[r[0], 0]) < abs(template[r[-1], 0])]
+    root, tip = sorted(outwards, key=lambda r: -template[r, 1].mean())
+    return np.array(root), np.array(tip)
 
 
 def _mask(name: str) -> np.ndarray:

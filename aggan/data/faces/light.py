@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,21 +91,46 @@ def _dome(count: int) -> np.ndarray:
     return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
 
 
-def illuminate(light: Light, blocker: Mesh, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Light arriving at points (n, 3), and the share of the key light that is not blocked (n,)."""
+@dataclass
+class Lit:
+    """Light at points: what arrives (n, 3), the free share of the key light (n,), and where most comes from (n, 3)."""
+
+    colour: np.ndarray
+    key: np.ndarray
+    direction: np.ndarray
+
+
+Veil = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def illuminate(light: Light, blocker: Mesh, points: np.ndarray, normals: np.ndarray, veil: Veil | None = None) -> Lit:
+    """Light arriving at points (n, 3); a veil tells what share of light from a direction comes through hair."""
     lights = np.concatenate([_cone(light.key, light.key_spread, KEY), _cone(light.fill, 0.3, FILL), _dome(SKY)])
     seen = blocker.visible(points + 0.0008 * normals, normals, lights)
+    if veil is not None:
+        raised = points + 0.005 * normals
+        for group, towards in ((slice(0, KEY), light.key), (slice(KEY + FILL, None), np.array([0.0, -0.6, 0.8]))):
+            seen[:, group] *= (0.1 + 0.9 * veil(raised, towards))[:, None]
     lit = seen * np.clip(normals @ lights.T, 0, None)
-    groups = np.split(lit, [KEY, KEY + FILL], axis=1)
     # A dome's full light on a plate facing up is half the number of its directions, here a little less.
-    shares = [groups[0].mean(1), groups[1].mean(1), groups[2].sum(1) / (0.32 * SKY)]
-    colours = [light.key_colour, light.fill_colour, light.sky_colour]
-    arriving = sum(share[:, None] * colour for share, colour in zip(shares, colours, strict=True))
-    return arriving, seen[:, :KEY].mean(1)
+    weight = np.concatenate([np.full(KEY, 1 / KEY), np.full(FILL, 1 / FILL), np.full(SKY, 1 / (0.32 * SKY))])
+    lit = lit * weight
+    colours = np.concatenate(
+        [np.tile(c, (n, 1)) for c, n in ((light.key_colour, KEY), (light.fill_colour, FILL), (light.sky_colour, SKY))]
+    )
+    bright = lit * colours.mean(1)
+    return Lit(lit @ colours, seen[:, :KEY].mean(1), bright @ lights)
 
 
-def shine(normals: np.ndarray, view: np.ndarray, light: np.ndarray, power: float) -> np.ndarray:
-    """Blinn-Phong highlight with its usual normalisation."""
-    half = light - view
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    return (power + 8) / 25 * np.clip((normals * half).sum(1), 0, None) ** power
+def specular(normals: np.ndarray, view: np.ndarray, towards: np.ndarray, rough: np.ndarray) -> np.ndarray:
+    """GGX highlight (Walter et al., 2007) with Schlick's Fresnel for each unit of reflectance, times the cosine."""
+    half = unit(towards - view)
+    nl = np.clip(normals @ towards, 0, 1)
+    nv = np.clip(-(normals * view).sum(1), 0.05, 1)
+    nh = np.clip((normals * half).sum(1), 0, 1)
+    alpha2 = rough**4
+    spread = alpha2 / (np.pi * (nh * nh * (alpha2 - 1) + 1) ** 2)
+    k = 0.5 * rough**2
+    visible = 0.25 / ((nl * (1 - k) + k) * (nv * (1 - k) + k))
+    grazing = np.clip(1 + (half * view).sum(1), 0, 1) ** 5
+    return np.pi * spread * visible * nl * (1 + 30 * grazing)

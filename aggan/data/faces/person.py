@@ -52,6 +52,11 @@ HAIR_COLOURS = np.array(
     [[24, 20, 19], [44, 31, 25], [74, 50, 36], [112, 77, 51], [164, 122, 76], [204, 170, 116], [130, 62, 34]]
 )
 EYE_COLOURS = np.array([[58, 36, 22], [86, 54, 30], [112, 92, 52], [84, 110, 84], [84, 122, 158], [110, 132, 146]])
+CLOTH_COLOURS = np.array(
+    [[34, 38, 46], [58, 76, 112], [128, 40, 44], [222, 220, 214], [92, 98, 104], [60, 88, 70], [186, 150, 110],
+     [96, 66, 96], [200, 120, 96], [150, 178, 196]]
+)  # fmt: skip
+FRAME_COLOURS = np.array([[24, 22, 22], [70, 44, 28], [120, 120, 124], [150, 118, 60], [60, 24, 28], [40, 50, 80]])
 GREY_HAIR = np.array([168, 166, 162])
 
 
@@ -132,6 +137,7 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
         "iris": _along(EYE_COLOURS, rng.uniform(0, 1) if fair else rng.uniform(0, 0.25)),
         "freckles": float(rng.uniform(0.3, 1) if pale > 0.5 and rng.random() < 0.35 else 0),
         "flush": float(rng.uniform(0.2, 1)),
+        "oil": float(rng.uniform(0, 1)),
     }
 
 
@@ -164,11 +170,23 @@ def haircut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, 
     }
 
 
+# How much grows at all, on the cheeks, on the chin and above the lip, and how long (metres).
+BEARD = ("beard", "beard_cheeks", "beard_chin", "beard_lip", "beard_length")
+BEARDS = {
+    "none": (0.0, 0.0, 0.0, 0.0, 0.001),
+    "stubble": (0.55, 0.8, 1.0, 0.9, 0.0022),
+    "moustache": (1.0, 0.0, 0.0, 1.0, 0.008),
+    "goatee": (1.0, 0.06, 1.0, 0.9, 0.008),
+    "full": (1.0, 1.0, 1.0, 0.9, 0.012),
+}
+
+
 def _facial_hair(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
     """Beard, brows and lashes: lengths in metres of the template head."""
     woman = phenotype["gender"] < 0.5
+    kind = "none" if woman else str(rng.choice(list(BEARDS), p=[0.34, 0.26, 0.08, 0.12, 0.2]))
     return {
-        "beard": float(rng.choice([0, 0.3, 0.6, 1.0], p=[0.45, 0.25, 0.15, 0.15])) if not woman else 0.0,
+        **dict(zip(BEARD, BEARDS[kind], strict=True)),
         "beard_top": float(rng.uniform(0.655, 0.672)),
         "brow_width": float(rng.uniform(0.0019, 0.0032) if woman else rng.uniform(0.003, 0.0052)),
         "brow_arch": float(rng.uniform(0.001, 0.0055)),
@@ -178,11 +196,28 @@ def _facial_hair(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[
     }
 
 
+def _clothes(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float | np.ndarray]:
+    """Colours of clothing, what is on the head (`wear`), and glasses; heights of lenses in distances of the eyes."""
+    woman = phenotype["gender"] < 0.5
+    # Nothing, hijab, beanie, turban, cap.
+    cover = rng.choice(5, p=[0.80, 0.11, 0.06, 0.0, 0.03] if woman else [0.80, 0.0, 0.08, 0.05, 0.07])
+    return {
+        "cloth_colour": linear(CLOTH_COLOURS[rng.integers(len(CLOTH_COLOURS))] * rng.uniform(0.8, 1.1)),
+        "cover": float(cover),
+        "cover_colour": linear(CLOTH_COLOURS[rng.integers(len(CLOTH_COLOURS))] * rng.uniform(0.7, 1.0)),
+        "glasses": float(rng.random() < 0.16),
+        "frame_colour": linear(FRAME_COLOURS[rng.integers(len(FRAME_COLOURS))]),
+        "frame_rim": float(rng.choice([0.0016, 0.0028, 0.004])),
+        "lens_height": float(rng.uniform(0.24, 0.36)),
+        "lens_power": float(rng.uniform(2.0, 4.0)),
+    }
+
+
 def draw(seed: int, index: int) -> Person:
     """Person `index` of a seed."""
     rng = np.random.default_rng([seed, index])
     phenotype, shape = _phenotype(rng), _shape(rng)
-    look = {**_colours(rng, phenotype), **haircut(rng, phenotype), **_facial_hair(rng, phenotype)}
+    look = {**_colours(rng, phenotype), **haircut(rng, phenotype), **_facial_hair(rng, phenotype), **_clothes(rng, phenotype)}
     return Person(index, phenotype, shape, look, expressions.draw(seed, index), int(rng.integers(2**31)))
 
 

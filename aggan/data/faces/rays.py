@@ -18,13 +18,15 @@ FAR = 1.0e6
 @wp.kernel
 def _nearest(
     mesh: wp.uint64,
-    origin: wp.vec3,
+    origins: wp.array(dtype=wp.vec3),
     rays: wp.array(dtype=wp.vec3),
     face: wp.array(dtype=wp.int32),
     hit: wp.array(dtype=wp.vec3),
 ) -> None:
     i = wp.tid()
-    query = wp.mesh_query_ray(mesh, origin, rays[i], FAR)
+    # One origin may serve all rays, and one ray all origins.
+    origin = origins[i % origins.shape[0]]
+    query = wp.mesh_query_ray(mesh, origin, rays[i % rays.shape[0]], FAR)
     face[i] = -1
     hit[i] = wp.vec3(0.0, 0.0, FAR)
     if query.result:
@@ -74,11 +76,15 @@ class Mesh:
         self._mesh = wp.Mesh(_vectors(vertices), indices)
 
     def nearest(self, origin: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Face index (-1 for a miss), barycentric weights (n, 3) and distance of each ray's nearest hit."""
-        face = wp.zeros(len(rays), dtype=wp.int32, device="cpu")
-        hit = wp.zeros(len(rays), dtype=wp.vec3, device="cpu")
-        start = wp.vec3(*(float(x) for x in origin))
-        wp.launch(_nearest, len(rays), [self._mesh.id, start, _vectors(rays), face, hit], device="cpu")
+        """Face index (-1 for a miss), barycentric weights (n, 3) and distance of each ray's nearest hit.
+
+        Either of `origin` and `rays` may be a single vector (3,) for all.
+        """
+        origins, rays = np.atleast_2d(origin), np.atleast_2d(rays)
+        count = max(len(origins), len(rays))
+        face = wp.zeros(count, dtype=wp.int32, device="cpu")
+        hit = wp.zeros(count, dtype=wp.vec3, device="cpu")
+        wp.launch(_nearest, count, [self._mesh.id, _vectors(origins), _vectors(rays), face, hit], device="cpu")
         uvt = hit.numpy()
         weights = np.stack([uvt[:, 0], uvt[:, 1], 1.0 - uvt[:, 0] - uvt[:, 1]], axis=1)
         return face.numpy(), weights, uvt[:, 2]

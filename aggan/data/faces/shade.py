@@ -1,4 +1,4 @@
-"""Take a picture of a person: visible surface, light below the skin, highlights, hair on top."""
+"""Take a picture of a person: visible surfaces, light below the skin, highlights, hairs on top."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import masks, paint
+from . import brows, masks, paint
 from .expressions import Actions
 from .hair import Hair
-from .head import EYE, LEFT_EYE, RIGHT_EYE, SKIN, TEETH, Head, vertex_normals
+from .head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
 from .landmarks import LANDMARKS
-from .light import DISTANCE, frame, illuminate, middle, shine, unit
+from .light import DISTANCE, Lit, frame, illuminate, middle
 from .person import Person
 from .rays import Mesh
+from .relief import amounts
 from .scene import Scene, direction, looking
 from .strokes import Strokes
+from .surface import Looks, Seen
+from .wear import Surface, dressed, join, person_glasses, spectacles
 
 SUPERSAMPLE = 2
 MASKS = (*masks.PARTS, "hair")
+SUBSURFACE = (16, 5, 2)  # rounds of smoothing for red, green and blue light
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Studio:
 
     def __init__(self, head: Head, person: Person, scene: Scene, size: int) -> None:
         self.head, self.scene, self.size = head, scene, size
-        self.person = person.wearing(scene.hair)
+        self.person = person = person.wearing(scene.hair)
         self.pixels = size * SUPERSAMPLE
         self.noise = paint.Noise(person.noise_seed)
         self.neutral = head.vertices(person, self.actions("neutral"))
@@ -47,17 +51,36 @@ class Studio:
         eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
         self.fixation = eyes + DISTANCE * direction(*scene.gaze)
         self.back = scene.backdrop.paint(self.pixels)
-        self.hair = Hair(head, self.person, scene.light, self.neutral)
+        self.hair = Hair(head, person, scene.light, self.neutral)
         self.strands = Strokes(self.hair.hairs, self.camera, self.pixels)
+        rng = np.random.default_rng([person.noise_seed, 2])
+        self.rooted = [brows.brows(head, person, rng)]
+        if (beard := brows.beard(head, person, self.noise, rng)) is not None:
+            self.rooted.append(beard)
+        glasses = scene.glasses or person_glasses(person)
+        self.glasses = spectacles(head, person, self.neutral, glasses) if glasses else None
+        self.tint = glasses.tint if glasses else 0.0
 
     def shot(self, expression: str) -> Shot:
         """Take the picture of an expression."""
-        vertices = self.head.vertices(self.person, self.actions(expression))
-        colour, depth, parts = self._body(vertices)
+        actions = self.actions(expression)
+        skin = self.head.vertices(self.person, actions)
+        colour, depth, parts, lit = self._surfaces(skin, actions)
+        normals = vertex_normals(skin, self.head.triangles)
+        shares = []
+        for rooted in self.rooted:
+            hairs = brows.hairs(rooted, skin, normals, lit.colour)
+            colour, share = Strokes(hairs, self.camera, self.pixels).draw(colour, depth)
+            shares.append(share)
+        lashes = brows.lashes(self.head, self.person, skin)
+        colour, _ = Strokes(lashes, self.camera, self.pixels).draw(colour, depth)
+        if self.glasses:
+            colour = self._behind_lenses(colour, depth)
         colour, hair = self.strands.draw(colour, depth)
-        shares = self._reduced(np.column_stack([parts * (1 - hair)[:, None], hair]))
-        drawn = (255 * np.clip(shares, 0, 1) + 0.5).astype(np.uint8)
-        x, y, _ = self.camera.project(vertices[LANDMARKS], self.size)
+        parts[:, masks.PARTS.index("brows")] = shares[0]
+        drawn = self._reduced(np.column_stack([parts * (1 - hair)[:, None], hair]))
+        drawn = (255 * np.clip(drawn, 0, 1) + 0.5).astype(np.uint8)
+        x, y, _ = self.camera.project(skin[LANDMARKS], self.size)
         by_name = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
         return Shot(develop(self._reduced(colour)), by_name, np.stack([x, y], axis=1))
 
@@ -69,85 +92,64 @@ class Studio:
         """From rays to pixels: the mean of each pixel's rays, (size, size, channels)."""
         return values.reshape(self.size, SUPERSAMPLE, self.size, SUPERSAMPLE, -1).mean((1, 3))
 
-    def _body(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _surfaces(self, skin: np.ndarray, actions: Actions) -> tuple[np.ndarray, np.ndarray, np.ndarray, Lit]:
+        """Colour, depth and parts of each ray without hairs, and the light at the vertices."""
         head = self.head
-        mesh, normals = Mesh(vertices, head.triangles), vertex_normals(vertices, head.triangles)
-        light, key = self._vertex_light(mesh, vertices, normals)
+        bare = Surface(skin, head.triangles, head.template, head.corner_uv, head.part[head.triangles[:, 0]])
+        worn = dressed(head, self.person, skin, self.noise, self.scene.scarf)
+        surface = join([bare, *worn, *([self.glasses.surface] if self.glasses else [])])
+        mesh, normals = Mesh(surface.vertices, surface.triangles), vertex_normals(surface.vertices, surface.triangles)
+        lit = self._lit(mesh, surface, normals)
         face, weights, depth = mesh.nearest(self.camera.origin, self.rays)
         hit = face >= 0
-        corners, w = head.triangles[face[hit]], weights[hit][:, :, None]
-        values = np.concatenate([head.template, normals, light, key[:, None]], axis=1)
+        corners, w = surface.triangles[face[hit]], weights[hit][:, :, None]
+        values = np.concatenate([surface.template, normals, lit.colour, lit.key[:, None], lit.direction], axis=1)
         at = (values[corners] * w).sum(1)
-        uv = (head.corner_uv[face[hit]] * w).sum(1)
+        uv = (surface.corner_uv[face[hit]] * w).sum(1)
         place = self.camera.origin + self.rays[hit] * depth[hit][:, None]
+        seen = Seen(
+            surface.part[face[hit]], at[:, :3], uv, place, self.rays[hit], at[:, 3:6],
+            Lit(at[:, 6:9], at[:, 9], at[:, 10:13]),
+        )  # fmt: skip
+        looks = Looks(head, self.person, self.scene, self.noise, amounts(actions, self.person.look["years"]))
+        centres = [middle(skin[which]) for which in (LEFT_EYE, RIGHT_EYE)]
         colour = self.back.copy()
-        part, parts = head.part[corners[:, 0]], np.zeros((len(hit), len(masks.PARTS)))
-        colour[hit] = self._surface(vertices, part, at, uv, place, self.rays[hit])
-        parts[hit] = masks.of_surface(head, self.person, part, (at[:, :3], uv), self.noise)
-        return colour, depth, parts
+        colour[hit] = looks.colour(seen, mesh, centres, self.fixation)
+        parts = np.zeros((len(hit), len(masks.PARTS)))
+        of_body = masks.of_surface(head, self.person, seen.part, (seen.template, seen.uv), self.noise)
+        parts[hit] = of_body * (seen.part <= TONGUE)[:, None]
+        return colour, depth, parts, lit
 
-    def _vertex_light(self, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _lit(self, mesh: Mesh, surface: Surface, normals: np.ndarray) -> Lit:
         """Light at every vertex; red light spreads furthest under the skin."""
-        towards = self.camera.origin - vertices
-        used = np.zeros(len(vertices), bool)
-        used[self.head.triangles] = True
+        towards = self.camera.origin - surface.vertices
+        used = np.zeros(len(surface.vertices), bool)
+        used[surface.triangles] = True
         used &= (normals * towards).sum(1) > -0.3 * np.linalg.norm(towards, axis=1)
-        light, key = np.zeros((len(vertices), 3)), np.zeros(len(vertices))
-        light[used], key[used] = illuminate(self.scene.light, mesh, vertices[used], normals[used])
-        blurred = np.stack([self.head.smooth(light[:, c : c + 1], n)[:, 0] for c, n in enumerate((5, 2, 1))], axis=1)
-        return blurred, self.head.smooth(key[:, None], 1)[:, 0]
+        points, n = surface.vertices[used], len(surface.vertices)
+        veil = self.hair.volume.transmitted
+        some = illuminate(self.scene.light, mesh, points, normals[used], veil)
+        lit = Lit(np.zeros((n, 3)), np.zeros(n), np.zeros((n, 3)))
+        lit.colour[used], lit.key[used], lit.direction[used] = some.colour, some.key, some.direction
+        skin = slice(0, len(self.head.template))
+        for channel, rounds in enumerate(SUBSURFACE):
+            lit.colour[skin, channel] = self.head.smooth(lit.colour[skin, channel : channel + 1], rounds)[:, 0]
+        lit.key[skin] = self.head.smooth(lit.key[skin, None], 1)[:, 0]
+        return lit
 
-    def _surface(
-        self,
-        vertices: np.ndarray,
-        part: np.ndarray,
-        at: np.ndarray,
-        uv: np.ndarray,
-        place: np.ndarray,
-        view: np.ndarray,
-    ) -> np.ndarray:
-        points, light, key = at[:, :3], at[:, 6:9], at[:, 9]
-        normals = at[:, 3:6] / (np.linalg.norm(at[:, 3:6], axis=1, keepdims=True) + 1e-9)
-        out = np.zeros_like(points)
-        wet = np.zeros(len(points))
-        is_skin = part == SKIN
-        out[is_skin] = paint.skin(self.person, points[is_skin], uv[is_skin], self.head, self.noise)
-        wet[is_skin] = 0.6 * paint.ramp(self.head.mask("lips", uv[is_skin]), 0.3, 0.8)
-        for which in (LEFT_EYE, RIGHT_EYE):
-            centre = middle(vertices[which])
-            inside = (part == EYE) & ((points[:, 0] > 0) == (which is LEFT_EYE))
-            normals[inside] = unit(place[inside] - centre)
-            gaze = unit((self.fixation - centre)[None])[0]
-            out[inside] = paint.eye(self.person, normals[inside], gaze)
-        out[part == TEETH] = paint.teeth(points[part == TEETH])
-        out[part > TEETH] = paint.TONGUE_RED
-        wet[part == EYE] = 3.0
-        wet[part >= TEETH] = 0.5
-        # Light that bounces between lips and teeth is not traced: lift teeth that any light reaches.
-        lift = 0.42 * paint.ramp(light.mean(1), 0.0, 0.015) * (part == TEETH)
-        light = light * np.where(part == TEETH, 0.75, 1)[:, None] + lift[:, None] * self.scene.light.key_colour
-        return out * light + self._highlights(points, normals, view, key, wet, part)
-
-    def _highlights(
-        self,
-        points: np.ndarray,
-        normals: np.ndarray,
-        view: np.ndarray,
-        key: np.ndarray,
-        wet: np.ndarray,
-        part: np.ndarray,
-    ) -> np.ndarray:
-        rough = np.stack([self.noise(points, 700, s) for s in (1, 12, 23)], axis=1)
-        bumped = np.where((part == SKIN)[:, None], unit(normals + 0.10 * rough), normals)
-        lamp = self.scene.light
-        oily = 0.045 + 0.01 * self.person.look["dark"]
-        skin = oily * shine(bumped, view, lamp.key, 14) + 0.5 * oily * shine(bumped, view, lamp.key, 45)
-        sharp = shine(bumped, view, lamp.key, 160) * np.where(part == EYE, 0.12, 0.05)
-        amount = key * np.where(part == SKIN, skin, 0) + np.clip(key, 0.25, 1) * wet * sharp
-        return amount[:, None] * lamp.key_colour
+    def _behind_lenses(self, colour: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        share, distance = self.glasses.lens(self.camera.origin, self.rays)
+        share = share * (distance < depth)
+        x, z = self.rays[:, 0], self.rays[:, 2]
+        streak = paint.ramp(np.sin(60 * (x + 0.7 * z) + 1.0), 0.2, 1.0) * paint.ramp(z, -0.02, 0.06)
+        mirrored = (0.012 + 0.05 * streak)[:, None] * (self.scene.light.sky_colour + 0.5 * self.scene.light.key_colour)
+        return colour + share[:, None] * (colour * (-0.04 - 0.85 * self.tint) + mirrored)
 
 
 def develop(colour: np.ndarray) -> np.ndarray:
-    """Linear light to bytes."""
-    colour = colour / (1 + (colour / 1.1) ** 4) ** 0.25  # soft shoulder instead of clipped highlights
-    return (255 * np.clip(colour, 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)
+    """Linear light to bytes, with a film's soft shoulder and slight toe."""
+    colour = np.maximum(colour, 0)
+    colour = colour * (1 + colour / 5.0) / (1 + 0.62 * colour)
+    encoded = np.clip(colour, 0, 1) ** (1 / 2.2)
+    encoded = encoded + 0.05 * np.sin(2 * np.pi * (encoded - 0.5)) * 0.5
+    return (255 * np.clip(encoded, 0, 1) + 0.5).astype(np.uint8)

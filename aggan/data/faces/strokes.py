@@ -25,6 +25,11 @@ class Hairs:
     cover: np.ndarray
 
 
+def nothing() -> Hairs:
+    """No hairs."""
+    return Hairs(np.zeros((0, 2, 3)), np.zeros((0, 2)), np.zeros((0, 2, 3)), np.zeros((0, 2)))
+
+
 @wp.kernel
 def _blend(
     count: int,

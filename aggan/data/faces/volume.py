@@ -18,6 +18,10 @@ class Volume:
 
     def __init__(self, points: np.ndarray, width: np.ndarray) -> None:
         """Hairs as points (n, m, 3), with their width (n, m), in metres."""
+        if not len(points):
+            self.low, self.shape = np.zeros(3), np.array([2, 2, 2])
+            self.grid = torch.zeros(1, 1, 2, 2, 2)
+            return
         ends = np.concatenate([points[:, :-1].reshape(-1, 3), points[:, 1:].reshape(-1, 3)])
         length = np.linalg.norm(np.diff(points, axis=1), axis=2).ravel()
         area = np.tile(0.5 * length * width[:, 1:].ravel(), 2)
