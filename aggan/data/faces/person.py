@@ -217,7 +217,12 @@ def draw(seed: int, index: int) -> Person:
     """Person `index` of a seed."""
     rng = np.random.default_rng([seed, index])
     phenotype, shape = _phenotype(rng), _shape(rng)
-    look = {**_colours(rng, phenotype), **haircut(rng, phenotype), **_facial_hair(rng, phenotype), **_clothes(rng, phenotype)}
+    look = {
+        **_colours(rng, phenotype),
+        **haircut(rng, phenotype),
+        **_facial_hair(rng, phenotype),
+        **_clothes(rng, phenotype),
+    }
     return Person(index, phenotype, shape, look, expressions.draw(seed, index), int(rng.integers(2**31)))
 
 

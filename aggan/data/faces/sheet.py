@@ -23,10 +23,11 @@ LARGEST = 300_000
 
 def sheet(folder: Path, rows: int) -> Pillow.Image:
     """Pictures from all over a set, 128 px each."""
-    lines = [line for name in (INDEX, PAIRS) if (folder / name).exists() for line in (folder / name).open()]
     sittings = defaultdict(list)
-    for record in map(json.loads, lines):
-        sittings[Path(record["file"]).name].append(record)
+    for index in (folder / INDEX, folder / PAIRS):
+        for line in index.read_text(encoding="utf-8").splitlines() if index.exists() else ():
+            record = json.loads(line)
+            sittings[Path(record["file"]).name].append(record)
     groups = [_ordered(records) for _, records in sorted(sittings.items())]
     if any("input" in group[-1] for group in groups):
         groups = [group for group in groups if "input" in group[-1]]

@@ -150,7 +150,9 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     centres[:, 1] = front
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     c, s = np.cos(turn), np.sin(turn)
-    shape = np.stack([np.sign(c) * np.abs(c) ** (2 / power) * half[0], 0 * c, np.sign(s) * np.abs(s) ** (2 / power) * half[1]], 1)
+    shape = np.stack(
+        [np.sign(c) * np.abs(c) ** (2 / power) * half[0], 0 * c, np.sign(s) * np.abs(s) ** (2 / power) * half[1]], 1
+    )
     tubes = [_tube(centre + shape, 0.5 * glasses.rim, True) for centre in centres]
     t = np.linspace(0, 1, 12)[:, None]
     inner = [centres[0] - [0.97 * half[0], 0, -0.25 * half[1]], centres[1] + [0.97 * half[0], 0, 0.25 * half[1]]]
