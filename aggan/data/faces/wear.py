@@ -45,7 +45,7 @@ def join(surfaces: list[Surface]) -> Surface:
 
 def collar(points: np.ndarray) -> np.ndarray:
     """How far below the edge of the clothing template points lie, in metres: lower in front."""
-    return 0.578 + 0.26 * np.clip(points[:, 1] + 0.02, -0.06, 0.06) - points[:, 2] + 0.25 * np.abs(points[:, 0])
+    return 0.580 + 0.020 * np.tanh((points[:, 1] + 0.02) / 0.05) - points[:, 2] + 0.15 * np.hypot(points[:, 0], 0.02)
 
 
 def wrapped(points: np.ndarray) -> np.ndarray:
