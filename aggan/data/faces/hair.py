@@ -155,11 +155,12 @@ class Hair:
         points = style(cut, skull, roots, follow(cut, guides, grown, roots), rng)
         width = STRAND * rng.uniform(0.7, 1.3, (len(points), 1)) * np.linspace(1, 0.45, points.shape[1])
         self.volume = Volume(points, width)
-        self.hairs = Hairs(points, width, self._shade(skull, points, rng), self._cover(points, rng))
+        self.hairs = Hairs(points, width, self._shade(skull, points, rng), self._cover(skull, cut, points, rng))
 
-    def _cover(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        t = np.linspace(0, 1, points.shape[1])
-        return np.broadcast_to(0.95 - 0.5 * t**3, points.shape[:2])
+    def _cover(self, skull: Skull, cut: Cut, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        tip = np.linspace(0, 1, points.shape[1])
+        height = skull.relative(points)[:, :, 2] + rng.normal(0, 0.05, (len(points), 1))
+        return (0.95 - 0.5 * tip**3) * paint.ramp(height, cut.floor - 0.04, cut.floor + 0.04)
 
     def _shade(self, skull: Skull, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Colour (n, m, 3) after Kajiya and Kay (1989), with a second, coloured highlight and shadows in the hair."""

@@ -123,9 +123,10 @@ def hair_depth(person: Person, points: np.ndarray) -> np.ndarray:
     line = look["hairline"] - look["peak"] * np.exp(-((x / 0.02) ** 2)) + 0.10 * np.clip(x - 0.03, 0, 0.02)
     front = points[:, 2] - line + uneven
     # The temple recedes above the sideburn.
-    recess = 0.010 * np.exp(-(((points[:, 2] - 0.757) / 0.012) ** 2))
-    side = np.minimum(points[:, 1] + 0.088 - look["side"] - recess, points[:, 2] - 0.70) + uneven
+    recess = 0.006 * np.exp(-(((points[:, 2] - 0.757) / 0.012) ** 2))
+    edge = 0.064 + 0.35 * np.clip(points[:, 2] - 0.745, 0, 0.06)
+    side = np.minimum(points[:, 1] + edge - look["side"] - recess, points[:, 2] - 0.70) + uneven
     if look["bald"]:
         return np.minimum(side - 0.008, 0.765 - points[:, 2])
     # A soft maximum rounds the corner between forehead and temple.
-    return 0.008 * np.logaddexp(np.clip(front, -0.2, 0.2) / 0.008, np.clip(side, -0.2, 0.2) / 0.008) - 0.0035
+    return 0.013 * np.logaddexp(np.clip(front, -0.2, 0.2) / 0.013, np.clip(side, -0.2, 0.2) / 0.013) - 0.005
