@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFilter
+
+from .person import linear
 
 
 class Backdrop(Protocol):
@@ -31,6 +35,34 @@ class Wall:
         x, y = (a.ravel() for a in np.meshgrid(steps, steps))
         level = 1 + self.slope[0] * x + self.slope[1] * y + 0.5 * self.unevenness * clouds(self.seed, pixels, 4)
         return self.colour * np.clip(level, 0.2, 2)[:, None]
+
+
+@dataclass(frozen=True)
+class Clutter:
+    """A place out of focus: things and lights in front of a bright or dark, plain or colourful ground."""
+
+    seed: int
+    blur: float
+    """Standard deviation as a share of the side."""
+    brightness: float
+
+    def paint(self, pixels: int) -> np.ndarray:
+        """Linear colours, (pixels * pixels, 3), row by row."""
+        rng = np.random.default_rng(self.seed)
+        ground = rng.uniform(30, 230) + rng.normal(0, 35, (2, 3))
+        level = np.linspace(0, 1, pixels)[:, None, None]
+        rows = np.clip(ground[0] + (ground[1] - ground[0]) * level, 0, 255)
+        image = Pillow.fromarray(np.broadcast_to(rows, (pixels, pixels, 3)).astype(np.uint8))
+        pen = ImageDraw.Draw(image)
+        for _ in range(int(rng.integers(4, 26))):
+            colour = tuple(int(v) for v in np.clip(rng.uniform(10, 245) + rng.normal(0, 40, 3), 0, 255))
+            x, y, w, h = rng.uniform([-0.3, -0.3, 0.03, 0.03], [1, 1, 0.5, 0.7]) * pixels
+            # Poles and shelves are common behind people.
+            w, h = ((w, 2 * pixels), (2 * pixels, h), (w, h), (h, h))[rng.integers(4)]
+            draw = (pen.ellipse, pen.rectangle)[rng.integers(2)] if max(w, h) < pixels else pen.rectangle
+            draw((x, min(y, pixels - h) if h > pixels else y, x + w, y + h), fill=colour)
+        image = image.filter(ImageFilter.GaussianBlur(self.blur * pixels))
+        return self.brightness * linear(np.asarray(image)).reshape(-1, 3)
 
 
 def clouds(seed: int, pixels: int, cells: int) -> np.ndarray:

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .backdrop import Backdrop, Wall
+from .backdrop import Backdrop
 from .expressions import Actions
-from .person import linear
 
 
 @dataclass(frozen=True)
@@ -38,16 +37,16 @@ class Degradation:
 
 @dataclass(frozen=True)
 class Glasses:
-    """A frame's linear colour, its thickness in metres, and how much its lenses darken (0 to 1)."""
+    """A frame: its linear colour, its thickness in metres, and how square its rims are (2 is an ellipse)."""
 
     colour: np.ndarray
     rim: float
-    tint: float
+    square: float
 
 
 @dataclass(frozen=True)
 class Scarf:
-    """A scarf's two linear colours, and stripes to the metre."""
+    """A scarf around the neck: its two linear colours, and stripes to the metre."""
 
     colour: np.ndarray
     second: np.ndarray
@@ -94,20 +93,3 @@ def direction(azimuth: float, elevation: float) -> np.ndarray:
     """Unit vector from the face; azimuth 0 is straight in front of it."""
     a, e = np.radians([azimuth, elevation])
     return np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
-
-
-def portrait(rng: np.random.Generator) -> Scene:
-    """A room with one window: the light, wall and small turns of the head differ from person to person."""
-    side, warm = rng.choice([-1, 1]), rng.normal(0, 0.07)
-    light = Light(
-        key=direction(side * rng.uniform(8, 58), rng.uniform(8, 48)),
-        key_spread=float(rng.uniform(0.15, 0.4)),
-        key_colour=np.array([1 + warm, 1.0, 1 - warm]) * rng.uniform(0.75, 1.1),
-        fill=direction(-side * rng.uniform(30, 75), rng.uniform(0, 25)),
-        fill_colour=np.array([1 - warm, 1.0, 1 + warm]) * rng.uniform(0.08, 0.35),
-        sky_colour=np.array([0.98, 1.0, 1.03]) * rng.uniform(0.3, 0.55),
-    )
-    yaw, pitch = float(rng.normal(0, 4.5)), float(rng.normal(0, 3.0))
-    colour = linear(np.clip(rng.uniform(35, 225) + rng.normal(0, 15, 3), 15, 240))
-    wall = Wall(colour, rng.normal(0, 0.25, 2), float(rng.uniform(0, 0.5)), int(rng.integers(2**31)))
-    return Scene(light, wall, yaw, pitch, gaze=(yaw, pitch))

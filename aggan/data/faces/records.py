@@ -1,0 +1,46 @@
+"""What `pictures.jsonl` says of a picture: one JSON object a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .action_units import intensities
+from .expressions import ACTIONS
+from .protocols import Sitting
+
+Record = dict[str, object]
+
+
+def place(sitting: Sitting, expression: str) -> str:
+    """Where a picture lies below the set's folder."""
+    top = "answers" if expression in sitting.answers else sitting.split
+    return f"{top}/{expression}/{sitting.name}.png"
+
+
+def record(
+    sitting: Sitting, expression: str, strength: float, actions: Mapping[str, float], landmarks: np.ndarray
+) -> Record:
+    """All that is known of a picture; see `docs/data.md` for the fields."""
+    values = {name: round(actions.get(name, 0.0), 4) for name in ACTIONS}
+    known: Record = {
+        "file": place(sitting, expression),
+        "split": sitting.split,
+        "expression": expression,
+        "person": f"{sitting.person:04d}",
+        "strength": round(strength, 4),
+        **sitting.details,
+        "yaw": round(sitting.scene.yaw, 2),
+        "pitch": round(sitting.scene.pitch, 2),
+        "roll": round(sitting.scene.roll, 2),
+        "gaze_angles": [round(angle, 2) for angle in sitting.scene.gaze],
+        "glasses": sitting.scene.glasses is not None,
+        "scarf": sitting.scene.scarf is not None,
+        "actions": values,
+        "action_units": intensities(values),
+        "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in landmarks],
+    }
+    if expression in sitting.answers:
+        known["input"] = f"{sitting.split}/{sitting.expressions[0]}/{sitting.name}.png"
+    return known
