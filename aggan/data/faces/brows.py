@@ -13,7 +13,7 @@ from .person import Person
 from .rays import Mesh
 from .strokes import Hairs
 
-BROW, BEARD, LASH = 520, 7000, 95  # hairs of one brow, of a whole face, and of one lid
+BROW, BEARD, LASH = 620, 7000, 95  # hairs of one brow, of a whole face, and of one lid
 POINTS = 5
 
 
@@ -51,7 +51,7 @@ def brows(head: Head, person: Person, rng: np.random.Generator) -> Rooted:
     # The upper hairs comb down and the lower ones up, so that they meet in a line.
     rise = 1.5 * (1 - along.clip(0, 1)) ** 1.5 - 0.55 * across * along + rng.normal(0, 0.22, n)
     lean = np.stack([side, np.zeros(n), rise], axis=1)
-    length = rng.uniform(0.005, 0.0095, n) * (0.75 + 0.25 * np.sin(np.pi * along.clip(0, 1)))
+    length = rng.uniform(0.004, 0.0072, n) * (0.75 + 0.25 * np.sin(np.pi * along.clip(0, 1)))
     lift = np.stack([np.full(n, 0.28), np.full(n, 0.02)], axis=1)
     return Rooted(corners, weights, length, lean, lift, 0.00026, _tint(look["brow"], look["grey"] * 0.5, look, n, rng))
 

@@ -67,7 +67,8 @@ class Cut:
     steps: int = 8
     part: float = 0.0
     fringe: float = 0.0
-    covers_ears: bool = False
+    floor: float = -9.0
+    """Height in skull coordinates below which the hair is cut off."""
 
 
 CUTS = {
@@ -75,27 +76,30 @@ CUTS = {
     "crop": Cut(from_crown, 0.032, 0.4, lift=0.6, hug=0.8, volume=0.004, clump=0.6, frizz=0.003, count=14000, steps=6),
     "side part": Cut(parted(0.35, 0.25), 0.085, 0.22, lift=0.9, gravity=0.25, volume=0.010, part=0.35, steps=10),
     "swept back": Cut(backwards, 0.09, 0.3, lift=1.2, gravity=0.05, volume=0.008, steps=10),
-    "afro": Cut(upwards, 0.075, 0.8, lift=1.6, hug=0.0, curl=0.006, turns=70, volume=0.004, clump=0.2, frizz=0.012, steps=14),
+    "afro": Cut(
+        upwards, 0.06, 0.8, lift=1.6, hug=0.0, curl=0.005, turns=75, volume=0.003, clump=0.3, frizz=0.004, count=12000,
+        steps=16,
+    ),
     "tight curls": Cut(upwards, 0.03, 0.5, lift=1.5, hug=0.0, curl=0.004, turns=110, clump=0.5, frizz=0.006, steps=10),
     "curly": Cut(
-        parted(-0.1, 0.3), 0.20, 0.8, lift=1.2, gravity=0.9, curl=0.011, turns=24, volume=0.022, clump=0.85,
-        frizz=0.012, steps=24, covers_ears=True, part=-0.1,
+        parted(-0.1, 0.3), 0.20, 0.8, lift=1.0, gravity=0.9, curl=0.007, turns=26, volume=0.022, clump=0.9,
+        frizz=0.004, count=12000, steps=28, part=-0.1,
     ),
     "fringe": Cut(
-        from_crown, 0.10, 0.5, lift=0.6, gravity=0.4, volume=0.010, clump=0.5, steps=10, fringe=0.55, covers_ears=True
+        from_crown, 0.10, 0.5, lift=0.6, gravity=0.4, volume=0.010, clump=0.5, steps=10, fringe=0.6
     ),
     "bob": Cut(
-        parted(0.25, 0.3), 0.19, 0.75, lift=0.7, gravity=1.2, volume=0.014, steps=18, part=0.25, covers_ears=True
+        parted(0.25, 0.3), 0.24, 0.8, lift=0.7, gravity=1.2, volume=0.014, steps=20, part=0.25, clump=0.5, floor=-1.55
     ),
     "bob with fringe": Cut(
-        from_crown, 0.17, 0.85, lift=0.6, gravity=0.9, volume=0.012, steps=18, fringe=0.42, covers_ears=True
+        from_crown, 0.24, 0.9, lift=0.6, gravity=0.9, volume=0.012, steps=20, fringe=0.32, floor=-1.45
     ),
     "long straight": Cut(
-        parted(0.0, 0.3), 0.38, 0.9, lift=0.5, gravity=1.3, volume=0.010, clump=0.6, steps=24, covers_ears=True
+        parted(0.0, 0.3), 0.38, 0.9, lift=0.5, gravity=1.3, volume=0.010, clump=0.6, steps=24
     ),
     "long wavy": Cut(
-        parted(0.2, 0.3), 0.36, 0.9, lift=0.8, gravity=1.1, curl=0.010, turns=9, volume=0.018, clump=0.8, steps=28,
-        part=0.2, covers_ears=True,
+        parted(0.2, 0.3), 0.36, 0.9, lift=0.8, gravity=1.1, curl=0.009, turns=9, volume=0.014, clump=0.85, frizz=0.003, steps=28,
+        part=0.2,
     ),
     "ponytail": Cut(tied, 0.42, 1.0, lift=0.15, gravity=0.05, volume=0.004, clump=0.3, frizz=0.003, steps=26),
     "horseshoe": Cut(from_crown, 0.022, 1.0, lift=0.4, gravity=0.2, volume=0.004, frizz=0.004, count=9000, steps=6),

@@ -9,7 +9,7 @@ from .paint import mix, ramp
 from .person import Person, linear
 from .scene import Light
 
-TOOTH, GUM, TONGUE_RED = (linear(np.array(c)) for c in ([232, 222, 202], [178, 92, 92], [168, 88, 86]))
+TOOTH, GUM, TONGUE_RED = (linear(np.array(c)) for c in ([240, 232, 216], [178, 92, 92], [168, 88, 86]))
 SCLERA = linear(np.array([206, 196, 188]))
 IRIS_ANGLE, PUPIL_ANGLE = 0.40, 0.15
 
@@ -25,9 +25,9 @@ def eyeball(person: Person, outward: np.ndarray, gaze: np.ndarray, view: np.ndar
     turn = np.arctan2(seen @ np.cross(right, gaze), seen @ right)
     part = np.clip(angle / IRIS_ANGLE, 0, 1)
     fibres = 0.16 * np.sin(turn * 37 + 3 * np.sin(turn * 5)) + 0.12 * np.sin(turn * 61 + 4 * part) * part
-    disc = iris * ((1 + fibres) * (1.75 - 0.75 * part))[:, None]
+    disc = iris * ((1 + fibres) * (1.35 - 0.5 * part))[:, None]
     collar = np.exp(-(((part - 0.52) / 0.12) ** 2))
-    disc = mix(disc, disc * np.array([1.5, 1.2, 0.8]), 0.45 * collar)
+    disc = mix(disc, disc * np.array([1.35, 1.1, 0.8]), 0.45 * collar)
     disc = mix(disc, 0.16 * disc, ramp(part, 0.78, 1.0))
     # Light enters the iris from above the far side.
     disc = disc * (1.15 - 0.35 * np.sin(turn))[:, None]

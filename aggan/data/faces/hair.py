@@ -134,7 +134,7 @@ def style(cut: Cut, skull: Skull, roots: Roots, strands: np.ndarray, rng: np.ran
         ring = np.cos(turn)[:, :, None] * side + np.sin(turn)[:, :, None] * outward
         strands = strands + cut.curl * np.minimum(1, 3 * t) * ring * rng.uniform(0.6, 1.2, (n, 1, 1))
     stray = rng.normal(0, 1, (n, 1, 3)) * t**2 + rng.normal(0, 0.35, (n, 1, 3)) * np.sin(5 * t)
-    loose = np.where(rng.random((n, 1, 1)) < 0.06, 2.5, 1.0)
+    loose = np.where(rng.random((n, 1, 1)) < 0.04, 2.0, 1.0)
     return strands + cut.frizz * loose * stray
 
 
@@ -155,22 +155,23 @@ class Hair:
         points = style(cut, skull, roots, follow(cut, guides, grown, roots), rng)
         width = STRAND * rng.uniform(0.7, 1.3, (len(points), 1)) * np.linspace(1, 0.45, points.shape[1])
         self.volume = Volume(points, width)
-        self.hairs = Hairs(points, width, self._shade(skull, points, rng), self._cover(points, rng))
+        self.hairs = Hairs(points, width, self._shade(skull, points, rng), self._cover(skull, cut, points, rng))
 
-    def _cover(self, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        t = np.linspace(0, 1, points.shape[1])
-        return np.broadcast_to(0.95 - 0.5 * t**3, points.shape[:2])
+    def _cover(self, skull: Skull, cut: Cut, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        tip = np.linspace(0, 1, points.shape[1])
+        height = skull.relative(points)[:, :, 2] + rng.normal(0, 0.05, (len(points), 1))
+        return (0.95 - 0.5 * tip**3) * paint.ramp(height, cut.floor - 0.04, cut.floor + 0.04)
 
     def _shade(self, skull: Skull, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Colour (n, m, 3) after Kajiya and Kay (1989), with a second, coloured highlight and shadows in the hair."""
         n, m = points.shape[:2]
         look, light = self.person.look, self.light
-        grey = rng.random(n) < look["grey"]
-        tint = np.where(grey[:, None], look["grey_colour"], look["hair"] * rng.normal(1, 0.16, (n, 1)).clip(0.5, 1.6))
+        grey = np.clip(look["grey"] + rng.normal(0, 0.35, n) * np.sqrt(look["grey"] * (1 - look["grey"])), 0, 1)
+        tint = paint.mix(look["hair"], look["grey_colour"], grey) * rng.normal(1, 0.16, (n, 1)).clip(0.5, 1.6)
         tint = tint * np.array([1 + rng.normal(0, 0.04), 1, 1])
         flat = points.reshape(-1, 3)
         tangent = unit(np.gradient(points, axis=1).reshape(-1, 3))
-        jitter = np.repeat(rng.normal(0, 0.10, n), m)
+        jitter = np.repeat(rng.normal(0, 0.07, n), m)
         colour = np.zeros((n * m, 3))
         view = np.array([0.0, -1.0, 0.0])
         tips = np.tile(np.linspace(0.75, 1.15, m), n)
@@ -181,7 +182,7 @@ class Hair:
             diffuse = np.sqrt(np.clip(1 - along**2, 0, 1))
             half = unit((towards + view)[None])[0]
             lobes = [np.clip(1 - (tangent @ half + shift + jitter) ** 2, 0, 1) for shift in (-0.08, 0.12)]
-            sheen = 0.10 * lobes[0][:, None] ** 90 + 0.9 * base * lobes[1][:, None] ** 24
+            sheen = 0.045 * lobes[0][:, None] ** 60 + 0.9 * base * lobes[1][:, None] ** 20
             colour += through[:, None] * amount * (0.75 * base * diffuse[:, None] + 0.55 * sheen)
         open_sky = self.volume.at(flat, self.volume.lit(np.array([0.0, -0.5, 0.86]), skull.mesh, skull.centre))
         colour += (0.25 + 0.75 * open_sky)[:, None] * light.sky_colour * base * 0.75

@@ -160,4 +160,5 @@ def _smoother(triangles: np.ndarray, count: int) -> torch.Tensor:
     pairs = np.unique(np.stack([a, b]), axis=1)
     degree = np.bincount(pairs[0], minlength=count)
     values = torch.from_numpy((1.0 / degree[pairs[0]]).astype(np.float32))
-    return torch.sparse_coo_tensor(torch.from_numpy(pairs), values, (count, count), check_invariants=False).coalesce()
+    matrix = torch.sparse_coo_tensor(torch.from_numpy(pairs), values, (count, count), check_invariants=False)
+    return matrix.coalesce().to_sparse_csr()

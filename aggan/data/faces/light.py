@@ -16,7 +16,7 @@ FRAME = 1.42  # side of the picture, in eye-to-chin heights
 WIDTH = 1.08  # side of the picture, at least this much of the face's width
 EYE_ROW = 0.26  # height of the eyes, from the top of the picture
 BEHIND = np.array([0.0, 0.025, 0.0])  # from the eyes to the middle of what is seen of a turned head
-KEY, FILL, SKY = 14, 6, 36  # light directions
+KEY, FILL, SKY = 14, 5, 32  # light directions
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

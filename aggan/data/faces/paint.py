@@ -50,8 +50,11 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
     """Diffuse colour of skin points, with everything that is painted on skin."""
     look = person.look
     tone = np.broadcast_to(look["skin"], points.shape)
-    mottle = 0.05 * noise(points, 110) + 0.05 * noise(points, 320) + 0.06 * noise(points, 800)
-    colour = tone * (1 + mottle[:, None] * (0.6 + 0.8 * look["years"]))
+    # Melanin darkens in patches, blood reddens in others.
+    melanin = 0.06 * noise(points, 95) + 0.05 * noise(points, 310) + 0.07 * noise(points, 760) + 0.06 * noise(points, 1700)
+    blood = 0.5 * noise(points, 60, 9) + 0.6 * noise(points, 210, 4) + 0.5 * noise(points, 600, 15)
+    colour = tone * (1 + melanin[:, None] * (0.7 + 0.8 * look["years"]) * np.array([0.8, 1.0, 1.1]))
+    colour = colour * (1 + 0.055 * blood[:, None] * np.array([0.5, -1.0, -0.8]) * (1 - 0.5 * look["dark"]))
     red = spot(points, (0.036, 0.692), (0.02, 0.016)) + spot(points, (0.0, 0.695), (0.012, 0.014))
     red = look["flush"] * (red + 0.7 * head.mask("ears", uv)) * (1 + 0.5 * noise(points, 90, 7))
     colour = colour * (1 - red[:, None] * np.array([0.0, 0.22, 0.2]) * (1 - 0.6 * look["dark"]))
@@ -59,16 +62,21 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
         where = spot(points, (0.025, 0.70), (0.03, 0.025)) + 0.5 * spot(points, (0.0, 0.76), (0.05, 0.02))
         dots = ramp(noise(points, 480, 3), 0.35, 0.75) * np.clip(where, 0, 1) * look["freckles"]
         colour = mix(colour, colour * np.array([0.62, 0.45, 0.36]), dots)
+    if look["moles"]:
+        spots = ramp(noise(points, 150, 27), 0.86 - 0.06 * look["moles"], 0.93) * (noise(points, 40, 31) > 0.1)
+        colour = mix(colour, colour * np.array([0.36, 0.27, 0.24]), spots)
+    age = ramp(noise(points, 210, 21), 0.5, 0.8) * ramp(noise(points, 40, 22), -0.1, 0.5) * look["years"] ** 2
+    colour = mix(colour, colour * np.array([0.80, 0.68, 0.58]), 0.8 * age)
     socket = spot(points, (0.030, 0.727), (0.022, 0.012)) * (0.22 + 0.2 * look["years"])
     colour = mix(colour, colour * np.array([0.72, 0.6, 0.6]), np.clip(socket, 0, 1))
     if look["beard"]:
-        colour = mix(colour, 0.5 * look["hair"] + 0.3 * colour, 0.45 * beard_cover(person, points, noise))
+        colour = mix(colour, 0.5 * look["hair"] + 0.3 * colour * np.array([0.85, 0.95, 1.1]), 0.45 * beard_cover(person, points, noise))
     colour = mix(colour, look["brow"], 0.35 * brow_cover(person, points, noise))
     colour = mix(colour, 0.5 * look["hair"], 0.75 * ramp(hair_depth(person, points), 0.0, 0.012))
     colour = _lashes(colour, person, points, head)
-    lips = ramp(head.mask("lips", uv), 0.2, 0.8)
+    lips = ramp(head.mask("lips", uv) + 0.10 * noise(points, 420, 2), 0.05, 0.95)
     lined = look["lip"] * (1 + 0.12 * noise(points, (900, 200, 200)))[:, None]
-    colour = mix(colour, lined, 0.9 * lips)
+    colour = mix(colour, lined, look["lip_cover"] * lips)
     inner = ramp(head.mask("inside-mouth", uv), 0.3, 0.8) * (points[:, 1] > -0.152)
     return np.clip(mix(colour, MOUTH, inner * (1 - lips)), 0.004, 0.95)
 
@@ -86,7 +94,7 @@ def beard_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
     look, side = person.look, np.abs(points[:, 0])
     top = look["beard_top"] + 0.9 * np.clip(side - 0.03, 0, None)
     ragged = points[:, 2] + 0.004 * noise(points, 200, 2)
-    low = ramp(points[:, 2], 0.585, 0.61)
+    low = ramp(points[:, 2], 0.602, 0.624)
     cheeks = (1 - ramp(ragged, top - 0.008, top + 0.004)) * low * ramp(side, 0.02, 0.03)
     chin = (1 - ramp(ragged, 0.652, 0.658)) * low * (1 - ramp(side, 0.022, 0.03)) * (points[:, 1] < -0.05)
     lip = 1.6 * spot(points, (0.011, 0.6745), (0.017, 0.006))
@@ -111,9 +119,14 @@ def brow_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
 def hair_depth(person: Person, points: np.ndarray) -> np.ndarray:
     """How far inside the hairline a point of the template scalp lies (metres, negative outside)."""
     look, x = person.look, np.abs(points[:, 0])
-    line = look["hairline"] - look["peak"] * np.exp(-((x / 0.02) ** 2)) + 0.12 * np.clip(x - 0.03, 0, 0.02)
-    front = points[:, 2] - line
-    side = np.minimum(points[:, 1] + 0.088 - look["side"], points[:, 2] - 0.70)
+    uneven = 0.0018 * np.sin(points[:, 0] * 310 + 2) + 0.0012 * np.sin(points[:, 2] * 420 + points[:, 0] * 90)
+    line = look["hairline"] - look["peak"] * np.exp(-((x / 0.02) ** 2)) + 0.10 * np.clip(x - 0.03, 0, 0.02)
+    front = points[:, 2] - line + uneven
+    # The temple recedes above the sideburn.
+    recess = 0.006 * np.exp(-(((points[:, 2] - 0.757) / 0.012) ** 2))
+    edge = 0.064 + 0.35 * np.clip(points[:, 2] - 0.745, 0, 0.06)
+    side = np.minimum(points[:, 1] + edge - look["side"] - recess, points[:, 2] - 0.70) + uneven
     if look["bald"]:
         return np.minimum(side - 0.008, 0.765 - points[:, 2])
-    return np.maximum(front, side)
+    # A soft maximum rounds the corner between forehead and temple.
+    return 0.013 * np.logaddexp(np.clip(front, -0.2, 0.2) / 0.013, np.clip(side, -0.2, 0.2) / 0.013) - 0.005

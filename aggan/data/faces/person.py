@@ -57,7 +57,7 @@ CLOTH_COLOURS = np.array(
      [96, 66, 96], [200, 120, 96], [150, 178, 196]]
 )  # fmt: skip
 FRAME_COLOURS = np.array([[24, 22, 22], [70, 44, 28], [120, 120, 124], [150, 118, 60], [60, 24, 28], [40, 50, 80]])
-GREY_HAIR = np.array([168, 166, 162])
+GREY_HAIR = np.array([158, 155, 150])
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
         hair = linear(HAIR_COLOURS[6])
     grey = np.clip((years - 0.45) * rng.uniform(0.5, 2.2), 0, 0.9)
     skin = _along(SKIN_TONES, float(dark)) * (1 + rng.normal(0, 0.03, 3))
-    lip = skin * np.array([0.86, 0.56, 0.56]) + np.array([0.03, 0.0, 0.005])
+    lip = skin * np.array([0.90, 0.60, 0.60]) + np.array([0.02, 0.0, 0.004])
+    painted = 0.9 if phenotype["gender"] < 0.5 else 0.75
     if phenotype["gender"] < 0.5 and rng.random() < 0.45:
         lip = 0.45 * lip + 0.55 * linear(np.array([[168, 40, 52], [150, 52, 66], [176, 84, 84]])[rng.integers(3)])
     return {
@@ -137,6 +138,8 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
         "iris": _along(EYE_COLOURS, rng.uniform(0, 1) if fair else rng.uniform(0, 0.25)),
         "freckles": float(rng.uniform(0.3, 1) if pale > 0.5 and rng.random() < 0.35 else 0),
         "flush": float(rng.uniform(0.2, 1)),
+        "lip_cover": painted,
+        "moles": float(rng.uniform(0, 1) if rng.random() < 0.5 else 0),
         "oil": float(rng.uniform(0, 1)),
     }
 

@@ -50,6 +50,8 @@ class Studio:
         self.rays = self.camera.rays(self.pixels)
         eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
         self.fixation = eyes + DISTANCE * direction(*scene.gaze)
+        # A camera exposes for the face, but not wholly.
+        self.exposure = 1.12 * (0.24 / float(person.look["skin"].mean())) ** 0.32
         self.back = scene.backdrop.paint(self.pixels)
         self.hair = Hair(head, person, scene.light, self.neutral)
         self.strands = Strokes(self.hair.hairs, self.camera, self.pixels)
@@ -82,7 +84,7 @@ class Studio:
         drawn = (255 * np.clip(drawn, 0, 1) + 0.5).astype(np.uint8)
         x, y, _ = self.camera.project(skin[LANDMARKS], self.size)
         by_name = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
-        return Shot(develop(self._reduced(colour)), by_name, np.stack([x, y], axis=1))
+        return Shot(develop(self.exposure * self._reduced(colour)), by_name, np.stack([x, y], axis=1))
 
     def actions(self, expression: str) -> Actions:
         """The facial actions of an expression in this scene, where lids follow the gaze."""
@@ -126,6 +128,8 @@ class Studio:
         used = np.zeros(len(surface.vertices), bool)
         used[surface.triangles] = True
         used &= (normals * towards).sum(1) > -0.3 * np.linalg.norm(towards, axis=1)
+        x, y, _ = self.camera.project(surface.vertices, 1)
+        used &= (np.abs(x - 0.5) < 0.62) & (np.abs(y - 0.5) < 0.62)
         points, n = surface.vertices[used], len(surface.vertices)
         veil = self.hair.volume.transmitted
         some = illuminate(self.scene.light, mesh, points, normals[used], veil)

@@ -108,7 +108,7 @@ class Looks:
         light = 0.85 * lit.colour + 0.10 * seen.lit.colour + 0.05 * self.scene.light.sky_colour
         glint = eyes.glint(outward, gaze, seen.view, self.scene.light)
         free = np.clip(lit.key + 0.15, 0, 1)[:, None]
-        return colour * light + free * np.minimum(glint, 0.8)
+        return colour * light + free * np.minimum(glint, 0.7)
 
     def _mouth(self, seen: Seen, mesh: Mesh) -> np.ndarray:
         normals = unit(seen.normal)
@@ -116,7 +116,7 @@ class Looks:
         lit = illuminate(self.scene.light, mesh, seen.place, normals)
         colour = np.where(is_tooth[:, None], eyes.teeth(seen.template), eyes.TONGUE_RED)
         # Light that bounces between lips, tongue and teeth is not traced, but warm and weak.
-        bounce = np.array([0.16, 0.10, 0.09]) * (self.scene.light.key_colour + self.scene.light.sky_colour)
+        bounce = np.array([0.34, 0.27, 0.25]) * (self.scene.light.key_colour + self.scene.light.sky_colour)
         near = paint.ramp(-seen.template[:, 1], 0.115, 0.15)[:, None]
         light = 0.8 * lit.colour + bounce * (0.15 + 0.85 * near)
         seen.lit.key[:] = lit.key

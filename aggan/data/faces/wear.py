@@ -45,7 +45,7 @@ def join(surfaces: list[Surface]) -> Surface:
 
 def collar(points: np.ndarray) -> np.ndarray:
     """How far below the edge of the clothing template points lie, in metres: lower in front."""
-    return 0.578 + 0.26 * np.clip(points[:, 1] + 0.02, -0.06, 0.06) - points[:, 2] + 0.25 * np.abs(points[:, 0])
+    return 0.580 + 0.020 * np.tanh((points[:, 1] + 0.02) / 0.05) - points[:, 2] + 0.15 * np.hypot(points[:, 0], 0.02)
 
 
 def wrapped(points: np.ndarray) -> np.ndarray:
@@ -142,9 +142,10 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     """Fit glasses to a neutral face."""
     eyes = np.stack([middle(neutral[LEFT_EYE]), middle(neutral[RIGHT_EYE])])
     apart = eyes[0, 0] - eyes[1, 0]
-    half = np.array([0.405 * apart, person.look["lens_height"] * apart])
+    half = np.array([0.385 * apart, person.look["lens_height"] * apart])
     power = person.look["lens_power"]
-    face = neutral[(head.part == SKIN) & (np.abs(head.template[:, 2] - 0.728) < 0.02)]
+    temple = (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
+    wide = np.abs(neutral[temple][:, 0]).max() + 0.002
     front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.011
     centres = eyes + [[0.02 * apart, 0, -0.003], [-0.02 * apart, 0, -0.003]]
     centres[:, 1] = front
@@ -159,9 +160,9 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     bridge = inner[0] * (1 - t) + inner[1] * t + np.array([0, -0.003, 0.004]) * np.sin(np.pi * t)
     tubes.append(_tube(bridge, 0.5 * glasses.rim, False))
     for sign, centre in ((1, centres[0]), (-1, centres[1])):
-        hinge = centre + [sign * half[0], 0, 0.4 * half[1]]
-        ear = np.array([sign * 0.97 * np.abs(face[:, 0]).max(), front + 0.105, hinge[2] + 0.004])
-        bend = np.array([ear[0], front + 0.02, hinge[2]])
+        hinge = centre + [sign * 0.98 * half[0], 0, 0.3 * half[1]]
+        ear = np.array([sign * wide, front + 0.105, hinge[2] + 0.004])
+        bend = np.array([ear[0], front + 0.004, hinge[2]])
         arm = (1 - t) ** 2 * hinge + 2 * t * (1 - t) * bend + t**2 * ear
         tubes.append(_tube(arm, 0.5 * glasses.rim, False))
     surfaces = [Surface(v, f, v, np.zeros((len(f), 3, 2)), np.full(len(f), FRAME)) for v, f in tubes]
