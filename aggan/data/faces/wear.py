@@ -144,7 +144,9 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     apart = eyes[0, 0] - eyes[1, 0]
     half = np.array([0.385 * apart, person.look["lens_height"] * apart])
     power = person.look["lens_power"]
-    temple = (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
+    temple = (
+        (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
+    )
     wide = np.abs(neutral[temple][:, 0]).max() + 0.002
     front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.011
     centres = eyes + [[0.02 * apart, 0, -0.003], [-0.02 * apart, 0, -0.003]]
