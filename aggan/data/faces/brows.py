@@ -13,7 +13,7 @@ from .person import Person
 from .rays import Mesh
 from .strokes import Hairs
 
-BROW, BEARD, LASH = 620, 7000, 95  # hairs of one brow, of a whole face, and of one lid
+BROW, BEARD, LASH = 620, 13000, 95  # hairs of one brow, of a whole face, and of one lid
 POINTS = 5
 
 

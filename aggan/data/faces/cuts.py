@@ -92,7 +92,7 @@ CUTS = {
         parted(0.25, 0.3), 0.24, 0.8, lift=0.7, gravity=1.2, volume=0.014, steps=20, part=0.25, clump=0.5, floor=-1.55
     ),
     "bob with fringe": Cut(
-        from_crown, 0.24, 0.9, lift=0.6, gravity=0.9, volume=0.012, steps=20, fringe=0.32, floor=-1.45
+        from_crown, 0.24, 0.9, lift=0.6, gravity=0.9, volume=0.012, steps=20, fringe=0.19, floor=-1.45
     ),
     "long straight": Cut(
         parted(0.0, 0.3), 0.38, 0.9, lift=0.5, gravity=1.3, volume=0.010, clump=0.6, steps=24

@@ -10,7 +10,7 @@ from .person import Person, linear
 from .scene import Light
 
 TOOTH, GUM, TONGUE_RED = (linear(np.array(c)) for c in ([240, 232, 216], [178, 92, 92], [168, 88, 86]))
-SCLERA = linear(np.array([206, 196, 188]))
+SCLERA = linear(np.array([196, 186, 178]))
 IRIS_ANGLE, PUPIL_ANGLE = 0.40, 0.15
 
 

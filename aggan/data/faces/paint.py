@@ -72,11 +72,15 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
     socket = spot(points, (0.030, 0.727), (0.022, 0.012)) * (0.22 + 0.2 * look["years"])
     colour = mix(colour, colour * np.array([0.72, 0.6, 0.6]), np.clip(socket, 0, 1))
     if look["beard"]:
+<<<<<<< HEAD
         colour = mix(
             colour,
             0.5 * look["hair"] + 0.3 * colour * np.array([0.85, 0.95, 1.1]),
             0.45 * beard_cover(person, points, noise),
         )
+=======
+        colour = mix(colour, 0.5 * look["hair"] + 0.3 * colour * np.array([0.85, 0.95, 1.1]), look["beard_shade"] * beard_cover(person, points, noise))
+>>>>>>> look
     colour = mix(colour, look["brow"], 0.35 * brow_cover(person, points, noise))
     colour = mix(colour, 0.5 * look["hair"], 0.75 * ramp(hair_depth(person, points), 0.0, 0.012))
     colour = _lashes(colour, person, points, head)

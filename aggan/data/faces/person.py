@@ -51,7 +51,7 @@ SKIN_TONES = np.array(
 HAIR_COLOURS = np.array(
     [[24, 20, 19], [44, 31, 25], [74, 50, 36], [112, 77, 51], [164, 122, 76], [204, 170, 116], [130, 62, 34]]
 )
-EYE_COLOURS = np.array([[58, 36, 22], [86, 54, 30], [112, 92, 52], [84, 110, 84], [84, 122, 158], [110, 132, 146]])
+EYE_COLOURS = np.array([[46, 28, 18], [76, 48, 28], [112, 92, 52], [84, 110, 84], [84, 122, 158], [110, 132, 146]])
 CLOTH_COLOURS = np.array(
     [[34, 38, 46], [58, 76, 112], [128, 40, 44], [222, 220, 214], [92, 98, 104], [60, 88, 70], [186, 150, 110],
      [96, 66, 96], [200, 120, 96], [150, 178, 196]]
@@ -90,7 +90,7 @@ def _along(palette: np.ndarray, position: float) -> np.ndarray:
 def _phenotype(rng: np.random.Generator) -> dict[str, float]:
     ancestry = rng.dirichlet([0.35, 0.35, 0.35])
     return {
-        "gender": float(np.clip(rng.choice([0.06, 0.94]) + rng.normal(0, 0.07), 0, 1)),
+        "gender": float(np.clip(rng.choice([0.0, 0.95]) + rng.normal(0, 0.05), 0, 1)),
         # 2/3 is a young adult and 1 the oldest person of the body model.
         "age": float(rng.uniform(0.655, 0.95)),
         "muscle": float(rng.uniform(0.3, 0.75)),
@@ -102,11 +102,11 @@ def _phenotype(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _shape(rng: np.random.Generator) -> dict[str, float]:
-    shape = {name: rng.normal(0, 0.8 * spread) for name, spread in SINGLE_SHAPES.items()}
+    shape = {name: rng.normal(0, spread) for name, spread in SINGLE_SHAPES.items()}
     shape["mouth-scale-horiz-incr"] += 0.3
     shape["mouth-angles-up"] += 0.15
     for name, spread in PAIRED_SHAPES.items():
-        both, uneven = rng.normal(0, 0.8 * spread), rng.normal(0, 0.06)
+        both, uneven = rng.normal(0, spread), rng.normal(0, 0.06)
         shape["l-" + name], shape["r-" + name] = both + uneven, both - uneven
     return {name: float(np.clip(value, -0.9, 0.9)) for name, value in shape.items()}
 
@@ -120,7 +120,7 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
     hair = _along(HAIR_COLOURS[:6], rng.uniform(0.2, 1)) if fair else _along(HAIR_COLOURS, rng.uniform(0, 0.25))
     if fair and rng.random() < 0.1:
         hair = linear(HAIR_COLOURS[6])
-    grey = np.clip((years - 0.45) * rng.uniform(0.5, 2.2), 0, 0.9)
+    grey = np.clip((years - 0.5) * rng.uniform(0.5, 2.2), 0, 0.9)
     skin = _along(SKIN_TONES, float(dark)) * (1 + rng.normal(0, 0.03, 3))
     lip = skin * np.array([0.90, 0.60, 0.60]) + np.array([0.02, 0.0, 0.004])
     painted = 0.9 if phenotype["gender"] < 0.5 else 0.75
@@ -173,14 +173,14 @@ def haircut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, 
     }
 
 
-# How much grows at all, on the cheeks, on the chin and above the lip, and how long (metres).
-BEARD = ("beard", "beard_cheeks", "beard_chin", "beard_lip", "beard_length")
+# How much grows at all, on the cheeks, on the chin and above the lip, how long (metres), and how dark it looks below.
+BEARD = ("beard", "beard_cheeks", "beard_chin", "beard_lip", "beard_length", "beard_shade")
 BEARDS = {
-    "none": (0.0, 0.0, 0.0, 0.0, 0.001),
-    "stubble": (0.55, 0.8, 1.0, 0.9, 0.0022),
-    "moustache": (1.0, 0.0, 0.0, 1.0, 0.008),
-    "goatee": (1.0, 0.06, 1.0, 0.9, 0.008),
-    "full": (1.0, 1.0, 1.0, 0.9, 0.012),
+    "none": (0.0, 0.0, 0.0, 0.0, 0.001, 0.0),
+    "stubble": (0.55, 0.8, 1.0, 0.9, 0.0022, 0.4),
+    "moustache": (1.0, 0.0, 0.0, 1.0, 0.008, 0.6),
+    "goatee": (1.0, 0.06, 1.0, 0.9, 0.008, 0.65),
+    "full": (1.0, 1.0, 1.0, 0.9, 0.012, 0.75),
 }
 
 
@@ -208,11 +208,11 @@ def _clothes(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
         "cloth_colour": linear(CLOTH_COLOURS[rng.integers(len(CLOTH_COLOURS))] * rng.uniform(0.8, 1.1)),
         "cover": float(cover),
         "cover_colour": linear(CLOTH_COLOURS[rng.integers(len(CLOTH_COLOURS))] * rng.uniform(0.7, 1.0)),
-        "glasses": float(rng.random() < 0.16),
+        "glasses": float(rng.random() < 0.12),
         "frame_colour": linear(FRAME_COLOURS[rng.integers(len(FRAME_COLOURS))]),
         "frame_rim": float(rng.choice([0.0016, 0.0028, 0.004])),
         "lens_height": float(rng.uniform(0.24, 0.36)),
-        "lens_power": float(rng.uniform(2.0, 4.0)),
+        "frame_square": float(rng.uniform(2.0, 4.0)),
     }
 
 

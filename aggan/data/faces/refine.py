@@ -5,6 +5,8 @@ The matrix depends on the faces alone, so it is made once and then refines any p
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 
@@ -14,6 +16,19 @@ def _sparse(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tu
     return torch.sparse_coo_tensor(
         places, torch.from_numpy(values.astype(np.float64)), shape, check_invariants=False
     ).coalesce()
+
+
+def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.sparse.mm(a, b)
+
+
+def by_rows(matrix: torch.Tensor) -> torch.Tensor:
+    """A sparse matrix in the layout that multiplies fastest, without torch's notice that it is new."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return matrix.coalesce().float().to_sparse_csr()
 
 
 def _edges(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -37,12 +52,11 @@ def subdivide(quads: np.ndarray, count: int) -> tuple[torch.Tensor, np.ndarray]:
     # An inner edge's point is the mean of its middle and of the mean of its two faces.
     beside = _sparse(side.ravel(), np.repeat(np.arange(q), 4), np.where(border[side.ravel()], 0, 0.25), (e, q))
     keep = _sparse(np.arange(e), np.arange(e), np.where(border, 1.0, 0.5), (e, e))
-    edge = torch.sparse.mm(keep, middle) + torch.sparse.mm(beside, face)
+    edge = _product(keep, middle) + _product(beside, face)
     old = _old_points(quads, edges, border, count, (face, middle))
     corner = np.stack([quads, count + side, np.full((q, 4), 0), count + np.roll(side, 1, axis=1)], axis=-1)
     corner[:, :, 2] = (count + e + np.arange(q))[:, None]
-    matrix = torch.cat([old, edge.coalesce(), face]).coalesce().float()
-    return matrix.to_sparse_csr(), corner.reshape(-1, 4)
+    return by_rows(torch.cat([old, edge.coalesce(), face])), corner.reshape(-1, 4)
 
 
 def subdivide_corners(values: np.ndarray) -> np.ndarray:
@@ -69,4 +83,4 @@ def _old_points(
     at_edge = _sparse(edges.ravel(), np.repeat(np.arange(len(edges)), 2), weight.ravel(), (count, len(edges)))
     stay = np.where(inner, (n - 3) / safe, np.where(on_border, 0.5, 1.0))
     itself = _sparse(np.arange(count), np.arange(count), stay, (count, count))
-    return (torch.sparse.mm(at_face, face) + torch.sparse.mm(at_edge, middle) + itself).coalesce()
+    return (_product(at_face, face) + _product(at_edge, middle) + itself).coalesce()

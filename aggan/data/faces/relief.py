@@ -33,8 +33,12 @@ def amounts(actions: dict[str, float], years: float) -> dict[str, float]:
     return {
         "forehead": crease * (0.7 * actions.get("browInnerUp", 0.0) + 0.6 * both("browOuterUp")) + 0.45 * years**1.5,
         "frown": crease * (both("browDown") + 0.3 * actions.get("browInnerUp", 0.0)) + 0.35 * years**2,
+<<<<<<< HEAD
         "crow": crease * (0.6 * both("mouthSmile") + 0.6 * both("cheekSquint") + 0.3 * both("eyeSquint"))
         + 0.5 * years**2,
+=======
+        "crow": crease * (0.5 * both("mouthSmile") + 0.6 * both("cheekSquint") + 0.3 * both("eyeSquint")) + 0.5 * years**2,
+>>>>>>> look
         "fold": 0.75 * both("mouthSmile") + 0.7 * both("noseSneer") + 0.4 * both("mouthUpperUp") + 0.15 + 0.7 * years,
         "nose": crease * both("noseSneer"),
         "lid": 0.6 * both("cheekSquint") + 0.3 * both("eyeSquint") + 0.2 + 0.6 * years,
@@ -55,7 +59,7 @@ def wrinkles(points: np.ndarray, deep: dict[str, float], noise: Noise) -> np.nda
     dx, dz = x - 0.0475, z - 0.7265
     angle, reach = np.arctan2(dz, dx), np.hypot(dx, dz)
     rays = (angle + 0.12 * wander) / 0.38
-    crow = groove(np.abs(rays - np.round(rays)) * 0.38 * reach, 0.0008)
+    crow = groove(np.abs(rays - np.round(rays)) * 0.38 * reach, 0.0012) * (0.7 + 0.6 * noise(points, 140, 6))
     total += deep["crow"] * crow * ramp(reach, 0.003, 0.008) * (1 - ramp(reach, 0.015, 0.026)) * (np.abs(angle) < 0.95)
     below = np.clip((0.692 - z) / 0.036, 0, 1)
     fold = groove(x - 0.0185 - 0.017 * below**0.8, 0.0017 + 0.001 * below)

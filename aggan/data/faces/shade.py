@@ -61,7 +61,6 @@ class Studio:
             self.rooted.append(beard)
         glasses = scene.glasses or person_glasses(person)
         self.glasses = spectacles(head, person, self.neutral, glasses) if glasses else None
-        self.tint = glasses.tint if glasses else 0.0
 
     def shot(self, expression: str) -> Shot:
         """Take the picture of an expression."""
@@ -147,7 +146,7 @@ class Studio:
         x, z = self.rays[:, 0], self.rays[:, 2]
         streak = paint.ramp(np.sin(60 * (x + 0.7 * z) + 1.0), 0.2, 1.0) * paint.ramp(z, -0.02, 0.06)
         mirrored = (0.012 + 0.05 * streak)[:, None] * (self.scene.light.sky_colour + 0.5 * self.scene.light.key_colour)
-        return colour + share[:, None] * (colour * (-0.04 - 0.85 * self.tint) + mirrored)
+        return colour + share[:, None] * (mirrored - 0.04 * colour)
 
 
 def develop(colour: np.ndarray) -> np.ndarray:

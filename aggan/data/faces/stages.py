@@ -115,5 +115,5 @@ def _glasses(rng: np.random.Generator, chance: float) -> Glasses | None:
 def _scarf(rng: np.random.Generator, chance: float) -> Scarf | None:
     if rng.random() > chance:
         return None
-    colours = linear(rng.uniform(20, 215, (2, 3)))
+    colours = linear(np.clip(rng.uniform(30, 200, (2, 1)) + rng.normal(0, 28, (2, 3)), 10, 230))
     return Scarf(colours[0], colours[1], float(rng.choice([0, 60, 120])))

@@ -116,7 +116,7 @@ class Looks:
         lit = illuminate(self.scene.light, mesh, seen.place, normals)
         colour = np.where(is_tooth[:, None], eyes.teeth(seen.template), eyes.TONGUE_RED)
         # Light that bounces between lips, tongue and teeth is not traced, but warm and weak.
-        bounce = np.array([0.34, 0.27, 0.25]) * (self.scene.light.key_colour + self.scene.light.sky_colour)
+        bounce = np.array([0.27, 0.215, 0.20]) * (self.scene.light.key_colour + self.scene.light.sky_colour)
         near = paint.ramp(-seen.template[:, 1], 0.115, 0.15)[:, None]
         light = 0.8 * lit.colour + bounce * (0.15 + 0.85 * near)
         seen.lit.key[:] = lit.key

@@ -57,7 +57,7 @@ def covered(kind: float, points: np.ndarray) -> np.ndarray:
     """How far inside a head covering template points lie, in metres."""
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
     if kind == HIJAB:
-        oval = np.sqrt((x / 0.064) ** 2 + ((z - 0.706) / 0.078) ** 2) - 1
+        oval = np.sqrt((x / 0.064) ** 2 + ((z - 0.704) / 0.084) ** 2) - 1
         return np.where(y < -0.03, np.minimum(0.07 * oval, 0.02), 0.02)
     if kind == CAP:
         return z - 0.772 + 0.10 * np.clip(y + 0.10, 0, 0.2)
@@ -68,12 +68,13 @@ def cloth(head: Head, skin: np.ndarray, inside: np.ndarray, thick: np.ndarray, p
     """Cloth over a pose of the skin: `inside` (metres) where it lies and how `thick` (n,) it is."""
     usable = (inside > -0.012) & (head.part == SKIN)
     face = usable[head.triangles].all(1)
-    raised = head.smooth(skin, smooth) if smooth else skin
+    raised = head.smooth(skin, smooth) * 1.0
     normals = vertex_normals(raised, head.triangles)
-    rise = ramp(inside, -0.004, 0.004) * (thick + 0.003) - 0.003
-    vertices = raised + normals * rise[:, None]
-    # Smoothing pulls cloth into hollows, and through whatever stands out.
-    vertices += normals * np.clip(((skin - raised) * normals).sum(1), 0, 0.01)[:, None]
+    # Smoothing pulls cloth through whatever stands out.
+    raised += normals * np.clip(((skin - raised) * normals).sum(1), 0, 0.008)[:, None]
+    raised = skin + (raised - skin) * ramp(inside, 0.0, 0.015)[:, None]
+    # A straight slope crosses the skin in a smooth line, whatever the size of the triangles.
+    vertices = raised + normals * np.clip(1.3 * inside, -0.004, thick)[:, None]
     count = int(face.sum())
     return Surface(vertices, head.triangles[face], head.template, head.corner_uv[face], np.full(count, part))
 
@@ -86,7 +87,7 @@ def dressed(head: Head, person: Person, skin: np.ndarray, noise: Noise, scarf: S
     if scarf is not None:
         worn.append(cloth(head, skin, wrapped(at), 0.016 + 0.006 * folds, SCARF, 14))
     if kind == HIJAB:
-        worn.append(cloth(head, skin, covered(kind, at), 0.009 + 0.003 * folds, COVER, 25))
+        worn.append(cloth(head, skin, covered(kind, at), 0.013 + 0.004 * folds, COVER, 40))
     elif kind:
         thick = {BEANIE: 0.010, TURBAN: 0.026, CAP: 0.008}[int(kind)]
         worn.append(cloth(head, skin, covered(kind, at), thick + 0.0 * folds, COVER, 8))
@@ -131,7 +132,7 @@ class Spectacles:
 def person_glasses(person: Person) -> Glasses | None:
     """The glasses that somebody wears every day."""
     look = person.look
-    return Glasses(look["frame_colour"], look["frame_rim"], 0.0) if look["glasses"] else None
+    return Glasses(look["frame_colour"], look["frame_rim"], look["frame_square"]) if look["glasses"] else None
 
 
 def _lens_shape(x: np.ndarray, z: np.ndarray, half: np.ndarray, power: float) -> np.ndarray:
@@ -142,20 +143,16 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     """Fit glasses to a neutral face."""
     eyes = np.stack([middle(neutral[LEFT_EYE]), middle(neutral[RIGHT_EYE])])
     apart = eyes[0, 0] - eyes[1, 0]
-    half = np.array([0.385 * apart, person.look["lens_height"] * apart])
-    power = person.look["lens_power"]
-    temple = (
-        (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
-    )
+    half = np.array([0.43 * apart, person.look["lens_height"] * apart])
+    power = glasses.square
+    temple = (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
     wide = np.abs(neutral[temple][:, 0]).max() + 0.002
     front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.011
-    centres = eyes + [[0.02 * apart, 0, -0.003], [-0.02 * apart, 0, -0.003]]
+    centres = eyes + [[0.055 * apart, 0, -0.003], [-0.055 * apart, 0, -0.003]]
     centres[:, 1] = front
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     c, s = np.cos(turn), np.sin(turn)
-    shape = np.stack(
-        [np.sign(c) * np.abs(c) ** (2 / power) * half[0], 0 * c, np.sign(s) * np.abs(s) ** (2 / power) * half[1]], 1
-    )
+    shape = np.stack([np.sign(c) * np.abs(c) ** (2 / power) * half[0], 0 * c, np.sign(s) * np.abs(s) ** (2 / power) * half[1]], 1)
     tubes = [_tube(centre + shape, 0.5 * glasses.rim, True) for centre in centres]
     t = np.linspace(0, 1, 12)[:, None]
     inner = [centres[0] - [0.97 * half[0], 0, -0.25 * half[1]], centres[1] + [0.97 * half[0], 0, 0.25 * half[1]]]
@@ -164,7 +161,7 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     for sign, centre in ((1, centres[0]), (-1, centres[1])):
         hinge = centre + [sign * 0.98 * half[0], 0, 0.3 * half[1]]
         ear = np.array([sign * wide, front + 0.105, hinge[2] + 0.004])
-        bend = np.array([ear[0], front + 0.004, hinge[2]])
+        bend = np.array([ear[0] + 0.001, front + 0.012, hinge[2]])
         arm = (1 - t) ** 2 * hinge + 2 * t * (1 - t) * bend + t**2 * ear
         tubes.append(_tube(arm, 0.5 * glasses.rim, False))
     surfaces = [Surface(v, f, v, np.zeros((len(f), 3, 2)), np.full(len(f), FRAME)) for v, f in tubes]
