@@ -37,11 +37,11 @@ class Degradation:
 
 @dataclass(frozen=True)
 class Glasses:
-    """A frame's linear colour, its thickness in metres, and how much its lenses darken (0 to 1)."""
+    """A frame: its linear colour, its thickness in metres, and how square its rims are (2 is an ellipse)."""
 
     colour: np.ndarray
     rim: float
-    tint: float
+    square: float
 
 
 @dataclass(frozen=True)

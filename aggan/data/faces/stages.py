@@ -109,7 +109,7 @@ def wild(rng: np.random.Generator) -> Scene:
 def _glasses(rng: np.random.Generator, chance: float) -> Glasses | None:
     if rng.random() > chance:
         return None
-    return Glasses(FRAMES[rng.integers(len(FRAMES))], float(rng.uniform(0.0009, 0.0026)), tint=0.0)
+    return Glasses(FRAMES[rng.integers(len(FRAMES))], float(rng.uniform(0.0009, 0.0026)), float(rng.uniform(2, 5)))
 
 
 def _scarf(rng: np.random.Generator, chance: float) -> Scarf | None:
