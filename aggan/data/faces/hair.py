@@ -111,7 +111,8 @@ def follow(cut: Cut, guides: Roots, grown: np.ndarray, roots: Roots) -> np.ndarr
     """Strands (n, steps + 1, 3): the mean course of the three nearest guides on the same side of the parting."""
     apart = squared_distances(roots.skull, guides.skull)
     apart += 9.0 * ((roots.skull[:, None, 0] > cut.part) != (guides.skull[None, :, 0] > cut.part)) * (cut.part != 9)
-    nearest = np.argpartition(apart, 3, axis=1)[:, :3]
+    near = min(3, len(grown))
+    nearest = np.argpartition(apart, near - 1, axis=1)[:, :near]
     weight = 1 / (np.take_along_axis(apart, nearest, 1) + 1e-4)
     weight /= weight.sum(1, keepdims=True)
     course = grown - grown[:, :1]
@@ -154,7 +155,7 @@ class Hair:
         skull = Skull(head, neutral)
         guides = skull.roots(person, GUIDES, rng)
         roots = skull.roots(person, cut.count, rng)
-        if not len(roots.place):  # nothing shows under a scarf
+        if not len(roots.place) or not len(guides.place):  # nothing shows under a scarf
             self.hairs, self.volume = nothing(), Volume(np.zeros((0, 2, 3)), np.zeros((0, 2)))
             return
         grown = grow(skull, cut, guides, person.look["length"])
