@@ -47,20 +47,31 @@ class Clutter(Backdrop):
 
     def paint(self, pixels: int) -> np.ndarray:
         rng = np.random.default_rng(self.seed)
-        ground = rng.uniform(30, 230) + rng.normal(0, 35, (2, 3))
+        ground = rng.uniform(30, 230) + rng.normal(0, 18, (2, 3))
         level = np.linspace(0, 1, pixels)[:, None, None]
         rows = np.clip(ground[0] + (ground[1] - ground[0]) * level, 0, 255)
         image = Pillow.fromarray(np.broadcast_to(rows, (pixels, pixels, 3)).astype(np.uint8))
-        pen = ImageDraw.Draw(image)
         for _ in range(int(rng.integers(4, 26))):
-            colour = tuple(int(v) for v in np.clip(rng.uniform(10, 245) + rng.normal(0, 40, 3), 0, 255))
-            x, y, w, h = rng.uniform([-0.3, -0.3, 0.03, 0.03], [1, 1, 0.5, 0.7]) * pixels
-            # Poles and shelves are common behind people.
-            w, h = ((w, 2 * pixels), (2 * pixels, h), (w, h), (h, h))[rng.integers(4)]
-            draw = (pen.ellipse, pen.rectangle)[rng.integers(2)] if max(w, h) < pixels else pen.rectangle
-            draw((x, min(y, pixels - h) if h > pixels else y, x + w, y + h), fill=colour)
+            _put_thing(image, rng)
         image = image.filter(ImageFilter.GaussianBlur(self.blur * pixels))
         return self.brightness * linear(np.asarray(image)).reshape(-1, 3)
+
+
+def _put_thing(image: Pillow.Image, rng: np.random.Generator) -> None:
+    side, pen = image.width, ImageDraw.Draw(image)
+    # Most things are dull, some are not.
+    colour = rng.uniform(10, 245) + rng.normal(0, rng.choice([8, 14, 45], p=[0.5, 0.4, 0.1]), 3)
+    fill = tuple(int(value) for value in np.clip(colour, 0, 255))
+    x, y, w, h = rng.uniform([-0.3, -0.3, 0.03, 0.03], [1, 1, 0.5, 0.7]) * side
+    kind = rng.integers(5)
+    if kind == 0:
+        pen.rectangle((x, 0, x + w, side), fill)  # a pole or a door
+    elif kind == 1:
+        pen.rectangle((0, y, side, y + h), fill)  # a shelf or a hill
+    elif kind == 2:
+        pen.rectangle((x, y, x + w, y + h), fill)
+    else:
+        pen.ellipse((x, y, x + w, y + (w if kind == 3 else h)), fill)
 
 
 def clouds(seed: int, pixels: int, cells: int) -> np.ndarray:
