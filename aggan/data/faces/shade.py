@@ -18,7 +18,7 @@ from .relief import amounts
 from .scene import Scene, direction, looking
 from .strokes import Strokes
 from .surface import Looks, Seen
-from .wear import Surface, dressed, join, person_glasses, spectacles
+from .wear import Surface, dressed, hidden, join, person_glasses, spectacles
 
 SUPERSAMPLE = 2
 MASKS = (*masks.PARTS, "hair")
@@ -96,7 +96,9 @@ class Studio:
     def _surfaces(self, skin: np.ndarray, actions: Actions) -> tuple[np.ndarray, np.ndarray, np.ndarray, Lit]:
         """Colour, depth and parts of each ray without hairs, and the light at the vertices."""
         head = self.head
-        bare = Surface(skin, head.triangles, head.template, head.corner_uv, head.part[head.triangles[:, 0]])
+        shown = ~hidden(self.person, head.template)[head.triangles].all(1)
+        part = head.part[head.triangles[:, 0]]
+        bare = Surface(skin, head.triangles[shown], head.template, head.corner_uv[shown], part[shown])
         worn = dressed(head, self.person, skin, self.noise, self.scene.scarf)
         surface = join([bare, *worn, *([self.glasses.surface] if self.glasses else [])])
         mesh, normals = Mesh(surface.vertices, surface.triangles), vertex_normals(surface.vertices, surface.triangles)
@@ -145,7 +147,7 @@ class Studio:
         share = share * (distance < depth)
         x, z = self.rays[:, 0], self.rays[:, 2]
         streak = paint.ramp(np.sin(60 * (x + 0.7 * z) + 1.0), 0.2, 1.0) * paint.ramp(z, -0.02, 0.06)
-        mirrored = (0.012 + 0.05 * streak)[:, None] * (self.scene.light.sky_colour + 0.5 * self.scene.light.key_colour)
+        mirrored = (0.006 + 0.022 * streak)[:, None] * (self.scene.light.sky_colour + 0.5 * self.scene.light.key_colour)
         return colour + share[:, None] * (mirrored - 0.04 * colour)
 
 

@@ -71,7 +71,8 @@ def cloth(head: Head, skin: np.ndarray, inside: np.ndarray, thick: np.ndarray, p
     raised = head.smooth(skin, smooth) * 1.0
     normals = vertex_normals(raised, head.triangles)
     # Smoothing pulls cloth through whatever stands out.
-    raised += normals * np.clip(((skin - raised) * normals).sum(1), 0, 0.008)[:, None]
+    flat = 1 - ramp(head.smooth((head.mask("ears", head.vertex_uv) > 0.2)[:, None], 6)[:, 0], 0.0, 0.3)
+    raised += normals * (np.clip(((skin - raised) * normals).sum(1), 0, 0.008) * flat)[:, None]
     raised = skin + (raised - skin) * ramp(inside, 0.0, 0.015)[:, None]
     # A straight slope crosses the skin in a smooth line, whatever the size of the triangles.
     vertices = raised + normals * np.clip(1.3 * inside, -0.004, thick)[:, None]
@@ -89,9 +90,16 @@ def dressed(head: Head, person: Person, skin: np.ndarray, noise: Noise, scarf: S
     if kind == HIJAB:
         worn.append(cloth(head, skin, covered(kind, at), 0.013 + 0.004 * folds, COVER, 40))
     elif kind:
-        thick = {BEANIE: 0.010, TURBAN: 0.026, CAP: 0.008}[int(kind)]
+        wound = np.sin(2 * np.pi * (at[:, 2] * 48 + np.abs(at[:, 0] + 0.01) * 30))
+        thick = {BEANIE: 0.010, TURBAN: 0.022 + 0.004 * wound, CAP: 0.008}[int(kind)]
         worn.append(cloth(head, skin, covered(kind, at), thick + 0.0 * folds, COVER, 8))
     return worn
+
+
+def hidden(person: Person, template: np.ndarray) -> np.ndarray:
+    """Which template points lie so far under a head covering that their skin, ears above all, is not drawn."""
+    kind = person.look["cover"]
+    return covered(kind, template) > 0.014 if kind else np.zeros(len(template), bool)
 
 
 def _tube(path: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +154,7 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     half = np.array([0.43 * apart, person.look["lens_height"] * apart])
     power = glasses.square
     temple = (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
-    wide = np.abs(neutral[temple][:, 0]).max() + 0.002
+    wide = np.abs(neutral[temple][:, 0]).max() - 0.003
     front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.011
     centres = eyes + [[0.055 * apart, 0, -0.003], [-0.055 * apart, 0, -0.003]]
     centres[:, 1] = front
