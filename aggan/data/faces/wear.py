@@ -68,16 +68,27 @@ def cloth(head: Head, skin: np.ndarray, inside: np.ndarray, thick: np.ndarray, p
     """Cloth over a pose of the skin: `inside` (metres) where it lies and how `thick` (n,) it is."""
     usable = (inside > -0.012) & (head.part == SKIN)
     face = usable[head.triangles].all(1)
-    raised = head.smooth(skin, smooth) * 1.0
-    normals = vertex_normals(raised, head.triangles)
+    base = _flat_ears(head, skin)
+    raised = head.smooth(base, smooth) * 1.0
     # Smoothing pulls cloth through whatever stands out.
-    flat = 1 - ramp(head.smooth((head.mask("ears", head.vertex_uv) > 0.2)[:, None], 6)[:, 0], 0.0, 0.3)
-    raised += normals * (np.clip(((skin - raised) * normals).sum(1), 0, 0.008) * flat)[:, None]
+    out = vertex_normals(raised, head.triangles)
+    raised += out * np.clip(((base - raised) * out).sum(1), 0, 0.02)[:, None]
     raised = skin + (raised - skin) * ramp(inside, 0.0, 0.015)[:, None]
     # A straight slope crosses the skin in a smooth line, whatever the size of the triangles.
-    vertices = raised + normals * np.clip(1.3 * inside, -0.004, thick)[:, None]
+    vertices = raised + out * np.clip(1.3 * inside, -0.004, thick)[:, None]
     count = int(face.sum())
     return Surface(vertices, head.triangles[face], head.template, head.corner_uv[face], np.full(count, part))
+
+
+def _flat_ears(head: Head, skin: np.ndarray) -> np.ndarray:
+    """The skin with the ears pressed against the head."""
+    ears = head.smooth((head.mask("ears", head.vertex_uv) > 0.2)[:, None], 3)[:, 0] > 0.02
+    at = head.template
+    beside = (head.part == SKIN) & ~ears & (np.abs(at[:, 1] + 0.03) < 0.03) & (np.abs(at[:, 2] - 0.73) < 0.03)
+    wide = np.abs(skin[beside][:, 0]).max()
+    flat = skin.copy()
+    flat[ears, 0] = np.clip(skin[ears, 0], -wide, wide)
+    return flat
 
 
 def dressed(head: Head, person: Person, skin: np.ndarray, noise: Noise, scarf: Scarf | None) -> list[Surface]:
