@@ -58,9 +58,11 @@ def _render(protocol: str, asked: Render, console: Console) -> int:
 
     people = len({sitting.person for sitting in sittings})
     settings = store.Settings(protocol, people, asked.size, asked.seed, asked.masks)
-    if not store.begin(asked.out, settings):
+    if store.is_whole(asked.out, settings):
         print(f"{asked.out} is rendered already")
         return 0
+    render.require_renderer()
+    store.begin(asked.out, settings)
     missing, total = store.missing(asked.out, sittings), sum(map(_pictures, sittings))
     with Progress(
         TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console

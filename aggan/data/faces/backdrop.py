@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from PIL import Image as Pillow
@@ -12,16 +12,16 @@ from PIL import ImageDraw, ImageFilter
 from .person import linear
 
 
-class Backdrop(Protocol):
+class Backdrop(ABC):
     """Anything that can fill a square picture."""
 
+    @abstractmethod
     def paint(self, pixels: int) -> np.ndarray:
         """Linear colours, (pixels * pixels, 3), row by row."""
-        ...
 
 
 @dataclass(frozen=True)
-class Wall:
+class Wall(Backdrop):
     """One colour, brighter towards one side and a little uneven; black stays black."""
 
     colour: np.ndarray
@@ -30,7 +30,6 @@ class Wall:
     seed: int
 
     def paint(self, pixels: int) -> np.ndarray:
-        """Linear colours, (pixels * pixels, 3), row by row."""
         steps = np.linspace(-1, 1, pixels)
         x, y = (a.ravel() for a in np.meshgrid(steps, steps))
         level = 1 + self.slope[0] * x + self.slope[1] * y + 0.5 * self.unevenness * clouds(self.seed, pixels, 4)
@@ -38,7 +37,7 @@ class Wall:
 
 
 @dataclass(frozen=True)
-class Clutter:
+class Clutter(Backdrop):
     """A place out of focus: things and lights in front of a bright or dark, plain or colourful ground."""
 
     seed: int
@@ -47,7 +46,6 @@ class Clutter:
     brightness: float
 
     def paint(self, pixels: int) -> np.ndarray:
-        """Linear colours, (pixels * pixels, 3), row by row."""
         rng = np.random.default_rng(self.seed)
         ground = rng.uniform(30, 230) + rng.normal(0, 35, (2, 3))
         level = np.linspace(0, 1, pixels)[:, None, None]

@@ -70,7 +70,9 @@ def beard(head: Head, person: Person, noise: paint.Noise, rng: np.random.Generat
     weights = rng.dirichlet([1, 1, 1], BEARD)
     at = (head.template[corners] * weights[:, :, None]).sum(1)
     uv = (head.vertex_uv[corners] * weights[:, :, None]).sum(1)
-    where = paint.beard_cover(person, at, noise) * (head.mask("lips", uv) < 0.25) * (head.mask("inside-mouth", uv) < 0.2)
+    where = (
+        paint.beard_cover(person, at, noise) * (head.mask("lips", uv) < 0.25) * (head.mask("inside-mouth", uv) < 0.2)
+    )
     kept = rng.random(BEARD) < where
     corners, weights, at = corners[kept], weights[kept], at[kept]
     n = len(at)

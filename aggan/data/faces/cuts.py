@@ -59,7 +59,7 @@ class Cut:
     hug: float = 1.0
     gravity: float = 0.0
     curl: float = 0.0
-    turns: float = 0.0
+    turns: float | int = 0
     volume: float = 0.006
     clump: float = 0.4
     frizz: float = 0.004

@@ -101,11 +101,18 @@ def _along(cut: Cut, at: np.ndarray, root: np.ndarray) -> np.ndarray:
     return unit(wish - cut.hug * np.maximum((wish * out).sum(1, keepdims=True), 0) * out)
 
 
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of each of the points (n, 3) from each of (m, 3); one matrix product, for there are millions."""
+    apart = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
+    return np.maximum(apart, 0)
+
+
 def follow(cut: Cut, guides: Roots, grown: np.ndarray, roots: Roots) -> np.ndarray:
     """Strands (n, steps + 1, 3): the mean course of the three nearest guides on the same side of the parting."""
-    apart = ((roots.skull[:, None, :] - guides.skull[None]) ** 2).sum(2)
+    apart = squared_distances(roots.skull, guides.skull)
     apart += 9.0 * ((roots.skull[:, None, 0] > cut.part) != (guides.skull[None, :, 0] > cut.part)) * (cut.part != 9)
-    nearest = np.argpartition(apart, 3, axis=1)[:, :3]
+    near = min(3, len(grown))
+    nearest = np.argpartition(apart, near - 1, axis=1)[:, :near]
     weight = 1 / (np.take_along_axis(apart, nearest, 1) + 1e-4)
     weight /= weight.sum(1, keepdims=True)
     course = grown - grown[:, :1]
@@ -121,7 +128,7 @@ def style(cut: Cut, skull: Skull, roots: Roots, strands: np.ndarray, rng: np.ran
     rise = np.minimum(1, 4 * t) * cut.volume
     strands = strands + outward * rise * rng.random((n, 1, 1))
     leader = rng.integers(0, n, max(n // 22, 1))
-    apart = ((roots.skull[:, None] - roots.skull[leader][None]) ** 2).sum(2)
+    apart = squared_distances(roots.skull, roots.skull[leader])
     apart += 9.0 * ((roots.skull[:, None, 0] > cut.part) != (roots.skull[leader][None, :, 0] > cut.part))
     lock = apart.argmin(1)
     pull = cut.clump * t**1.3 * rng.uniform(0.4, 1, (n, 1, 1))
@@ -148,7 +155,7 @@ class Hair:
         skull = Skull(head, neutral)
         guides = skull.roots(person, GUIDES, rng)
         roots = skull.roots(person, cut.count, rng)
-        if not len(roots.place):  # nothing shows under a scarf
+        if not len(roots.place) or not len(guides.place):  # nothing shows under a scarf
             self.hairs, self.volume = nothing(), Volume(np.zeros((0, 2, 3)), np.zeros((0, 2)))
             return
         grown = grow(skull, cut, guides, person.look["length"])

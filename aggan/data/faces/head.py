@@ -69,7 +69,9 @@ class Head:
         self.part = np.concatenate([self.part, np.full(len(self.template) - len(self.part), SKIN)])
         self.eye_centre = 0.5 * (self.template[LEFT_EYE].min(0) + self.template[LEFT_EYE].max(0))
         self.eye_radius = 0.5 * float(np.ptp(self.template[LEFT_EYE][:, 0]))
-        self.lash_strips = [_strip(groups[f"helper-{side}-eyelashes-{lid}"], self.template) for side in "lr" for lid in (2, 1)]
+        self.lash_strips = [
+            _strip(groups[f"helper-{side}-eyelashes-{lid}"], self.template) for side in "lr" for lid in (2, 1)
+        ]
         self.masks = {name: _mask(name) for name in MASKS}
         self.vertex_uv = np.zeros((len(self.template), 2))
         self.vertex_uv[self.triangles] = self.corner_uv

@@ -239,7 +239,12 @@ def draw(seed: int, index: int) -> Person:
     rng = np.random.default_rng([seed, index])
     phenotype = _phenotype(rng)
     shape = _shape(rng, 1.0 if phenotype["gender"] < 0.5 else -1.0)
-    look = {**_colours(rng, phenotype), **haircut(rng, phenotype), **_facial_hair(rng, phenotype), **_clothes(rng, phenotype)}
+    look = {
+        **_colours(rng, phenotype),
+        **haircut(rng, phenotype),
+        **_facial_hair(rng, phenotype),
+        **_clothes(rng, phenotype),
+    }
     return Person(index, phenotype, shape, look, expressions.draw(seed, index), int(rng.integers(2**31)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from .action_units import intensities
 from .expressions import ACTIONS
 from .protocols import Sitting
 
-Record = dict[str, object]
+Record = dict[str, Any]
 
 
 def place(sitting: Sitting, expression: str) -> str:

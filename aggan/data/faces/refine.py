@@ -13,7 +13,9 @@ import torch
 
 def _sparse(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> torch.Tensor:
     places = torch.from_numpy(np.stack([rows, columns]).astype(np.int64))
-    return torch.sparse_coo_tensor(places, torch.from_numpy(values.astype(np.float64)), shape, check_invariants=False).coalesce()
+    return torch.sparse_coo_tensor(
+        places, torch.from_numpy(values.astype(np.float64)), shape, check_invariants=False
+    ).coalesce()
 
 
 def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -48,10 +48,14 @@ Photographer = Callable[[store.Settings, Sitting], Iterator[tuple[str, Taken]]]
 """Takes all pictures of a sitting, each with its expression."""
 
 
-def render(out: Path, settings: store.Settings, sittings: Sequence[Sitting], workers: int) -> Iterator[Sitting]:
-    """Make what is missing of a set, and yield each sitting when it is on disk; needs the extra `render`."""
+def require_renderer() -> None:
+    """Raise `UserError` where the extra `render` is not installed."""
     if find_spec("anny") is None:
         raise UserError("rendering needs anny, which is not installed: pip install 'aggan[render]'")
+
+
+def render(out: Path, settings: store.Settings, sittings: Sequence[Sitting], workers: int) -> Iterator[Sitting]:
+    """Make the sittings of a set, and yield each when it is on disk."""
     make = partial(develop, out, settings, photograph)
     context = multiprocessing.get_context("spawn")  # a forked copy of a threaded torch may hang
     pool = ProcessPoolExecutor(min(workers, max(1, len(sittings))), context, _start_worker)

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import brows, masks, paint
 from .expressions import Actions
+from .glasses import person_glasses, spectacles
 from .hair import Hair
 from .head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
 from .landmarks import LANDMARKS
@@ -17,8 +18,8 @@ from .rays import Mesh
 from .relief import amounts
 from .scene import Scene, direction, looking
 from .strokes import Strokes
-from .surface import Looks, Seen
-from .wear import Surface, dressed, hidden, join, person_glasses, spectacles
+from .looks import Looks, Seen
+from .wear import Surface, dressed, hidden, join, wound
 
 SUPERSAMPLE = 2
 MASKS = (*masks.PARTS, "hair")
@@ -61,6 +62,9 @@ class Studio:
             self.rooted.append(beard)
         glasses = scene.glasses or person_glasses(person)
         self.glasses = spectacles(head, person, self.neutral, glasses) if glasses else None
+        self.fixed = wound(head, person, self.neutral, self.noise, scene.scarf)
+        if self.glasses:
+            self.fixed.append(self.glasses.surface)
 
     def shot(self, expression: str) -> Shot:
         """Take the picture of an expression."""
@@ -99,8 +103,8 @@ class Studio:
         shown = ~hidden(self.person, head.template)[head.triangles].all(1)
         part = head.part[head.triangles[:, 0]]
         bare = Surface(skin, head.triangles[shown], head.template, head.corner_uv[shown], part[shown])
-        worn = dressed(head, self.person, skin, self.noise, self.scene.scarf)
-        surface = join([bare, *worn, *([self.glasses.surface] if self.glasses else [])])
+        worn = dressed(head, self.person, skin, self.noise) + self.fixed
+        surface = join([bare, *worn])
         mesh, normals = Mesh(surface.vertices, surface.triangles), vertex_normals(surface.vertices, surface.triangles)
         lit = self._lit(mesh, surface, normals)
         face, weights, depth = mesh.nearest(self.camera.origin, self.rays)

@@ -23,15 +23,17 @@ LARGEST = 300_000
 
 def sheet(folder: Path, rows: int) -> Pillow.Image:
     """Pictures from all over a set, 128 px each."""
-    lines = [line for name in (INDEX, PAIRS) if (folder / name).exists() for line in (folder / name).open()]
     sittings = defaultdict(list)
-    for record in map(json.loads, lines):
-        sittings[Path(record["file"]).name].append(record)
+    for index in (folder / INDEX, folder / PAIRS):
+        for line in index.read_text(encoding="utf-8").splitlines() if index.exists() else ():
+            record = json.loads(line)
+            sittings[Path(record["file"]).name].append(record)
     groups = [_ordered(records) for _, records in sorted(sittings.items())]
     if any("input" in group[-1] for group in groups):
         groups = [group for group in groups if "input" in group[-1]]
     across = COLUMNS // max(map(len, groups)) or 1
-    chosen = [groups[k * len(groups) // (rows * across)] for k in range(min(rows * across, len(groups)))]
+    count = min(rows * across, len(groups))
+    chosen = [groups[k * len(groups) // count] for k in range(count)]
     width = across * max(map(len, groups))
     image = Pillow.new("RGB", (SIDE * width, SIDE * -(-len(chosen) // across)), "white")
     for k, group in enumerate(chosen):
@@ -48,12 +50,15 @@ def _ordered(records: list[dict]) -> list[dict]:
 
 def save(image: Pillow.Image, path: Path) -> None:
     """As JPEG in the best quality that is small enough."""
-    for quality in range(92, 30, -4):
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=quality, optimize=True)
-        if buffer.tell() <= LARGEST:
-            break
-    write_whole(path, lambda place: place.write_bytes(buffer.getvalue()))
+    made = (_jpeg(image, quality) for quality in range(92, 30, -4))
+    small = next((data for data in made if len(data) <= LARGEST), _jpeg(image, 30))
+    write_whole(path, lambda place: place.write_bytes(small))
+
+
+def _jpeg(image: Pillow.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality, optimize=True)
+    return buffer.getvalue()
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def _soft(rng: np.random.Generator, side: float, brightness: float) -> Light:
         key=direction(side * 35 + rng.normal(0, 2), 25 + rng.normal(0, 2)),
         key_spread=0.4,
         key_colour=np.full(3, 0.75 * brightness),
-        fill=direction(-side * 35 + rng.normal(0, 2), 20),
+        fill=direction(-side * 35 + rng.normal(0, 2), 20.0),
         fill_colour=np.full(3, 0.45 * brightness),
         sky_colour=np.full(3, 0.5 * brightness),
     )
@@ -48,7 +48,7 @@ def _soft(rng: np.random.Generator, side: float, brightness: float) -> Light:
 
 def studio(rng: np.random.Generator, camera: float, gaze: float) -> Scene:
     """RaFD: even light and a white wall; the camera's and the gaze's angle from straight ahead."""
-    light = _soft(rng, 1, rng.normal(1, 0.03))
+    light = _soft(rng, 1.0, rng.normal(1, 0.03))
     wall = Wall(linear(np.array([232, 232, 230])), np.array([0.0, -0.06]), 0.05, int(rng.integers(2**31)))
     return Scene(light, wall, yaw=camera, pitch=float(rng.normal(0, 1.5)), gaze=(gaze, 0.0), zoom=0.84)
 
@@ -75,7 +75,7 @@ def visit(rng: np.random.Generator, hair: dict[str, float], glasses: float, scar
 
 def scan(rng: np.random.Generator) -> Scene:
     """BU-3DFE: a scanner's flat light from both sides, black behind."""
-    light = replace(_soft(rng, 1, 1.0), key_spread=0.5, fill_colour=np.full(3, 0.7))
+    light = replace(_soft(rng, 1.0, 1.0), key_spread=0.5, fill_colour=np.full(3, 0.7))
     return Scene(light, Wall(np.zeros(3), np.zeros(2), 0.0, 0), pitch=float(rng.normal(0, 1.0)), zoom=0.9)
 
 
@@ -115,5 +115,5 @@ def _glasses(rng: np.random.Generator, chance: float) -> Glasses | None:
 def _scarf(rng: np.random.Generator, chance: float) -> Scarf | None:
     if rng.random() > chance:
         return None
-    colours = linear(rng.uniform(20, 215, (2, 3)))
+    colours = linear(np.clip(rng.uniform(30, 200, (2, 1)) + rng.normal(0, 28, (2, 3)), 10, 230))
     return Scarf(colours[0], colours[1], float(rng.choice([0, 60, 120])))

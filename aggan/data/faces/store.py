@@ -42,18 +42,22 @@ class Settings:
     masks: bool
 
 
-def begin(out: Path, settings: Settings) -> bool:
-    """Make ready to render, or to go on; false where the set is whole already. Raises `UserError`."""
+def is_whole(out: Path, settings: Settings) -> bool:
+    """Whether the set is there to the end; raises `UserError` where another one is, begun or whole."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file: choose a folder")
     for folder, whole in ((out, True), (out / WORK, False)):
         if (folder / CARD).exists():
             _require_same(folder / CARD, settings, out)
-            return not whole
+            return whole
     if out.exists() and any(entry.name != WORK for entry in out.iterdir()):
         raise UserError(f"{out}: is not empty and was not made by this command: choose a new folder")
+    return False
+
+
+def begin(out: Path, settings: Settings) -> None:
+    """Make ready to render, or to go on."""
     _save(out / WORK / CARD, {"settings": asdict(settings)})
-    return True
 
 
 def missing(out: Path, sittings: Sequence[Sitting]) -> list[Sitting]:
