@@ -69,6 +69,8 @@ class Cut:
     fringe: float = 0.0
     floor: float = -9.0
     """Height in skull coordinates below which the hair is cut off."""
+    bangs: float = -9.0
+    """The same in front of the face."""
 
 
 CUTS = {
@@ -86,13 +88,13 @@ CUTS = {
         frizz=0.004, count=12000, steps=28, part=-0.1,
     ),
     "fringe": Cut(
-        from_crown, 0.10, 0.5, lift=0.6, gravity=0.4, volume=0.010, clump=0.5, steps=10, fringe=0.6
+        from_crown, 0.10, 0.5, lift=0.6, gravity=0.4, volume=0.010, clump=0.5, steps=10, fringe=0.8, bangs=-0.12
     ),
     "bob": Cut(
         parted(0.25, 0.3), 0.24, 0.8, lift=0.7, gravity=1.2, volume=0.014, steps=20, part=0.25, clump=0.5, floor=-1.55
     ),
     "bob with fringe": Cut(
-        from_crown, 0.24, 0.9, lift=0.6, gravity=0.9, volume=0.012, steps=20, fringe=0.19, floor=-1.45
+        from_crown, 0.24, 0.9, lift=0.6, gravity=0.9, volume=0.012, steps=20, fringe=0.3, floor=-1.45, bangs=-0.16
     ),
     "long straight": Cut(
         parted(0.0, 0.3), 0.38, 0.9, lift=0.5, gravity=1.3, volume=0.010, clump=0.6, steps=24

@@ -166,8 +166,13 @@ class Hair:
 
     def _cover(self, skull: Skull, cut: Cut, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         tip = np.linspace(0, 1, points.shape[1])
-        height = skull.relative(points)[:, :, 2] + rng.normal(0, 0.05, (len(points), 1))
-        return (0.95 - 0.5 * tip**3) * paint.ramp(height, cut.floor - 0.04, cut.floor + 0.04)
+        x, y, z = np.moveaxis(skull.relative(points), 2, 0)
+        over_face = paint.ramp(-np.abs(x), -0.85, -0.7) * paint.ramp(-y, 0.5, 0.6)
+        floor = cut.floor + (cut.bangs - cut.floor) * over_face
+        height = z + rng.normal(0, 0.05, (len(points), 1)) - floor
+        # Once cut, a hair does not go on where the floor is lower.
+        whole = np.minimum.accumulate(paint.ramp(height, -0.04, 0.04), axis=1)
+        return (0.95 - 0.5 * tip**3) * whole
 
     def _shade(self, skull: Skull, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Colour (n, m, 3) after Kajiya and Kay (1989), with a second, coloured highlight and shadows in the hair."""

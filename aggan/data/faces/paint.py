@@ -82,11 +82,14 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
 
 
 def _lashes(colour: np.ndarray, person: Person, points: np.ndarray, head: Head) -> np.ndarray:
-    """The line of lashes on the lid's rim, where skin touches the eyeball; stronger on the upper lid."""
-    reach = head.eye_reach(points)
-    upper = 0.35 + 0.65 * ramp(points[:, 2] - head.eye_centre[2], -0.002, 0.003)
-    line = 1 - ramp(reach, 1.04, 1.04 + 0.10 * person.look["lashes"])
-    return mix(colour, np.full(3, 0.008), 0.9 * line * upper)
+    """The rim of the lids, where skin touches the eyeball: dark between the lashes, and eye shadow above."""
+    reach, look = head.eye_reach(points), person.look
+    upper = ramp(points[:, 2] - head.eye_centre[2], -0.002, 0.003)
+    shade = (1 - ramp(reach, 1.05, 1.55)) * upper * look["liner"]
+    colour = mix(colour, colour * np.array([0.55, 0.42, 0.42]), 0.75 * shade)
+    line = 1 - ramp(reach, 1.04, 1.09 + 0.06 * look["liner"])
+    rim = mix(colour, np.array([0.30, 0.09, 0.07]), 0.4 * line * (1 - upper))
+    return mix(rim, np.full(3, 0.008), (0.55 + 0.35 * look["liner"]) * line * (0.25 + 0.75 * upper))
 
 
 def beard_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:

@@ -101,12 +101,29 @@ def _phenotype(rng: np.random.Generator) -> dict[str, float]:
     }
 
 
-def _shape(rng: np.random.Generator) -> dict[str, float]:
-    shape = {name: rng.normal(0, spread) for name, spread in SINGLE_SHAPES.items()}
+# What women have on average, in shares of a full change; men have the opposite.
+FEMININE = {
+    "chin-width-incr": -0.35, "chin-prominent-incr": -0.15, "chin-bones-incr": -0.3, "chin-height-incr": -0.2,
+    "mouth-lowerlip-volume-incr": 0.2, "mouth-upperlip-volume-incr": 0.3, "mouth-cupidsbow-incr": 0.2,
+    "nose-scale-horiz-incr": -0.3, "nose-volume-incr": -0.3, "nose-width2-incr": -0.2, "nose-width3-incr": -0.25,
+    "nose-flaring-incr": -0.2, "nose-point-width-incr": -0.25, "nose-point-up": 0.2, "nose-hump-incr": -0.2,
+    "eyebrows-trans-up": 0.2, "eyebrows-trans-forward": -0.3, "forehead-nubian-incr": 0.1, "head-fat-incr": -0.1,
+    "nose-scale-depth-incr": -0.15, "mouth-scale-horiz-incr": -0.15,
+}  # fmt: skip
+OPEN = ("eye-scale-incr", "eye-height2-incr")  # the average eyes are rather small
+FEMININE_PAIRED = {"eye-scale-incr": 0.25, "cheek-bones-incr": 0.15, "eye-height2-incr": 0.12, "ear-scale-incr": -0.2}
+
+
+def _shape(rng: np.random.Generator, feminine: float) -> dict[str, float]:
+    """Changes of the head's shape; `feminine` is 1 for women and -1 for men."""
+    shape = {name: rng.normal(0, 0.85 * spread) for name, spread in SINGLE_SHAPES.items()}
+    for name, change in FEMININE.items():
+        shape[name] += 0.8 * feminine * change
     shape["mouth-scale-horiz-incr"] += 0.3
     shape["mouth-angles-up"] += 0.15
     for name, spread in PAIRED_SHAPES.items():
-        both, uneven = rng.normal(0, spread), rng.normal(0, 0.06)
+        both, uneven = rng.normal(0, 0.85 * spread), rng.normal(0, 0.06)
+        both += 0.8 * feminine * FEMININE_PAIRED.get(name, 0.0) + (0.15 if name in OPEN else 0.0)
         shape["l-" + name], shape["r-" + name] = both + uneven, both - uneven
     return {name: float(np.clip(value, -0.9, 0.9)) for name, value in shape.items()}
 
@@ -191,11 +208,12 @@ def _facial_hair(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[
     return {
         **dict(zip(BEARD, BEARDS[kind], strict=True)),
         "beard_top": float(rng.uniform(0.655, 0.672)),
-        "brow_width": float(rng.uniform(0.0019, 0.0032) if woman else rng.uniform(0.003, 0.0052)),
+        "brow_width": float(rng.uniform(0.0018, 0.0028) if woman else rng.uniform(0.003, 0.0052)),
         "brow_arch": float(rng.uniform(0.001, 0.0055)),
         "brow_height": float(rng.uniform(0.7415, 0.7445)),
         "brow_density": float(rng.uniform(0.65, 1.0)),
-        "lashes": float(rng.uniform(0.7, 1.3) if woman else rng.uniform(0.2, 0.5)),
+        "liner": float(rng.uniform(0.3, 1.0) if woman and rng.random() < 0.6 else 0.0),
+        "lashes": float(rng.uniform(0.8, 1.25) if woman else rng.uniform(0.45, 0.7)),
     }
 
 
@@ -219,7 +237,8 @@ def _clothes(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
 def draw(seed: int, index: int) -> Person:
     """Person `index` of a seed."""
     rng = np.random.default_rng([seed, index])
-    phenotype, shape = _phenotype(rng), _shape(rng)
+    phenotype = _phenotype(rng)
+    shape = _shape(rng, 1.0 if phenotype["gender"] < 0.5 else -1.0)
     look = {
         **_colours(rng, phenotype),
         **haircut(rng, phenotype),

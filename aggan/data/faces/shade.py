@@ -8,6 +8,7 @@ import numpy as np
 
 from . import brows, masks, paint
 from .expressions import Actions
+from .glasses import person_glasses, spectacles
 from .hair import Hair
 from .head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
 from .landmarks import LANDMARKS
@@ -17,8 +18,8 @@ from .rays import Mesh
 from .relief import amounts
 from .scene import Scene, direction, looking
 from .strokes import Strokes
-from .surface import Looks, Seen
-from .wear import Surface, dressed, join, person_glasses, spectacles
+from .looks import Looks, Seen
+from .wear import Surface, dressed, hidden, join, wound
 
 SUPERSAMPLE = 2
 MASKS = (*masks.PARTS, "hair")
@@ -61,6 +62,9 @@ class Studio:
             self.rooted.append(beard)
         glasses = scene.glasses or person_glasses(person)
         self.glasses = spectacles(head, person, self.neutral, glasses) if glasses else None
+        self.fixed = wound(head, person, self.neutral, self.noise, scene.scarf)
+        if self.glasses:
+            self.fixed.append(self.glasses.surface)
 
     def shot(self, expression: str) -> Shot:
         """Take the picture of an expression."""
@@ -96,9 +100,11 @@ class Studio:
     def _surfaces(self, skin: np.ndarray, actions: Actions) -> tuple[np.ndarray, np.ndarray, np.ndarray, Lit]:
         """Colour, depth and parts of each ray without hairs, and the light at the vertices."""
         head = self.head
-        bare = Surface(skin, head.triangles, head.template, head.corner_uv, head.part[head.triangles[:, 0]])
-        worn = dressed(head, self.person, skin, self.noise, self.scene.scarf)
-        surface = join([bare, *worn, *([self.glasses.surface] if self.glasses else [])])
+        shown = ~hidden(self.person, head.template)[head.triangles].all(1)
+        part = head.part[head.triangles[:, 0]]
+        bare = Surface(skin, head.triangles[shown], head.template, head.corner_uv[shown], part[shown])
+        worn = dressed(head, self.person, skin, self.noise) + self.fixed
+        surface = join([bare, *worn])
         mesh, normals = Mesh(surface.vertices, surface.triangles), vertex_normals(surface.vertices, surface.triangles)
         lit = self._lit(mesh, surface, normals)
         face, weights, depth = mesh.nearest(self.camera.origin, self.rays)
@@ -145,7 +151,7 @@ class Studio:
         share = share * (distance < depth)
         x, z = self.rays[:, 0], self.rays[:, 2]
         streak = paint.ramp(np.sin(60 * (x + 0.7 * z) + 1.0), 0.2, 1.0) * paint.ramp(z, -0.02, 0.06)
-        mirrored = (0.012 + 0.05 * streak)[:, None] * (self.scene.light.sky_colour + 0.5 * self.scene.light.key_colour)
+        mirrored = (0.006 + 0.022 * streak)[:, None] * (self.scene.light.sky_colour + 0.5 * self.scene.light.key_colour)
         return colour + share[:, None] * (mirrored - 0.04 * colour)
 
 

@@ -12,7 +12,7 @@ from .light import Lit, illuminate, specular, unit
 from .person import Person
 from .rays import Mesh
 from .scene import Scene
-from .wear import CLOTH, COVER, FRAME, SCARF
+from .wear import CLOTH, COVER, FRAME, SCARF, collar
 
 
 @dataclass
@@ -129,8 +129,6 @@ class Looks:
         return colour * (1 + thread)[:, None] * seen.lit.colour * (1 + 0.5 * edge)[:, None]
 
     def _cloth(self, seen: Seen) -> np.ndarray:
-        from .wear import collar
-
         below = collar(seen.template)
         hem = 1 - 0.35 * np.exp(-(((below - 0.016) / 0.0012) ** 2))
         return self._woven(seen, self.person.look["cloth_colour"] * hem[:, None], 900)
