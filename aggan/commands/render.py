@@ -49,7 +49,9 @@ def main(arguments: list[str]) -> int:
     try:
         return _render(protocol, asked, console)
     except KeyboardInterrupt:
-        console.print(f"interrupted; the same command goes on where it stopped (in {asked.out})", markup=False, soft_wrap=True)
+        console.print(
+            f"interrupted; the same command goes on where it stopped (in {asked.out})", markup=False, soft_wrap=True
+        )
         return INTERRUPTED
 
 
