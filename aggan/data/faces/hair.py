@@ -18,7 +18,7 @@ from .rays import Mesh
 from .scene import Light
 from .strokes import Hairs, nothing
 from .volume import Volume
-from .wear import covered
+from .wear import HIJAB, covered
 
 GUIDES = 420
 STRAND = 0.00042  # metres; hairs are thinner, but there are more of them
@@ -60,7 +60,7 @@ class Skull:
         place, normal, template = ((v[chosen] * weights).sum(1) for v in (self.neutral, normals, head.template))
         kept = rng.random(count) < paint.ramp(paint.hair_depth(person, template), -0.003, 0.006)
         if person.look["cover"]:
-            kept &= covered(person.look["cover"], template) < -0.003
+            kept &= (covered(person.look["cover"], template) < -0.003) & (person.look["cover"] != HIJAB)
         return Roots(place[kept], unit(normal[kept]), template[kept], self.relative(place[kept]))
 
     def relative(self, points: np.ndarray) -> np.ndarray:

@@ -17,8 +17,8 @@ from .expressions import Manner
 PAIRED_SHAPES = {
     "cheek-volume-incr": 0.4, "cheek-inner-incr": 0.3, "cheek-bones-incr": 0.4, "cheek-trans-up": 0.3,
     "ear-scale-incr": 0.3, "ear-wing-incr": 0.3, "ear-lobe-incr": 0.4, "ear-trans-up": 0.2,
-    "eye-corner1-up": 0.35, "eye-corner2-up": 0.4, "eye-height1-incr": 0.25, "eye-height2-incr": 0.25,
-    "eye-height3-incr": 0.25, "eye-scale-incr": 0.3, "eye-eyefold-up": 0.3, "eye-eyefold-angle-up": 0.3,
+    "eye-corner1-up": 0.35, "eye-corner2-up": 0.4, "eye-height1-incr": 0.15, "eye-height2-incr": 0.18,
+    "eye-height3-incr": 0.15, "eye-scale-incr": 0.25, "eye-eyefold-up": 0.2, "eye-eyefold-angle-up": 0.2,
     "eye-bag-incr": 0.35, "eye-bag-out": 0.3, "eye-trans-out": 0.3, "eye-trans-up": 0.2, "eye-push1-out": 0.2,
 }  # fmt: skip
 SINGLE_SHAPES = {

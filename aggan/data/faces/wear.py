@@ -86,17 +86,20 @@ def _flat_ears(head: Head, skin: np.ndarray) -> np.ndarray:
     return flat
 
 
-def around_neck(head: Head, neutral: np.ndarray, part: int, noise: Noise, loose: float) -> Surface:
-    """Cloth wound around the neck of a neutral head, from the shoulders up to the chin; `loose` in metres."""
+def around_neck(head: Head, neutral: np.ndarray, part: int, noise: Noise, loose: float, sides: float) -> Surface:
+    """Cloth wound around the neck of a neutral head, from the shoulders up to the chin; `loose` in metres.
+
+    It reaches `sides` metres higher beside the face.
+    """
     at = head.template
     neck = neutral[(head.part == SKIN) & (np.abs(at[:, 2] - 0.605) < 0.012) & (np.abs(at[:, 0]) < 0.09)]
     jaw = neutral[(head.part == SKIN) & (np.abs(at[:, 2] - 0.64) < 0.01) & (np.abs(at[:, 0]) < 0.09)]
     chin = neutral[CHIN]
-    front, back, half = chin[1] - 0.35 * loose, neck[:, 1].max() + loose, np.abs(jaw[:, 0]).max() + 0.4 * loose
+    front, back, half = chin[1] - 0.35 * loose, neck[:, 1].max() + loose, np.abs(jaw[:, 0]).max() + 0.4 * loose + 0.3 * sides
     turn, rise = np.meshgrid(np.linspace(0, 2 * np.pi, 97)[:-1], np.linspace(-0.1, 1, 34), indexing="ij")
     depth = 0.5 * (back - front)
     low = chin[2] - 0.085
-    top = chin[2] + 0.012 - low + 0.25 * loose * np.cos(turn)
+    top = chin[2] - 0.002 - 0.4 * sides - low + 0.25 * loose * np.cos(turn) + sides * np.sin(turn) ** 2
     # Three windings; the uppermost turns inwards at its edge.
     bulge = 0.22 * loose * np.abs(np.sin(np.pi * (3 * rise + 0.15 * np.sin(turn + 1)))) + 0.35 * loose * (1 - rise)
     bulge -= 1.6 * loose * np.clip(rise - 0.86, 0, 1) ** 2 / 0.02
@@ -129,8 +132,8 @@ def dressed(head: Head, person: Person, skin: np.ndarray, noise: Noise) -> list[
 def wound(head: Head, person: Person, neutral: np.ndarray, noise: Noise, scarf: Scarf | None) -> list[Surface]:
     """What is around the neck: a scarf, or the lower part of a head scarf."""
     if scarf is not None:
-        return [around_neck(head, neutral, SCARF, noise, 0.022)]
-    return [around_neck(head, neutral, COVER, noise, 0.014)] if person.look["cover"] == HIJAB else []
+        return [around_neck(head, neutral, SCARF, noise, 0.022, 0.0)]
+    return [around_neck(head, neutral, COVER, noise, 0.014, 0.035)] if person.look["cover"] == HIJAB else []
 
 
 def hidden(person: Person, template: np.ndarray) -> np.ndarray:
