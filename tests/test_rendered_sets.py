@@ -18,7 +18,7 @@ from aggan.data.faces.expressions import ACTIONS, EXPRESSIONS
 from aggan.data.faces.protocols import PROTOCOLS, Sitting, plan
 from aggan.data.faces.records import record
 from aggan.data.faces.render import Taken, develop
-from aggan.data.faces.scene import looking
+from aggan.data.faces.scene import Degradation, looking
 from aggan.data.folders import Data, find
 from aggan.errors import UserError
 
@@ -173,6 +173,15 @@ def test_lids_follow_the_gaze():
     assert looking((0.0, -70.0)) == {"eyeLookDownLeft": 1.0, "eyeLookDownRight": 1.0}
 
 
+def test_a_cheap_camera_blurs_and_keeps_the_size():
+    sharp = np.zeros((32, 32, 3), np.uint8)
+    sharp[:, 16:] = 255
+    kept = Degradation(0.05, 60).apply(sharp)
+    assert (kept.shape, kept.dtype) == (sharp.shape, sharp.dtype)
+    steps = [np.abs(np.diff(image.astype(int), axis=1)).max() for image in (kept, sharp)]
+    assert 20 < steps[0] < 120 < steps[1]
+
+
 @pytest.mark.parametrize("backdrop", [Clutter(3, 0.02, 0.8), Wall(np.full(3, 0.5), np.array([0.2, 0.1]), 0.5, 3)])
 def test_a_backdrop_looks_alike_at_every_size(backdrop):
     small, large = (backdrop.paint(size).reshape(size, size, 3) for size in (32, 128))
@@ -190,7 +199,10 @@ def stand_in(settings: store.Settings, sitting: Sitting) -> Iterator[tuple[str, 
         pixels = np.full((settings.size, settings.size), 10 * number + sitting.person, np.uint8)
         landmarks = np.full((68, 2), settings.size / 2)
         image = np.repeat(pixels[:, :, None], 3, axis=2)
-        yield expression, Taken(image, {"face": pixels, "hair": pixels}, landmarks, 0.5, {"jawOpen": 0.25})
+        yield (
+            expression,
+            Taken(image, {"face": pixels, "hair": pixels}, landmarks, {"jawOpen": 0.25}, {"strength": 0.5}),
+        )
 
 
 def made(out: Path, protocol: str, people: int, count: int | None = None, masks: bool = True) -> list[Sitting]:
@@ -211,10 +223,10 @@ def lines(path: Path) -> list[dict]:
 
 def test_a_record_says_all_that_is_known():
     sitting = plan("rafd", 0, 2)[0]
-    known = record(sitting, "happy", 0.81234567, {"mouthSmileLeft": 0.5}, np.zeros((68, 2)))
+    known = record(sitting, "happy", {"strength": 0.8, "glasses": False}, {"mouthSmileLeft": 0.5}, np.zeros((68, 2)))
     assert known["file"] == f"{sitting.split}/happy/0000_045_left.png"
     assert {name: known[name] for name in ("expression", "person", "strength", "gaze", "camera")} == {
-        "expression": "happy", "person": "0000", "strength": 0.8123, "gaze": "left", "camera": 45,
+        "expression": "happy", "person": "0000", "strength": 0.8, "gaze": "left", "camera": 45,
     }  # fmt: skip
     assert list(known["actions"]) == list(ACTIONS)
     assert len(known["action_units"]) == 17

@@ -21,23 +21,21 @@ def place(sitting: Sitting, expression: str) -> str:
 
 
 def record(
-    sitting: Sitting, expression: str, strength: float, actions: Mapping[str, float], landmarks: np.ndarray
+    sitting: Sitting, expression: str, details: Mapping[str, Any], actions: Mapping[str, float], landmarks: np.ndarray
 ) -> Record:
-    """All that is known of a picture; see `docs/data.md` for the fields."""
+    """All that is known of a picture (`docs/data.md` lists the fields); `details` tells of the person here."""
     values = {name: round(actions.get(name, 0.0), 4) for name in ACTIONS}
     known: Record = {
         "file": place(sitting, expression),
         "split": sitting.split,
         "expression": expression,
         "person": f"{sitting.person:04d}",
-        "strength": round(strength, 4),
         **sitting.details,
+        **details,
         "yaw": round(sitting.scene.yaw, 2),
         "pitch": round(sitting.scene.pitch, 2),
         "roll": round(sitting.scene.roll, 2),
         "gaze_angles": [round(angle, 2) for angle in sitting.scene.gaze],
-        "glasses": sitting.scene.glasses is not None,
-        "scarf": sitting.scene.scarf is not None,
         "actions": values,
         "action_units": intensities(values),
         "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in landmarks],

@@ -21,6 +21,7 @@ from functools import cache, partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,8 +41,8 @@ class Taken:
     image: np.ndarray
     masks: dict[str, np.ndarray]
     landmarks: np.ndarray
-    strength: float
     actions: dict[str, float]
+    details: dict[str, Any]
 
 
 Photographer = Callable[[store.Settings, Sitting], Iterator[tuple[str, Taken]]]
@@ -87,7 +88,7 @@ def develop(out: Path, settings: store.Settings, take: Photographer, sitting: Si
         if settings.masks and expression not in sitting.answers:
             for part, mask in taken.masks.items():
                 store.save_picture(out / "masks" / part / file, mask)
-        records.append(record(sitting, expression, taken.strength, taken.actions, taken.landmarks))
+        records.append(record(sitting, expression, taken.details, taken.actions, taken.landmarks))
     store.keep(out, sitting, records)
     return sitting
 
@@ -99,12 +100,16 @@ def photograph(settings: store.Settings, sitting: Sitting) -> Iterator[tuple[str
 
     person = draw(population(settings.protocol, settings.seed), sitting.person)
     studio = Studio(_head(), person, sitting.scene, settings.size)
+    worn = {
+        "glasses": studio.glasses is not None,
+        "scarf": sitting.scene.scarf is not None,
+        "covering": bool(studio.person.look["cover"]),
+        "phenotype": {name: round(value, 4) for name, value in person.phenotype.items()},
+    }
     for expression in sitting.expressions + sitting.answers:
-        shot, manner = studio.shot(expression), person.manners[expression]
-        yield (
-            expression,
-            Taken(shot.image, shot.masks, shot.landmarks, manner.strength, studio.actions(expression)),
-        )
+        shot = studio.shot(expression)
+        details = {"strength": round(person.manners[expression].strength, 4), **worn}
+        yield expression, Taken(shot.image, shot.masks, shot.landmarks, studio.actions(expression), details)
 
 
 @cache

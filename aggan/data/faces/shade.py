@@ -87,7 +87,8 @@ class Studio:
         drawn = (255 * np.clip(drawn, 0, 1) + 0.5).astype(np.uint8)
         x, y, _ = self.camera.project(skin[LANDMARKS], self.size)
         by_name = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
-        return Shot(develop(self.exposure * self._reduced(colour)), by_name, np.stack([x, y], axis=1))
+        image, camera = develop(self.exposure * self._reduced(colour)), self.scene.degradation
+        return Shot(camera.apply(image) if camera else image, by_name, np.stack([x, y], axis=1))
 
     def actions(self, expression: str) -> Actions:
         """The facial actions of an expression in this scene, where lids follow the gaze."""

@@ -15,6 +15,8 @@ from .scene import Degradation, Glasses, Light, Scarf, Scene, direction
 
 FRAMES = linear(np.array([[22, 20, 20], [60, 40, 28], [120, 110, 100], [30, 34, 60], [96, 30, 34]]))
 """Colours of spectacle frames."""
+BARE = {"glasses": 0.0, "cover": 0.0}
+"""Nothing on the head, as in sets where everybody took it off."""
 
 
 def portrait(rng: np.random.Generator) -> Scene:
@@ -50,7 +52,7 @@ def studio(rng: np.random.Generator, camera: float, gaze: float) -> Scene:
     """RaFD: even light and a white wall; the camera's and the gaze's angle from straight ahead."""
     light = _soft(rng, 1.0, rng.normal(1, 0.03))
     wall = Wall(linear(np.array([232, 232, 230])), np.array([0.0, -0.06]), 0.05, int(rng.integers(2**31)))
-    return Scene(light, wall, yaw=camera, pitch=float(rng.normal(0, 1.5)), gaze=(gaze, 0.0), zoom=0.84)
+    return Scene(light, wall, yaw=camera, pitch=float(rng.normal(0, 1.5)), gaze=(gaze, 0.0), zoom=0.84, hair=BARE)
 
 
 def visit(rng: np.random.Generator, hair: dict[str, float], glasses: float, scarf: float) -> Scene:
@@ -76,7 +78,7 @@ def visit(rng: np.random.Generator, hair: dict[str, float], glasses: float, scar
 def scan(rng: np.random.Generator) -> Scene:
     """BU-3DFE: a scanner's flat light from both sides, black behind."""
     light = replace(_soft(rng, 1.0, 1.0), key_spread=0.5, fill_colour=np.full(3, 0.7))
-    return Scene(light, Wall(np.zeros(3), np.zeros(2), 0.0, 0), pitch=float(rng.normal(0, 1.0)), zoom=0.9)
+    return Scene(light, Wall(np.zeros(3), np.zeros(2), 0.0, 0), pitch=float(rng.normal(0, 1.0)), zoom=0.9, hair=BARE)
 
 
 def wild(rng: np.random.Generator) -> Scene:
