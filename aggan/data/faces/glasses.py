@@ -63,12 +63,12 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     """Fit glasses to a neutral face."""
     eyes = np.stack([middle(neutral[LEFT_EYE]), middle(neutral[RIGHT_EYE])])
     apart = eyes[0, 0] - eyes[1, 0]
-    half = np.array([0.43 * apart, person.look["lens_height"] * apart])
+    half = np.array([0.405 * apart, person.look["lens_height"] * apart])
     power = glasses.square
     temple = (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
     wide = np.abs(neutral[temple][:, 0]).max() - 0.003
-    front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.011
-    centres = eyes + [[0.055 * apart, 0, -0.003], [-0.055 * apart, 0, -0.003]]
+    front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.015
+    centres = eyes + [[0.04 * apart, 0, -0.004], [-0.04 * apart, 0, -0.004]]
     centres[:, 1] = front
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     c, s = np.cos(turn), np.sin(turn)

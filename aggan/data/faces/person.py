@@ -138,7 +138,8 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
     if fair and rng.random() < 0.1:
         hair = linear(HAIR_COLOURS[6])
     grey = np.clip((years - 0.5) * rng.uniform(0.5, 2.2), 0, 0.9)
-    skin = _along(SKIN_TONES, float(dark)) * (1 + rng.normal(0, 0.03, 3))
+    skin = _along(SKIN_TONES, float(dark)) * (1 + rng.normal(0, 0.04, 3))
+    skin = skin + rng.uniform(0.02, 0.2) * (skin.mean() - skin)
     lip = skin * np.array([0.90, 0.60, 0.60]) + np.array([0.02, 0.0, 0.004])
     painted = 0.9 if phenotype["gender"] < 0.5 else 0.75
     if phenotype["gender"] < 0.5 and rng.random() < 0.45:
@@ -229,7 +230,7 @@ def _clothes(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
         "glasses": float(rng.random() < 0.12),
         "frame_colour": linear(FRAME_COLOURS[rng.integers(len(FRAME_COLOURS))]),
         "frame_rim": float(rng.choice([0.0016, 0.0028, 0.004])),
-        "lens_height": float(rng.uniform(0.24, 0.36)),
+        "lens_height": float(rng.uniform(0.23, 0.33)),
         "frame_square": float(rng.uniform(2.0, 4.0)),
     }
 
