@@ -1,5 +1,6 @@
 """`aggan data render PROTOCOL --out DIR`: people who do not exist, as in the paper's four data sets."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,9 @@ def main(arguments: list[str]) -> int:
     try:
         return _render(protocol, asked, console)
     except KeyboardInterrupt:
-        console.print(f"interrupted; the same command goes on where it stopped (in {asked.out})", markup=False)
+        console.print(
+            f"interrupted; the same command goes on where it stopped (in {asked.out})", markup=False, soft_wrap=True
+        )
         return INTERRUPTED
 
 
@@ -72,9 +75,8 @@ def _render(protocol: str, asked: Render, console: Console) -> int:
             progress.advance(task, _pictures(sitting))
     for (split, expression), count in sorted(store.finish(asked.out, settings, sittings).items(), reverse=True):
         print(f"{split}/{expression}: {count}")
-    print(
-        f"Train with: aggan train --data.root {asked.out} --data.names neutral happy --data.size {asked.size} --out RUN"
-    )
+    root = shlex.quote(str(asked.out))
+    print(f"Train with: aggan train --data.root {root} --data.names neutral happy --data.size {asked.size} --out RUN")
     return 0
 
 

@@ -6,10 +6,13 @@ Angles are degrees; positive ones turn to the person's own left, or up. Colours 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageFilter
 
 from .backdrop import Backdrop
 from .expressions import Actions
@@ -33,6 +36,14 @@ class Degradation:
 
     blur: float
     jpeg: int
+
+    def apply(self, pixels: np.ndarray) -> np.ndarray:
+        """The picture, (size, size, 3) bytes, as such a camera keeps it."""
+        image = Pillow.fromarray(pixels).filter(ImageFilter.GaussianBlur(self.blur * len(pixels)))
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=self.jpeg)
+        with Pillow.open(buffer) as kept:
+            return np.array(kept)
 
 
 @dataclass(frozen=True)
