@@ -28,7 +28,7 @@ def _tube(path: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np
     i, j = np.meshgrid(np.arange(n if closed else n - 1), np.arange(8), indexing="ij")
     a, b = (i * 8 + j).ravel(), (i * 8 + (j + 1) % 8).ravel()
     c, d = (((i + 1) % n) * 8 + (j + 1) % 8).ravel(), (((i + 1) % n) * 8 + j).ravel()
-    return vertices, np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+    return vertices, np.concatenate([np.stack([a, c, b], 1), np.stack([a, d, c], 1)])
 
 
 @dataclass
@@ -65,14 +65,18 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     apart = eyes[0, 0] - eyes[1, 0]
     half = np.array([0.405 * apart, person.look["lens_height"] * apart])
     power = glasses.square
-    temple = (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
+    temple = (
+        (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
+    )
     wide = np.abs(neutral[temple][:, 0]).max() - 0.003
     front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.015
     centres = eyes + [[0.04 * apart, 0, -0.004], [-0.04 * apart, 0, -0.004]]
     centres[:, 1] = front
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     c, s = np.cos(turn), np.sin(turn)
-    shape = np.stack([np.sign(c) * np.abs(c) ** (2 / power) * half[0], 0 * c, np.sign(s) * np.abs(s) ** (2 / power) * half[1]], 1)
+    shape = np.stack(
+        [np.sign(c) * np.abs(c) ** (2 / power) * half[0], 0 * c, np.sign(s) * np.abs(s) ** (2 / power) * half[1]], 1
+    )
     tubes = [_tube(centre + shape, 0.5 * glasses.rim, True) for centre in centres]
     t = np.linspace(0, 1, 12)[:, None]
     inner = [centres[0] - [0.97 * half[0], 0, -0.25 * half[1]], centres[1] + [0.97 * half[0], 0, 0.25 * half[1]]]

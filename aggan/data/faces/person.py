@@ -229,7 +229,7 @@ def _clothes(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
         "cover_colour": linear(CLOTH_COLOURS[rng.integers(len(CLOTH_COLOURS))] * rng.uniform(0.7, 1.0)),
         "glasses": float(rng.random() < 0.12),
         "frame_colour": linear(FRAME_COLOURS[rng.integers(len(FRAME_COLOURS))]),
-        "frame_rim": float(rng.choice([0.0016, 0.0028, 0.004])),
+        "frame_rim": float(rng.choice([0.0016, 0.0022, 0.003])),
         "lens_height": float(rng.uniform(0.23, 0.33)),
         "frame_square": float(rng.uniform(2.0, 4.0)),
     }

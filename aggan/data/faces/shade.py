@@ -137,9 +137,7 @@ class Studio:
         used &= (np.abs(x - 0.5) < 0.62) & (np.abs(y - 0.5) < 0.62)
         # Light changes slowly enough to be asked for at the vertices from before refinement.
         used[self.head.coarse_end : len(self.head.template)] = False
-        some = illuminate(
-            self.scene.light, mesh, surface.vertices[used], normals[used], self.hair.volume.transmitted
-        )
+        some = illuminate(self.scene.light, mesh, surface.vertices[used], normals[used], self.hair.volume.transmitted)
         values = np.zeros((len(used), 7))
         values[used] = np.concatenate([some.colour, some.key[:, None], some.direction], axis=1)
         skin = values[: len(self.head.template)]
