@@ -70,7 +70,7 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     )
     wide = np.abs(neutral[temple][:, 0]).max() - 0.003
     front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.015
-    centres = eyes + [[0.04 * apart, 0, -0.004], [-0.04 * apart, 0, -0.004]]
+    centres = eyes + np.array([[0.04 * apart, 0, -0.004], [-0.04 * apart, 0, -0.004]])
     centres[:, 1] = front
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     c, s = np.cos(turn), np.sin(turn)
@@ -79,11 +79,12 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     )
     tubes = [_tube(centre + shape, 0.5 * glasses.rim, True) for centre in centres]
     t = np.linspace(0, 1, 12)[:, None]
-    inner = [centres[0] - [0.97 * half[0], 0, -0.25 * half[1]], centres[1] + [0.97 * half[0], 0, 0.25 * half[1]]]
+    reach = 0.97 * half[0]
+    inner = centres + np.array([[-reach, 0, 0.25 * half[1]], [reach, 0, 0.25 * half[1]]])
     bridge = inner[0] * (1 - t) + inner[1] * t + np.array([0, -0.003, 0.004]) * np.sin(np.pi * t)
     tubes.append(_tube(bridge, 0.5 * glasses.rim, False))
     for sign, centre in ((1, centres[0]), (-1, centres[1])):
-        hinge = centre + [sign * 0.98 * half[0], 0, 0.3 * half[1]]
+        hinge = centre + np.array([sign * 0.98 * half[0], 0, 0.3 * half[1]])
         ear = np.array([sign * wide, front + 0.105, hinge[2] + 0.004])
         bend = np.array([ear[0] + 0.001, front + 0.012, hinge[2]])
         arm = (1 - t) ** 2 * hinge + 2 * t * (1 - t) * bend + t**2 * ear

@@ -133,7 +133,7 @@ def hair_depth(person: Person, points: np.ndarray) -> np.ndarray:
     front = points[:, 2] - line + uneven
     # The temple recedes above the sideburn.
     recess = 0.006 * np.exp(-(((points[:, 2] - 0.757) / 0.012) ** 2))
-    edge = 0.064 + 0.35 * np.clip(points[:, 2] - 0.745, 0, 0.06)
+    edge = 0.068 + 0.35 * np.clip(points[:, 2] - 0.745, 0, 0.06)
     side = np.minimum(points[:, 1] + edge - look["side"] - recess, points[:, 2] - 0.70) + uneven
     if look["bald"]:
         return np.minimum(side - 0.008, 0.765 - points[:, 2])

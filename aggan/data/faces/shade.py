@@ -13,12 +13,12 @@ from .hair import Hair
 from .head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
 from .landmarks import LANDMARKS
 from .light import DISTANCE, Lit, frame, illuminate, middle
+from .looks import Looks, Seen
 from .person import Person
 from .rays import Mesh
 from .relief import amounts
 from .scene import Scene, direction, looking
 from .strokes import Strokes
-from .looks import Looks, Seen
 from .wear import Surface, dressed, hidden, join, wound
 
 SUPERSAMPLE = 2
