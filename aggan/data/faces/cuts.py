@@ -100,8 +100,8 @@ CUTS = {
         parted(0.0, 0.3), 0.38, 0.9, lift=0.5, gravity=1.3, volume=0.010, clump=0.6, steps=24
     ),
     "long wavy": Cut(
-        parted(0.2, 0.3), 0.36, 0.9, lift=0.8, gravity=1.1, curl=0.009, turns=9, volume=0.014, clump=0.85, frizz=0.003, steps=28,
-        part=0.2,
+        parted(0.2, 0.3), 0.36, 0.9, lift=0.8, gravity=1.1, curl=0.009, turns=9, volume=0.014, clump=0.85, frizz=0.003,
+        steps=28, part=0.2,
     ),
     "ponytail": Cut(tied, 0.42, 1.0, lift=0.15, gravity=0.05, volume=0.004, clump=0.3, frizz=0.003, steps=26),
     "horseshoe": Cut(from_crown, 0.022, 1.0, lift=0.4, gravity=0.2, volume=0.004, frizz=0.004, count=9000, steps=6),

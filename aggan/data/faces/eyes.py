@@ -35,7 +35,8 @@ def eyeball(person: Person, outward: np.ndarray, gaze: np.ndarray, view: np.ndar
     veins = 0.5 + 0.5 * np.sin(turn * 29 + 6 * np.sin(turn * 7) + 9 * angle)
     pink = np.clip(ramp(angle, 0.55, 1.25) * (0.55 + 0.45 * veins**3), 0, 1)
     white = mix(SCLERA * (1 - 0.12 * person.look["years"]), SCLERA * np.array([0.92, 0.60, 0.56]), pink)
-    white = white * np.array([1.0, 1.0 - 0.02 * person.look["dark"], 1.0 - 0.10 * person.look["dark"]])
+    # The exposure for dark skin would make it glare.
+    white = white * (1 - 0.38 * person.look["dark"]) * np.array([1.0, 0.98, 0.94])
     return mix(disc, white, ramp(angle, IRIS_ANGLE - 0.045, IRIS_ANGLE + 0.045))
 
 
@@ -55,7 +56,7 @@ def glint(outward: np.ndarray, gaze: np.ndarray, view: np.ndarray, light: Light)
         side = np.cross(towards, [0.0, 0.0, 1.0])
         side /= np.linalg.norm(side)
         a, b = mirrored @ side, mirrored @ np.cross(side, towards)
-        half = 0.10 + 0.5 * size
+        half = 0.07 + 0.4 * size
         # A window of four corners, its edges soft.
         window = (1 - ramp(np.abs(a), half - 0.09, half + 0.09)) * (1 - ramp(np.abs(b), half - 0.09, half + 0.09))
         ahead = (mirrored @ towards > 0) * window * fresnel * strength

@@ -28,7 +28,7 @@ def _tube(path: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np
     i, j = np.meshgrid(np.arange(n if closed else n - 1), np.arange(8), indexing="ij")
     a, b = (i * 8 + j).ravel(), (i * 8 + (j + 1) % 8).ravel()
     c, d = (((i + 1) % n) * 8 + (j + 1) % 8).ravel(), (((i + 1) % n) * 8 + j).ravel()
-    return vertices, np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
+    return vertices, np.concatenate([np.stack([a, c, b], 1), np.stack([a, d, c], 1)])
 
 
 @dataclass
@@ -63,23 +63,28 @@ def spectacles(head: Head, person: Person, neutral: np.ndarray, glasses: Glasses
     """Fit glasses to a neutral face."""
     eyes = np.stack([middle(neutral[LEFT_EYE]), middle(neutral[RIGHT_EYE])])
     apart = eyes[0, 0] - eyes[1, 0]
-    half = np.array([0.43 * apart, person.look["lens_height"] * apart])
+    half = np.array([0.405 * apart, person.look["lens_height"] * apart])
     power = glasses.square
-    temple = (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
+    temple = (
+        (head.part == SKIN) & (np.abs(head.template[:, 2] - 0.735) < 0.01) & (np.abs(head.template[:, 1] + 0.06) < 0.02)
+    )
     wide = np.abs(neutral[temple][:, 0]).max() - 0.003
-    front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.011
-    centres = eyes + [[0.055 * apart, 0, -0.003], [-0.055 * apart, 0, -0.003]]
+    front = min(neutral[LEFT_EYE][:, 1].min(), neutral[RIGHT_EYE][:, 1].min()) - 0.015
+    centres = eyes + np.array([[0.04 * apart, 0, -0.004], [-0.04 * apart, 0, -0.004]])
     centres[:, 1] = front
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     c, s = np.cos(turn), np.sin(turn)
-    shape = np.stack([np.sign(c) * np.abs(c) ** (2 / power) * half[0], 0 * c, np.sign(s) * np.abs(s) ** (2 / power) * half[1]], 1)
+    shape = np.stack(
+        [np.sign(c) * np.abs(c) ** (2 / power) * half[0], 0 * c, np.sign(s) * np.abs(s) ** (2 / power) * half[1]], 1
+    )
     tubes = [_tube(centre + shape, 0.5 * glasses.rim, True) for centre in centres]
     t = np.linspace(0, 1, 12)[:, None]
-    inner = [centres[0] - [0.97 * half[0], 0, -0.25 * half[1]], centres[1] + [0.97 * half[0], 0, 0.25 * half[1]]]
+    reach = 0.97 * half[0]
+    inner = centres + np.array([[-reach, 0, 0.25 * half[1]], [reach, 0, 0.25 * half[1]]])
     bridge = inner[0] * (1 - t) + inner[1] * t + np.array([0, -0.003, 0.004]) * np.sin(np.pi * t)
     tubes.append(_tube(bridge, 0.5 * glasses.rim, False))
     for sign, centre in ((1, centres[0]), (-1, centres[1])):
-        hinge = centre + [sign * 0.98 * half[0], 0, 0.3 * half[1]]
+        hinge = centre + np.array([sign * 0.98 * half[0], 0, 0.3 * half[1]])
         ear = np.array([sign * wide, front + 0.105, hinge[2] + 0.004])
         bend = np.array([ear[0] + 0.001, front + 0.012, hinge[2]])
         arm = (1 - t) ** 2 * hinge + 2 * t * (1 - t) * bend + t**2 * ear

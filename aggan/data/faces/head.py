@@ -65,7 +65,8 @@ class Head:
         self.triangles = _split(np.concatenate([fine, quads[rest], teeth]))
         fine_uv = subdivide_corners(corner_uv[is_skin])
         self.corner_uv = _split(np.concatenate([fine_uv, corner_uv[rest], np.zeros((*teeth.shape, 2))]))
-        self.template = self._refined(self.template)
+        self.coarse_end = len(self.template)  # the model's own vertices come first
+        self.template = self.refined(self.template)
         self.part = np.concatenate([self.part, np.full(len(self.template) - len(self.part), SKIN)])
         self.eye_centre = 0.5 * (self.template[LEFT_EYE].min(0) + self.template[LEFT_EYE].max(0))
         self.eye_radius = 0.5 * float(np.ptp(self.template[LEFT_EYE][:, 0]))
@@ -75,7 +76,6 @@ class Head:
         self.masks = {name: _mask(name) for name in MASKS}
         self.vertex_uv = np.zeros((len(self.template), 2))
         self.vertex_uv[self.triangles] = self.corner_uv
-        self.coarse = np.unique(quads[is_skin])  # skin vertices that are there without refinement
         self.smoother = _smoother(self.triangles, len(self.template))
 
     def vertices(self, person: Person, actions: Actions) -> np.ndarray:
@@ -85,9 +85,10 @@ class Head:
         moved = {k: torch.tensor([v]) for k, v in actions.items()}
         with torch.no_grad():
             out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=moved)
-        return self._refined(out["vertices"][0].numpy())
+        return self.refined(out["vertices"][0].numpy())
 
-    def _refined(self, vertices: np.ndarray) -> np.ndarray:
+    def refined(self, vertices: np.ndarray) -> np.ndarray:
+        """Values at all vertices, (n, c), from those at the model's own, (19158, c)."""
         return (self.refiner @ torch.from_numpy(np.ascontiguousarray(vertices, np.float32))).numpy().astype(np.float64)
 
     def mask(self, name: str, uv: np.ndarray) -> np.ndarray:

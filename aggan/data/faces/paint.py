@@ -51,7 +51,9 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
     look = person.look
     tone = np.broadcast_to(look["skin"], points.shape)
     # Melanin darkens in patches, blood reddens in others.
-    melanin = 0.06 * noise(points, 95) + 0.05 * noise(points, 310) + 0.07 * noise(points, 760) + 0.06 * noise(points, 1700)
+    melanin = (
+        0.06 * noise(points, 95) + 0.05 * noise(points, 310) + 0.07 * noise(points, 760) + 0.06 * noise(points, 1700)
+    )
     blood = 0.5 * noise(points, 60, 9) + 0.6 * noise(points, 210, 4) + 0.5 * noise(points, 600, 15)
     colour = tone * (1 + melanin[:, None] * (0.7 + 0.8 * look["years"]) * np.array([0.8, 1.0, 1.1]))
     colour = colour * (1 + 0.055 * blood[:, None] * np.array([0.5, -1.0, -0.8]) * (1 - 0.5 * look["dark"]))
@@ -70,7 +72,11 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
     socket = spot(points, (0.030, 0.727), (0.022, 0.012)) * (0.22 + 0.2 * look["years"])
     colour = mix(colour, colour * np.array([0.72, 0.6, 0.6]), np.clip(socket, 0, 1))
     if look["beard"]:
-        colour = mix(colour, 0.5 * look["hair"] + 0.3 * colour * np.array([0.85, 0.95, 1.1]), look["beard_shade"] * beard_cover(person, points, noise))
+        colour = mix(
+            colour,
+            0.5 * look["hair"] + 0.3 * colour * np.array([0.85, 0.95, 1.1]),
+            look["beard_shade"] * beard_cover(person, points, noise),
+        )
     colour = mix(colour, look["brow"], 0.35 * brow_cover(person, points, noise))
     colour = mix(colour, 0.5 * look["hair"], 0.75 * ramp(hair_depth(person, points), 0.0, 0.012))
     colour = _lashes(colour, person, points, head)
@@ -100,7 +106,7 @@ def beard_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
     low = ramp(points[:, 2], 0.602, 0.624)
     cheeks = (1 - ramp(ragged, top - 0.008, top + 0.004)) * low * ramp(side, 0.02, 0.03)
     chin = (1 - ramp(ragged, 0.652, 0.658)) * low * (1 - ramp(side, 0.022, 0.03)) * (points[:, 1] < -0.05)
-    lip = 1.6 * spot(points, (0.011, 0.6745), (0.017, 0.006))
+    lip = np.clip(2.2 * spot(points, (0.011, 0.6735), (0.014, 0.0055)) - 0.35, 0, 1)
     corner = 1.3 * spot(points, (0.030, 0.658), (0.005, 0.014))
     cover = look["beard_cheeks"] * cheeks + look["beard_chin"] * (chin + corner) + look["beard_lip"] * lip
     return np.clip(look["beard"] * cover, 0, 1)
@@ -127,7 +133,7 @@ def hair_depth(person: Person, points: np.ndarray) -> np.ndarray:
     front = points[:, 2] - line + uneven
     # The temple recedes above the sideburn.
     recess = 0.006 * np.exp(-(((points[:, 2] - 0.757) / 0.012) ** 2))
-    edge = 0.064 + 0.35 * np.clip(points[:, 2] - 0.745, 0, 0.06)
+    edge = 0.068 + 0.35 * np.clip(points[:, 2] - 0.745, 0, 0.06)
     side = np.minimum(points[:, 1] + edge - look["side"] - recess, points[:, 2] - 0.70) + uneven
     if look["bald"]:
         return np.minimum(side - 0.008, 0.765 - points[:, 2])

@@ -33,7 +33,8 @@ def amounts(actions: dict[str, float], years: float) -> dict[str, float]:
     return {
         "forehead": crease * (0.7 * actions.get("browInnerUp", 0.0) + 0.6 * both("browOuterUp")) + 0.45 * years**1.5,
         "frown": crease * (both("browDown") + 0.3 * actions.get("browInnerUp", 0.0)) + 0.35 * years**2,
-        "crow": crease * (0.5 * both("mouthSmile") + 0.6 * both("cheekSquint") + 0.3 * both("eyeSquint")) + 0.5 * years**2,
+        "crow": crease * (0.5 * both("mouthSmile") + 0.6 * both("cheekSquint") + 0.3 * both("eyeSquint"))
+        + 0.5 * years**2,
         "fold": 0.75 * both("mouthSmile") + 0.7 * both("noseSneer") + 0.4 * both("mouthUpperUp") + 0.15 + 0.7 * years,
         "nose": crease * both("noseSneer"),
         "lid": 0.6 * both("cheekSquint") + 0.3 * both("eyeSquint") + 0.2 + 0.6 * years,
@@ -61,10 +62,14 @@ def wrinkles(points: np.ndarray, deep: dict[str, float], noise: Noise) -> np.nda
     total += deep["fold"] * fold * ramp(z, 0.652, 0.668) * (1 - ramp(z, 0.689, 0.696))
     bunched = (z - 0.7155) / 0.0042 + 0.3 * wander
     across = groove(np.abs(bunched - np.round(bunched)) * 0.0042, 0.0008)
-    total += 0.8 * deep["nose"] * across * (1 - ramp(x, 0.007, 0.013)) * ramp(z, 0.705, 0.712) * (1 - ramp(z, 0.73, 0.736))
+    total += (
+        0.8 * deep["nose"] * across * (1 - ramp(x, 0.007, 0.013)) * ramp(z, 0.705, 0.712) * (1 - ramp(z, 0.73, 0.736))
+    )
     bag = groove(z - 0.7155 - 6.0 * (x - 0.031) ** 2, 0.0013) + 0.6 * groove(z - 0.711 - 8.0 * (x - 0.033) ** 2, 0.001)
     total += 0.55 * deep["lid"] * bag * ramp(x, 0.014, 0.02) * (1 - ramp(x, 0.042, 0.05)) * (points[:, 1] < -0.08)
-    return total + 0.6 * deep["chin"] * np.minimum(noise(points, 230, 9), 0) * spot(points, (0.0, 0.638), (0.014, 0.009))
+    return total + 0.6 * deep["chin"] * np.minimum(noise(points, 230, 9), 0) * spot(
+        points, (0.0, 0.638), (0.014, 0.009)
+    )
 
 
 def slopes(height: Height, points: np.ndarray, here: np.ndarray) -> np.ndarray:

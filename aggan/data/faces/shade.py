@@ -13,17 +13,17 @@ from .hair import Hair
 from .head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
 from .landmarks import LANDMARKS
 from .light import DISTANCE, Lit, frame, illuminate, middle
+from .looks import Looks, Seen
 from .person import Person
 from .rays import Mesh
 from .relief import amounts
 from .scene import Scene, direction, looking
 from .strokes import Strokes
-from .looks import Looks, Seen
 from .wear import Surface, dressed, hidden, join, wound
 
 SUPERSAMPLE = 2
 MASKS = (*masks.PARTS, "hair")
-SUBSURFACE = (16, 5, 2)  # rounds of smoothing for red, green and blue light
+SUBSURFACE = (12, 3, 0)  # rounds of smoothing for red, green and blue light
 
 
 @dataclass(frozen=True)
@@ -136,16 +136,16 @@ class Studio:
         used &= (normals * towards).sum(1) > -0.3 * np.linalg.norm(towards, axis=1)
         x, y, _ = self.camera.project(surface.vertices, 1)
         used &= (np.abs(x - 0.5) < 0.62) & (np.abs(y - 0.5) < 0.62)
-        points, n = surface.vertices[used], len(surface.vertices)
-        veil = self.hair.volume.transmitted
-        some = illuminate(self.scene.light, mesh, points, normals[used], veil)
-        lit = Lit(np.zeros((n, 3)), np.zeros(n), np.zeros((n, 3)))
-        lit.colour[used], lit.key[used], lit.direction[used] = some.colour, some.key, some.direction
-        skin = slice(0, len(self.head.template))
+        # Light changes slowly enough to be asked for at the vertices from before refinement.
+        used[self.head.coarse_end : len(self.head.template)] = False
+        some = illuminate(self.scene.light, mesh, surface.vertices[used], normals[used], self.hair.volume.transmitted)
+        values = np.zeros((len(used), 7))
+        values[used] = np.concatenate([some.colour, some.key[:, None], some.direction], axis=1)
+        skin = values[: len(self.head.template)]
+        skin[:] = np.maximum(self.head.refined(skin[: self.head.coarse_end]), [0, 0, 0, 0, -9, -9, -9])
         for channel, rounds in enumerate(SUBSURFACE):
-            lit.colour[skin, channel] = self.head.smooth(lit.colour[skin, channel : channel + 1], rounds)[:, 0]
-        lit.key[skin] = self.head.smooth(lit.key[skin, None], 1)[:, 0]
-        return lit
+            skin[:, channel] = self.head.smooth(skin[:, channel : channel + 1], rounds)[:, 0]
+        return Lit(values[:, :3], values[:, 3], values[:, 4:])
 
     def _behind_lenses(self, colour: np.ndarray, depth: np.ndarray) -> np.ndarray:
         share, distance = self.glasses.lens(self.camera.origin, self.rays)

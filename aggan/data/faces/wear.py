@@ -95,7 +95,11 @@ def around_neck(head: Head, neutral: np.ndarray, part: int, noise: Noise, loose:
     neck = neutral[(head.part == SKIN) & (np.abs(at[:, 2] - 0.605) < 0.012) & (np.abs(at[:, 0]) < 0.09)]
     jaw = neutral[(head.part == SKIN) & (np.abs(at[:, 2] - 0.64) < 0.01) & (np.abs(at[:, 0]) < 0.09)]
     chin = neutral[CHIN]
-    front, back, half = chin[1] - 0.35 * loose, neck[:, 1].max() + loose, np.abs(jaw[:, 0]).max() + 0.4 * loose + 0.3 * sides
+    front, back, half = (
+        chin[1] - 0.35 * loose,
+        neck[:, 1].max() + loose,
+        np.abs(jaw[:, 0]).max() + 0.4 * loose + 0.3 * sides,
+    )
     turn, rise = np.meshgrid(np.linspace(0, 2 * np.pi, 97)[:-1], np.linspace(-0.1, 1, 34), indexing="ij")
     depth = 0.5 * (back - front)
     low = chin[2] - 0.085
