@@ -56,17 +56,23 @@ class Cut:
     length: float
     sides: float = 1.0
     lift: float = 0.5
+    """How steeply hair leaves the scalp."""
     hug: float = 1.0
+    """How far the comb is laid onto the skull, 0 to 1."""
     gravity: float = 0.0
     curl: float = 0.0
-    turns: float | int = 0
+    turns: float = 0.0
+    """Radius of curls, and turns of a curl to the metre."""
     volume: float = 0.006
     clump: float = 0.4
+    """How far locks hold together, 0 to 1."""
     frizz: float = 0.004
     count: int = 9000
     steps: int = 8
     part: float = 0.0
+    """Where the parting is, in skull coordinates."""
     fringe: float = 0.0
+    """Length over the forehead as a share of that on top; 0 for no fringe."""
     floor: float = -9.0
     """Height in skull coordinates below which the hair is cut off."""
     bangs: float = -9.0

@@ -72,5 +72,6 @@ def teeth(points: np.ndarray) -> np.ndarray:
     enamel = TOOTH * (1 - 0.45 * ramp(gap, 0.43, 0.5))[:, None]
     up = np.abs(points[:, 2] - 0.6635)
     enamel = mix(enamel, enamel * np.array([0.97, 0.9, 0.78]), ramp(up, 0.003, 0.012))
-    enamel = enamel * (1 - 0.5 * ramp(x, 0.010, 0.03))[:, None]
+    # The back teeth lie in the red shade of the cheeks.
+    enamel = mix(enamel, np.array([0.16, 0.045, 0.04]), 0.9 * ramp(x, 0.012, 0.024))
     return mix(enamel, GUM, ramp(up + 0.002 * np.cos(gap * 2 * np.pi), 0.0125, 0.015))

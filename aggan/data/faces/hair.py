@@ -63,7 +63,7 @@ def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def follow(cut: Cut, guides: Roots, grown: np.ndarray, roots: Roots) -> np.ndarray:
     """Strands (n, steps + 1, 3): the mean course of the three nearest guides on the same side of the parting."""
     apart = squared_distances(roots.skull, guides.skull)
-    apart += 9.0 * ((roots.skull[:, None, 0] > cut.part) != (guides.skull[None, :, 0] > cut.part)) * (cut.part != 9)
+    apart += 9.0 * ((roots.skull[:, None, 0] > cut.part) != (guides.skull[None, :, 0] > cut.part))
     near = min(3, len(grown))
     nearest = np.argpartition(apart, near - 1, axis=1)[:, :near]
     weight = 1 / (np.take_along_axis(apart, nearest, 1) + 1e-4)

@@ -78,6 +78,9 @@ class Looks:
         light = seen.lit.colour * np.clip(1 + 0.85 * tilt, 0.35, 1.6)[:, None]
         # Light that got below the skin comes back red from the valleys.
         light = light * valley[:, None] ** np.array([0.7, 1.1, 1.2])
+        # Inside the mouth light bounces about, which is not traced.
+        inner = paint.ramp(self.head.mask("inside-mouth", seen.uv), 0.3, 0.8) * (points[:, 1] > -0.152)
+        light = light + (0.16 * inner)[:, None] * self.scene.light.key_colour
         colour = paint.skin(self.person, points, seen.uv, self.head, self.noise) * light
         oily = paint.spot(points, (0.0, 0.70), (0.018, 0.03)) + paint.spot(points, (0.0, 0.765), (0.05, 0.02))
         rough = np.clip(0.62 - 0.10 * np.clip(oily, 0, 1) * look["oil"] - 0.08 * look["oil"] - 0.14 * lips, 0.3, 0.65)

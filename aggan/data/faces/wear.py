@@ -64,7 +64,7 @@ def cloth(head: Head, skin: np.ndarray, inside: np.ndarray, thick: np.ndarray, p
     usable = (inside > -0.012) & (head.part == SKIN) & (head.mask("inside-mouth", head.vertex_uv) < 0.1)
     face = usable[head.triangles].all(1)
     base = _flat_ears(head, skin)
-    raised = head.smooth(base, smooth) * 1.0
+    raised = head.smooth(base, smooth).astype(float)
     # Smoothing pulls cloth through whatever stands out.
     out = vertex_normals(raised, head.triangles)
     raised += out * np.clip(((base - raised) * out).sum(1), 0, 0.02)[:, None]
@@ -129,7 +129,7 @@ def dressed(head: Head, person: Person, skin: np.ndarray, noise: Noise) -> list[
     elif kind:
         wound = np.sin(2 * np.pi * (at[:, 2] * 48 + np.abs(at[:, 0] + 0.01) * 30))
         thick = {BEANIE: 0.010, TURBAN: 0.022 + 0.004 * wound, CAP: 0.008}[int(kind)]
-        worn.append(cloth(head, skin, covered(kind, at), thick + 0.0 * folds, COVER, 8))
+        worn.append(cloth(head, skin, covered(kind, at), np.broadcast_to(thick, len(at)), COVER, 8))
     return worn
 
 
