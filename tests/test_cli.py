@@ -126,11 +126,12 @@ def test_the_faces_come_at_the_size_asked_for(unpacked):
         with Pillow.open(file) as image:
             assert (image.size, image.mode) == ((size, size), "RGB")
             assert np.array(image).std() > 10
-    assert {file.suffix for file in root.rglob("*") if file.is_file()} == {".png"}
+    assert {file.name for file in root.iterdir() if file.is_file()} == {"pictures.jsonl", "dataset.json"}
+    assert {file.suffix for file in root.glob("*/**/*") if file.is_file()} == {".png"}
 
 
 def test_mistakes_about_the_faces(tmp_path, capsys):
-    assert "no action 'cats'; there is faces" in refused(capsys, "data", "cats")
+    assert "no action 'cats'; there is faces, render, prepare" in refused(capsys, "data", "cats")
     (tmp_path / "file").touch()
     assert f"cannot write the faces to {tmp_path}/file: " in refused(
         capsys, "data", "faces", "--out", str(tmp_path / "file")

@@ -1,5 +1,6 @@
-"""`aggan data faces --out DIR`, `aggan data prepare NAME SRC DST`."""
+"""`aggan data faces --out DIR`, `aggan data render PROTOCOL --out DIR`, `aggan data prepare NAME SRC DST`."""
 
+import importlib
 from pathlib import Path
 from typing import Literal
 
@@ -9,22 +10,23 @@ from aggan.data.faces.pack import unpack
 from aggan.errors import UserError
 
 USAGE = """usage: aggan data faces --out DIR [--size {64,128}]      unpack the rendered faces that ship
+       aggan data render {rafd,arface,bu3dfe,celeba,faces} --out DIR      render a data set (extra `render`)
        aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST      lay out an original data set for training"""
+MODULES = ("render", "prepare")
+"""Actions with a module of their own."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
-    actions = {"faces": faces}
     if arguments[:1] in ([], ["-h"], ["--help"]):
         print(USAGE)
         return 0
-    if arguments[0] == "prepare":
-        from aggan.commands import prepare
-
-        return prepare.main(arguments[1:])
-    if arguments[0] not in actions:
-        raise UserError(f"no action {arguments[0]!r}; there is {', '.join((*actions, 'prepare'))}")
-    return tyro.cli(actions[arguments[0]], args=arguments[1:], prog=f"aggan data {arguments[0]}")
+    action, rest = arguments[0], arguments[1:]
+    if action in MODULES:
+        return importlib.import_module(f"aggan.commands.{action}").main(rest)
+    if action != "faces":
+        raise UserError(f"no action {action!r}; there is faces, {', '.join(MODULES)}")
+    return tyro.cli(faces, args=rest, prog="aggan data faces")
 
 
 def faces(out: Path, size: Literal[64, 128] = 128) -> int:

@@ -1,6 +1,6 @@
 """Train the judge on rendered people: `python -m aggan.evaluation.train_judge --faces DIR`.
 
-`DIR` is what `aggan.data.faces.render` wrote for people of their own seed. A fifth of them is held
+`DIR` is what `aggan data render bu3dfe` or the like wrote for people of their own seed. A fifth of them is held
 out; the accuracy on those goes into `judge/README.md` together with everything needed to repeat it.
 """
 
@@ -39,8 +39,9 @@ def main() -> None:
 
 def read_faces(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (2n, 64, 64, 3) and labels (2n,), person after person."""
-    people = sorted({file.name.split("_")[0] for file in (folder / "people").glob("*_*.png")})
-    files = [folder / "people" / f"{person}_{name}.png" for person in people for name in EXPRESSIONS]
+    splits = [split for split in ("test", "train") if (folder / split).is_dir()]
+    people = [(split, file.name) for split in splits for file in sorted((folder / split / EXPRESSIONS[0]).iterdir())]
+    files = [folder / split / expression / name for split, name in people for expression in EXPRESSIONS]
     pictures = np.stack([square(read(file), SIZE) for file in files])
     return pictures, np.tile(np.arange(len(EXPRESSIONS)), len(people))
 

