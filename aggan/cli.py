@@ -12,7 +12,7 @@ VERBS = {
     "translate": ("translate", "translate pictures with a trained model"),
     "evaluate": ("evaluate", "measure a trained model on held-out pictures"),
     "systems": ("systems", "list the systems and their sizes"),
-    "data": ("data", "unpack the faces that ship, or render data sets"),
+    "data": ("data", "unpack the faces that ship, render data sets, prepare original ones"),
     "import": ("import_", "take over weights that the AGGAN authors' code saved"),
 }
 """Verb, the module of `aggan.commands` that does it, and what it does."""

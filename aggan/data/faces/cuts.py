@@ -85,10 +85,12 @@ CUTS = {
     "side part": Cut(parted(0.35, 0.25), 0.085, 0.22, lift=0.9, gravity=0.25, volume=0.010, part=0.35, steps=10),
     "swept back": Cut(backwards, 0.09, 0.3, lift=1.2, gravity=0.05, volume=0.008, steps=10),
     "afro": Cut(
-        upwards, 0.06, 0.8, lift=1.6, hug=0.0, curl=0.005, turns=75.0, volume=0.003, clump=0.3, frizz=0.004, count=12000,
-        steps=16,
+        upwards, 0.06, 0.8, lift=1.6, hug=0.0, curl=0.005, turns=75.0, volume=0.003, clump=0.3, frizz=0.004,
+        count=12000, steps=16,
     ),
-    "tight curls": Cut(upwards, 0.03, 0.5, lift=1.5, hug=0.0, curl=0.004, turns=110.0, clump=0.5, frizz=0.006, steps=10),
+    "tight curls": Cut(
+        upwards, 0.03, 0.5, lift=1.5, hug=0.0, curl=0.004, turns=110.0, clump=0.5, frizz=0.006, steps=10
+    ),
     "curly": Cut(
         parted(-0.1, 0.3), 0.20, 0.8, lift=1.0, gravity=0.9, curl=0.007, turns=26.0, volume=0.022, clump=0.9,
         frizz=0.004, count=12000, steps=28, part=-0.1,
@@ -106,8 +108,8 @@ CUTS = {
         parted(0.0, 0.3), 0.38, 0.9, lift=0.5, gravity=1.3, volume=0.010, clump=0.6, steps=24
     ),
     "long wavy": Cut(
-        parted(0.2, 0.3), 0.36, 0.9, lift=0.8, gravity=1.1, curl=0.009, turns=9.0, volume=0.014, clump=0.85, frizz=0.003,
-        steps=28, part=0.2,
+        parted(0.2, 0.3), 0.36, 0.9, lift=0.8, gravity=1.1, curl=0.009, turns=9.0, volume=0.014, clump=0.85,
+        frizz=0.003, steps=28, part=0.2,
     ),
     "ponytail": Cut(tied, 0.42, 1.0, lift=0.15, gravity=0.05, volume=0.004, clump=0.3, frizz=0.003, steps=26),
     "horseshoe": Cut(from_crown, 0.022, 1.0, lift=0.4, gravity=0.2, volume=0.004, frizz=0.004, count=9000, steps=6),
