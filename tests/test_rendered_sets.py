@@ -366,7 +366,8 @@ def test_what_is_packed_comes_out_again(tmp_path, monkeypatch):
     store.finish(tmp_path / "set", settings, sittings)
     pack.pack(tmp_path / "set", tmp_path / "faces.zip")
     monkeypatch.setattr(pack, "PACK", tmp_path / "faces.zip")
-    assert pack.unpack(tmp_path / "out", 64) == len(list((tmp_path / "set").rglob("*.png")))
+    whole, answers = len(list((tmp_path / "set").rglob("*.png"))), sum(len(s.answers) for s in sittings)
+    assert pack.unpack(tmp_path / "out", 64) == whole - answers
     before, after = (lines(tmp_path / name / "pictures.jsonl") for name in ("set", "out"))
     assert [known["file"] for known in before] == [known["file"] for known in after]
     assert after[0]["landmarks"][0] == [32, 32]
@@ -376,10 +377,15 @@ def test_what_is_packed_comes_out_again(tmp_path, monkeypatch):
     assert neutral
     assert happy
     assert not neutral & happy
+    assert pack.unpack(tmp_path / "paired", 64, pairs=True) == whole
+    names = [{p.name for p in (tmp_path / "paired" / "train" / e).iterdir()} for e in ("neutral", "happy")]
+    assert names[0] == names[1]
+    assert len(names[0]) == answers
+    assert len(lines(tmp_path / "paired" / "pictures.jsonl")) == whole
 
 
 def test_too_large_a_pack_is_refused(tmp_path, monkeypatch):
-    made(tmp_path / "set", "bu3dfe", 2)
+    made(tmp_path / "set", "faces", 2)
     monkeypatch.setattr(pack, "LARGEST", 1000)
     with pytest.raises(UserError, match="render fewer people"):
         pack.pack(tmp_path / "set", tmp_path / "faces.zip")

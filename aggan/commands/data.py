@@ -9,8 +9,8 @@ import tyro
 from aggan.data.faces.pack import unpack
 from aggan.errors import UserError
 
-USAGE = """usage: aggan data faces --out DIR [--size {64,128}]      unpack the rendered faces that ship
-       aggan data render {rafd,arface,bu3dfe,celeba,faces} --out DIR      render a data set (extra `render`)
+USAGE = """usage: aggan data faces --out DIR [--size {64,128}] [--pairs]      unpack the rendered faces that ship
+       aggan data render {rafd,arface,bu3dfe,celeba,faces,judges} --out DIR      render a data set (extra `render`)
        aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST      lay out an original data set for training"""
 MODULES = ("render", "prepare")
 """Actions with a module of their own."""
@@ -29,13 +29,14 @@ def main(arguments: list[str]) -> int:
     return tyro.cli(faces, args=rest, prog="aggan data faces")
 
 
-def faces(out: Path, size: Literal[64, 128] = 128) -> int:
-    """Unpack the rendered faces that ship: OUT/{train,test}/{neutral,happy}/PERSON.png.
+def faces(out: Path, size: Literal[64, 128] = 128, pairs: bool = False) -> int:
+    """Unpack the rendered faces that ship: OUT/{train,test}/EXPRESSION/PERSON.png.
 
     Args:
         out: Folder to write to.
         size: Side in pixels.
+        pairs: Show everybody neutral and happy, for systems that learn from pairs.
     """
-    count = unpack(out, size)
+    count = unpack(out, size, pairs)
     print(f"{count} pictures in {out}. Train with: aggan train --recipe faces{size} --data.root {out} --out RUN")
     return 0

@@ -10,6 +10,7 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 
+from aggan.data.index import INDEX, read_records, write_records
 from aggan.data.prepare import openface
 from aggan.data.prepare.photographs import Found
 from aggan.data.prepare.settings import Settings
@@ -120,11 +121,11 @@ def _again(asked, planned: list[dict], console: Console) -> int:
         _say(console, f"note: planned pictures that {asked.dst} lacks: {missing}; remove it to make it anew")
     if asked.openface:
         units = {record["file"]: record["action_units"] for record in planned if "action_units" in record}
-        made = store.read_index(asked.dst)
+        made = read_records(asked.dst / INDEX)
         for record in made:
             if record["file"] in units:
                 record["action_units"] = units[record["file"]]
-        store.write_index(asked.dst, made)
+        write_records(asked.dst / INDEX, made)
     print(f"{asked.dst} is prepared already" + (", now with these action units" if asked.openface else ""))
     return 0
 

@@ -73,8 +73,8 @@ def _render(protocol: str, asked: Render, console: Console) -> int:
         task = progress.add_task("", total=total, completed=total - sum(map(_pictures, missing)))
         for sitting in render.render(asked.out, settings, missing, asked.workers):
             progress.advance(task, _pictures(sitting))
-    for (split, expression), count in sorted(store.finish(asked.out, settings, sittings).items(), reverse=True):
-        print(f"{split}/{expression}: {count}")
+    for split, counted in store.finish(asked.out, settings, sittings).items():
+        print(f"{split}: {', '.join(f'{count} {expression}' for expression, count in counted.items())}")
     root = shlex.quote(str(asked.out))
     print(f"Train with: aggan train --data.root {root} --data.names neutral happy --data.size {asked.size} --out RUN")
     return 0

@@ -12,7 +12,7 @@ from rich.progress import track
 from aggan.data.images import Unreadable, read
 from aggan.errors import UserError
 from aggan.inference.files import beside, plan
-from aggan.systems.files import write_whole
+from aggan.writing import write_whole
 
 
 @dataclass

@@ -4,7 +4,6 @@ Both are found through `pictures.jsonl`, which lies at the root of a rendered or
 object a picture, with its `file` below that root. Masks are `masks/face/FILE.png` there.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -12,14 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from aggan.data.action_units import GREATEST
 from aggan.data.cache import Decoded
 from aggan.data.images import Unreadable, read, square
+from aggan.data.index import INDEX, read_records
 from aggan.errors import UserError
 from aggan.networks.ellipse import face_ellipse
-
-INDEX = "pictures.jsonl"
-INTENSITY = 5.0
-"""The largest intensity of an action unit."""
 
 
 def root_of(file: Path) -> Path | None:
@@ -30,14 +27,7 @@ def root_of(file: Path) -> Path | None:
 @lru_cache(maxsize=4)
 def index(root: Path) -> dict[str, dict]:
     """The records of a data set by file; raises `UserError` where a line is none."""
-    records = {}
-    for number, line in enumerate((root / INDEX).read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            records[record["file"]] = record
-        except (json.JSONDecodeError, KeyError, TypeError):
-            raise UserError(f"{root / INDEX}: line {number} is no record of a picture with its file") from None
-    return records
+    return {record["file"]: record for record in read_records(root / INDEX)}
 
 
 def with_action_units(domains: Sequence[Decoded]) -> list[Decoded]:
@@ -56,7 +46,7 @@ def _codes(domain: Decoded, rows: list[list[float] | None], length: int) -> np.n
     for file, row in zip(domain.files, rows, strict=True):
         if not row or len(row) != length:
             raise UserError(f"{file}: it needs {length} action units, as other pictures have, in {INDEX}")
-    return np.clip(np.array(rows, np.float32) / INTENSITY, 0, 1)
+    return np.clip(np.array(rows, np.float32) / GREATEST, 0, 1)
 
 
 def _record(file: Path) -> dict:

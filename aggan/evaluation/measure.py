@@ -16,7 +16,7 @@ from aggan.evaluation.metrics import frechet
 from aggan.evaluation.scores import Measured, table
 from aggan.inference.translator import Translator
 from aggan.system import System
-from aggan.systems.files import write_whole
+from aggan.writing import write_whole
 
 VERSION = 1
 Says = Callable[[str], None]

@@ -1,11 +1,8 @@
 """A trained system on disk: `model.safetensors` and a `config.json` that says all that loading needs."""
 
 import json
-import os
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +12,7 @@ from safetensors.torch import load_file, save
 from aggan.errors import UserError
 from aggan.system import System, Task
 from aggan.systems.catalogue import AnyConfig
+from aggan.writing import write_whole
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 VERSION = 1
@@ -35,22 +33,6 @@ class ModelCard(BaseModel):
 
     def build(self) -> System:
         return self.system.build(Task(self.domains, self.size, self.codes))
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write under a temporary name, then rename: a reader finds the old file or the new one, whole."""
-    partial = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    # torch and safetensors report a full disk with exceptions of their own.
-    except (OSError, RuntimeError, SafetensorError) as why:
-        with suppress(OSError):
-            partial.unlink()
-        raise UserError(f"cannot write {path}: {why}; what was there before is untouched") from why
 
 
 def save_model(folder: Path, card: ModelCard, state: dict[str, torch.Tensor]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from aggan import system
 from aggan.batches import Code, Image, Labelled, Mask, Translation
+from aggan.data.action_units import GREATEST, UNITS
 from aggan.errors import UserError
 from aggan.losses.adversarial import gradient_penalty
 from aggan.losses.adversarial import wasserstein as gan
@@ -28,12 +29,6 @@ from aggan.systems.families import ManyDomains, require_size
 
 JITTER = 0.1
 """Targets are moved by up to so much, so that the space between known expressions is seen."""
-
-
-ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
-"""Of a code of 17 numbers, in the order of OpenFace and of the authors."""
-INTENSITY = 5.0
-"""A unit's largest intensity in FACS."""
 
 
 class Config(system.Config):
@@ -90,14 +85,14 @@ class GANimation(ManyDomains):
 
     def _units(self, to: str) -> Tensor:
         """Units that are not named are 0."""
-        if self.codes.shape[1] != len(ACTION_UNITS):
+        if self.codes.shape[1] != len(UNITS):
             raise UserError(f"{to}: this model learned expressions, not action units")
-        code = torch.zeros(len(ACTION_UNITS))
+        code = torch.zeros(len(UNITS))
         for part in to.split(","):
             unit, _, intensity = part.strip().partition("=")
-            if unit not in (names := [f"AU{n}" for n in ACTION_UNITS]):
+            if unit not in (names := [f"AU{n}" for n in UNITS]):
                 raise UserError(f"{to}: no action unit {unit!r}; there are {', '.join(names)}")
-            code[names.index(unit)] = _number(intensity, to) / INTENSITY
+            code[names.index(unit)] = _number(intensity, to) / GREATEST
         return code
 
     def turns(self) -> tuple[Turn, ...]:

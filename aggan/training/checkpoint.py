@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from aggan.errors import UserError
-from aggan.systems.files import write_whole
+from aggan.writing import write_whole
 
 FILE = "checkpoint.pt"
 VERSION = 1

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from aggan.data.folders import Data
 from aggan.errors import UserError
 from aggan.systems.catalogue import AnyConfig
-from aggan.systems.files import write_whole
 from aggan.training.recipe import Recipe
+from aggan.writing import write_whole
 
 FILE = "experiment.json"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aggan.errors import UserError
-from aggan.systems.files import write_whole
+from aggan.writing import write_whole
 
 FILE = "journal.jsonl"
 

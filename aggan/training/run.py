@@ -31,7 +31,6 @@ SAMPLES = 4
 """Pictures of each domain on a sample sheet."""
 SCORED = 200
 """Held-out pictures of each domain that a score looks at."""
-
 PREPARED = 900
 """Batches that a system may look at before the training begins (DistanceGAN)."""
 
@@ -46,15 +45,34 @@ def train(
     `scorer` makes the score that chooses the best model, if there are held-out pictures.
     Raises `UserError` for whatever the user can mend.
     """
-    recipe, data = experiment.training, experiment.data
-    split = find(data)
+    split = find(experiment.data)
     if not resume and (run / FILE).exists():
         raise UserError(f"{run} already holds a run: go on with --resume {run}, or choose another --out")
-    engine = Engine(recipe)
-    display = Display(console)
-    learned = _decode(split.train, data, engine, display)
-    if experiment.system.codes:
-        learned = with_action_units(learned)
+    engine, display = Engine(experiment.training), Display(console)
+    learned = _decode(split.train, experiment.data, engine, display)
+    trainer = _begin(experiment, learned, engine, run, resume)
+    held_out = _decode(split.test, experiment.data, engine, display) if split.test else None
+    shown = [domain.pixels for domain in held_out or learned]
+    scored = scorer and held_out and experiment.training.score_every
+    score = scorer([some[:SCORED] for some in shown]) if scorer and scored else None
+    try:
+        finished = trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
+    except Diverged as why:
+        raise UserError(
+            f"training stopped: {why}. The checkpoint in {run} is from before; "
+            f"try a lower --training.learning-rate, or --training.precision 32-true"
+        ) from why
+    if engine.first and finished:
+        display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {trainer.system.targets[-1]} --out DIR")
+    elif engine.first:
+        display.say(f"Stopped; everything is saved. Go on with: aggan train --resume {run}")
+    return finished
+
+
+def _begin(experiment: Experiment, domains: list[Decoded], engine: Engine, run: Path, resume: bool) -> Trainer:
+    """The trainer of a new system, or of one that goes on where its run stopped."""
+    recipe, data = experiment.training, experiment.data
+    learned = with_action_units(domains) if experiment.system.codes else domains
     experiment.system.require_batch(recipe.batch)
     torch.manual_seed(recipe.seed)
     system = experiment.system.build(task_of(learned, data.size))
@@ -67,20 +85,7 @@ def train(
         system.prepare(pictures.at(step) for step in range(PREPARED))
     if engine.first:
         experiment.save(run)
-    shown = [domain.pixels for domain in (_decode(split.test, data, engine, display) if split.test else learned)]
-    score = scorer([some[:SCORED] for some in shown]) if scorer and split.test and recipe.score_every else None
-    try:
-        finished = trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
-    except Diverged as why:
-        raise UserError(
-            f"training stopped: {why}. The checkpoint in {run} is from before; "
-            f"try a lower --training.learning-rate, or --training.precision 32-true"
-        ) from why
-    if engine.first and finished:
-        display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {system.targets[-1]} --out DIR")
-    elif engine.first:
-        display.say(f"Stopped; everything is saved. Go on with: aggan train --resume {run}")
-    return finished
+    return trainer
 
 
 def task_of(domains: Sequence[Decoded], size: int) -> Task:

@@ -12,7 +12,7 @@ from torch import Tensor
 from aggan.batches import Image
 from aggan.data.images import to_pixels
 from aggan.system import System
-from aggan.systems.files import write_whole
+from aggan.writing import write_whole
 
 VISIBLE = 128
 """Pixels that a picture on a sheet should have at least."""

@@ -1,19 +1,17 @@
 """The 17 action units of OpenFace, which GANimation is conditioned on, from the 52 facial actions.
 
-Which action shows which unit follows Melinda Ozel's "ARKit to FACS: Blendshape Cheat Sheet"
-(melindaozel.com/arkit-to-facs-cheat-sheet). ARKit has no action of its own for two units: AU23 (lip tightener)
-is read from lips that are rolled in or pressed, and AU25 (lips part) from whatever opens the lips. Where the
-two sides differ, the stronger one counts three quarters, for FACS scores a unit by its stronger side.
+Which action shows which unit is our reading of both lists' descriptions; `docs/data.md` says how sure each row
+is. ARKit has no action of its own for two units: AU23 (lip tightener) is read from lips that are rolled in or
+pressed, and AU25 (lips part) from whatever opens the lips. Where the two sides differ, the stronger one counts
+three quarters, for FACS scores a unit by its stronger side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
-"""Numbers in FACS, in the order of OpenFace's `AU01_r ... AU45_r`."""
-GREATEST = 5.0
-"""OpenFace's scale: 0 is absent, 1 (A) a trace, 5 (E) the maximum."""
+from aggan.data.action_units import GREATEST, UNITS
+
 STRONGER = 0.75
 """Share of the stronger side."""
 

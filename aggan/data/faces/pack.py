@@ -8,16 +8,16 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image as Pillow
 
+from aggan.data.index import CARD, INDEX, PAIRS, Record, counts, lines, read_records, write_card, write_records
 from aggan.errors import UserError
+from aggan.writing import write_whole
 
 PACK = Path(__file__).parent / "faces.zip"
 SIZES = (64, 128)
-INDEX, CARD = "pictures.jsonl", "dataset.json"
 LARGEST = 15_000_000
 """Bytes."""
 
@@ -28,13 +28,12 @@ def pack(rendered: Path, target: Path = PACK) -> None:
         raise UserError(f"{rendered}: no {CARD} here: render a set to its end first")
     partial = target.with_suffix(".tmp")
     with zipfile.ZipFile(partial, "w") as file:
-        for name in (CARD, INDEX):
-            file.write(rendered / name, name, zipfile.ZIP_DEFLATED)
-        for record in _records((rendered / INDEX).read_text(encoding="utf-8")):
-            buffer = io.BytesIO()
-            with Pillow.open(rendered / record["file"]) as picture:
-                picture.convert("RGB").save(buffer, "JPEG", quality=92, subsampling=0, optimize=True)
-            file.writestr(str(Path(record["file"]).with_suffix(".jpg")), buffer.getvalue())
+        file.write(rendered / CARD, CARD, zipfile.ZIP_DEFLATED)
+        for name in (INDEX, PAIRS):
+            records = read_records(rendered / name)
+            file.writestr(name, lines(records), zipfile.ZIP_DEFLATED)
+            for record in records:
+                file.writestr(str(Path(record["file"]).with_suffix(".jpg")), _jpeg(rendered / record["file"]))
     size = partial.stat().st_size
     if size > LARGEST:
         partial.unlink()
@@ -44,52 +43,50 @@ def pack(rendered: Path, target: Path = PACK) -> None:
     partial.replace(target)
 
 
-def unpack(out: Path, size: int) -> int:
-    """Write `out/{train,test}/EXPRESSION/PERSON.png` and its lists at 64 or 128 px; gives the number of pictures."""
+def _jpeg(picture: Path) -> bytes:
+    buffer = io.BytesIO()
+    with Pillow.open(picture) as image:
+        image.convert("RGB").save(buffer, "JPEG", quality=92, subsampling=0, optimize=True)
+    return buffer.getvalue()
+
+
+def unpack(out: Path, size: int, pairs: bool = False) -> int:
+    """Write `out/{train,test}/EXPRESSION/PERSON.png` and its lists at 64 or 128 px; gives the number of pictures.
+
+    Nobody who is trained on is both neutral and happy there, unless with `pairs`.
+    """
     if size not in SIZES:
         raise UserError(f"the faces come at {' and '.join(map(str, SIZES))} px, not {size}")
-    count = 0
-    try:
-        with zipfile.ZipFile(PACK) as file:
-            for place, picture in _pictures(file, size):
-                target = out / place
-                target.parent.mkdir(parents=True, exist_ok=True)
-                partial = target.with_suffix(".tmp")
-                picture.save(partial, "PNG")
-                partial.replace(target)
-                count += 1
-            for name, text in _lists(file, size):
-                partial = out / f"{name}.tmp"
-                partial.write_text(text, encoding="utf-8")
-                partial.replace(out / name)
-    except OSError as why:
-        raise UserError(f"cannot write the faces to {out}: {why.strerror or why}") from why
-    return count
+    with zipfile.ZipFile(PACK) as file:
+        card = json.loads(file.read(CARD))
+        records = _records(file, INDEX)
+        if pairs:
+            records += [_shown(record) for record in _records(file, PAIRS)]
+        for record in records:
+            picture = _picture(file, record.pop("packed"), size)
+            write_whole(out / record["file"], lambda path, picture=picture: picture.save(path, "PNG"))
+            record["landmarks"] = [
+                [round(size / card["size"] * at, 2) for at in point] for point in record["landmarks"]
+            ]
+    write_records(out / INDEX, records)
+    write_card(out / CARD, {**card, "size": size, "counts": counts(records), "answers": 0})
+    return len(records)
 
 
-def _pictures(file: zipfile.ZipFile, size: int) -> Iterator[tuple[Path, Pillow.Image]]:
-    for name in file.namelist():
-        if not name.endswith(".jpg"):
-            continue
-        picture = Pillow.open(io.BytesIO(file.read(name)))
-        if size != picture.width:
-            picture = picture.resize((size, size), Pillow.Resampling.BOX)
-        yield Path(name).with_suffix(".png"), picture
+def _records(file: zipfile.ZipFile, name: str) -> list[Record]:
+    records = [json.loads(line) for line in file.read(name).splitlines()]
+    return [{**record, "packed": str(Path(record["file"]).with_suffix(".jpg"))} for record in records]
 
 
-def _lists(file: zipfile.ZipFile, size: int) -> Iterator[tuple[str, str]]:
-    """The lists, with landmarks where they are at this size."""
-    card = json.loads(file.read(CARD))
-    scale, records = size / card["size"], _records(file.read(INDEX).decode())
-    for record in records:
-        if "landmarks" in record:
-            record["landmarks"] = [[round(scale * x, 2), round(scale * y, 2)] for x, y in record["landmarks"]]
-    yield INDEX, "".join(json.dumps(record) + "\n" for record in records)
-    yield CARD, json.dumps({**card, "size": size}, indent=2) + "\n"
+def _shown(answer: Record) -> Record:
+    """An answer as a picture among the others."""
+    where = f"{answer['split']}/{answer['expression']}/{Path(answer['file']).name}"
+    return {name: value for name, value in {**answer, "file": where}.items() if name != "input"}
 
 
-def _records(text: str) -> list[dict]:
-    return [json.loads(line) for line in text.splitlines()]
+def _picture(file: zipfile.ZipFile, name: str, size: int) -> Pillow.Image:
+    picture = Pillow.open(io.BytesIO(file.read(name)))
+    return picture if size == picture.width else picture.resize((size, size), Pillow.Resampling.BOX)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Who is taken where with which expressions: the paper's four data sets (Sec. IV-A), and the one that ships.
+"""Who is taken where with which expressions: the paper's four data sets (Sec. IV-A), what ships, and the judges'.
 
 Each function gives the sittings of a set; what the paper says is a default. A sitting is one person in one
 scene; its pictures differ in the expression alone. People are split, so nobody is in both train and test, and
@@ -41,7 +41,7 @@ class Sitting:
     scene: Scene
     details: dict[str, int | str] = field(default_factory=dict)
     answers: tuple[str, ...] = ()
-    """Expressions that are kept apart, for evaluation only."""
+    """Expressions that are kept apart: systems that learn without pairs must not see them."""
 
 
 def population(protocol: str, seed: int) -> int:
@@ -120,22 +120,43 @@ def celeba(seed: int, people: int = 4000) -> list[Sitting]:
     return sittings
 
 
-def faces(seed: int, people: int = 640, test_share: float = 100 / 640) -> list[Sitting]:
-    """What ships: test people show all expressions; others are neutral or happy, and show one of the other six."""
-    drawn_from, splits, others = population("faces", seed), split(people, seed, test_share), EXPRESSIONS[2:]
+def faces(seed: int, people: int = 580, test_share: float = 100 / 580) -> list[Sitting]:
+    """What ships: test people show all expressions; the others neutral or happy, and one of the other six.
+
+    The answers are the happy pictures of the neutral and the neutral ones of the happy, for systems that learn
+    from pairs.
+    """
+    drawn_from, splits, rest = population("faces", seed), split(people, seed, test_share), EXPRESSIONS[2:]
     trained, sittings = 0, []
     for index in range(people):
-        expressions = EXPRESSIONS
+        expressions, answers = EXPRESSIONS, ()
         if splits[index] == "train":
-            expressions = (EXPRESSIONS[trained % 2], others[trained // 2 % len(others)])
+            first, second = EXPRESSIONS[trained % 2], EXPRESSIONS[1 - trained % 2]
+            expressions, answers = (first, rest[trained // 2 % len(rest)]), (second,)
             trained += 1
         scene = stages.portrait(_rng(drawn_from, index))
-        sittings.append(Sitting(index, f"{index:04d}", splits[index], expressions, scene))
+        sittings.append(Sitting(index, f"{index:04d}", splits[index], expressions, scene, answers=answers))
+    return sittings
+
+
+def judges(seed: int, people: int = 400, second: int = 4) -> list[Sitting]:
+    """What the judges learned from: everybody comes twice, with other hair, elsewhere.
+
+    All expressions are shown at the first visit, `second` of them, drawn, at the other.
+    """
+    drawn_from, splits, sittings = population("judges", seed), split(people, seed, TEST_SHARE), []
+    for index, number in product(range(people), (1, 2)):
+        rng, expressions, hair = _rng(drawn_from, index, number), EXPRESSIONS, {}
+        if number == 2:
+            expressions = tuple(rng.permutation(EXPRESSIONS)[:second].tolist())
+            hair = person.another_haircut(person.draw(drawn_from, index), rng)
+        name, scene = f"{index:04d}_{number}", stages.anywhere(rng, hair)
+        sittings.append(Sitting(index, name, splits[index], expressions, scene, {"visit": number}))
     return sittings
 
 
 PROTOCOLS: dict[str, Callable[..., list[Sitting]]] = {
-    "rafd": rafd, "arface": arface, "bu3dfe": bu3dfe, "celeba": celeba, "faces": faces,
+    "rafd": rafd, "arface": arface, "bu3dfe": bu3dfe, "celeba": celeba, "faces": faces, "judges": judges,
 }  # fmt: skip
 
 

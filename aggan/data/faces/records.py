@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from aggan.data.index import Record
+
 from .action_units import intensities
 from .expressions import ACTIONS
 from .protocols import Sitting
-
-Record = dict[str, Any]
 
 
 def place(sitting: Sitting, expression: str) -> str:

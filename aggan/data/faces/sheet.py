@@ -6,15 +6,14 @@ that are kept apart stand right of their inputs.
 
 import argparse
 import io
-import json
 from collections import defaultdict
 from pathlib import Path
 
 from PIL import Image as Pillow
 
 from aggan.data.faces.expressions import EXPRESSIONS
-from aggan.data.faces.store import INDEX, PAIRS
-from aggan.systems.files import write_whole
+from aggan.data.index import INDEX, PAIRS, read_records
+from aggan.writing import write_whole
 
 SIDE, COLUMNS, ROWS = 128, 8, 8
 LARGEST = 300_000
@@ -25,8 +24,7 @@ def sheet(folder: Path, rows: int) -> Pillow.Image:
     """Pictures from all over a set, 128 px each."""
     sittings = defaultdict(list)
     for index in (folder / INDEX, folder / PAIRS):
-        for line in index.read_text(encoding="utf-8").splitlines() if index.exists() else ():
-            record = json.loads(line)
+        for record in read_records(index) if index.exists() else ():
             sittings[Path(record["file"]).name].append(record)
     groups = [_ordered(records) for _, records in sorted(sittings.items())]
     if any("input" in group[-1] for group in groups):

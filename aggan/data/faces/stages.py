@@ -17,6 +17,8 @@ FRAMES = linear(np.array([[22, 20, 20], [60, 40, 28], [120, 110, 100], [30, 34, 
 """Colours of spectacle frames."""
 BARE = {"glasses": 0.0, "cover": 0.0}
 """Nothing on the head, as in sets where everybody took it off."""
+FARTHEST_GAZE = 28.0
+"""Degrees from straight ahead; at more the lids hide the pupils."""
 
 
 def portrait(rng: np.random.Generator) -> Scene:
@@ -33,7 +35,7 @@ def portrait(rng: np.random.Generator) -> Scene:
     yaw, pitch = float(rng.normal(0, 4.5)), float(rng.normal(0, 3.0))
     colour = linear(np.clip(rng.uniform(35, 225) + rng.normal(0, 15, 3), 15, 240))
     wall = Wall(colour, rng.normal(0, 0.25, 2), float(rng.uniform(0, 0.5)), int(rng.integers(2**31)))
-    return Scene(light, wall, yaw, pitch, gaze=(yaw, pitch))
+    return Scene(light, wall, yaw, pitch, gaze=(yaw, pitch), zoom=float(rng.uniform(0.8, 0.88)))
 
 
 def _soft(rng: np.random.Generator, side: float, brightness: float) -> Light:
@@ -95,17 +97,28 @@ def wild(rng: np.random.Generator) -> Scene:
         sky_colour=np.array([0.97, 1.0, 1.05]) * rng.uniform(0.25, 0.75),
     )
     yaw, pitch = float(np.clip(rng.normal(0, 13), -35, 35)), float(np.clip(rng.normal(0, 6), -15, 15))
+    sideways, up = np.clip(rng.normal((yaw, pitch), (5, 3)), -FARTHEST_GAZE, FARTHEST_GAZE)
     scene = Scene(
         light,
         Clutter(int(rng.integers(2**31)), float(rng.uniform(0.004, 0.03)), float(rng.uniform(0.25, 1.0))),
         yaw,
         pitch,
         roll=float(np.clip(rng.normal(0, 5), -15, 15)),
-        gaze=(yaw + float(rng.normal(0, 5)), pitch + float(rng.normal(0, 3))),
+        gaze=(float(sideways), float(up)),
         zoom=float(rng.uniform(0.8, 1.02)),
         degradation=Degradation(float(rng.uniform(0, 0.006)), int(rng.integers(35, 95))),
     )
     return replace(scene, glasses=_glasses(rng, 0.12), scarf=_scarf(rng, 0.06))
+
+
+def anywhere(rng: np.random.Generator, hair: dict[str, float]) -> Scene:
+    """One of the other kinds of place."""
+    kind = rng.choice(4, p=(0.4, 0.3, 0.15, 0.15))
+    if kind == 2:
+        scene = studio(rng, float(rng.choice([-45, 0, 45])), float(rng.choice([-30, 0, 30])))
+    else:
+        scene = {0: portrait, 1: wild, 3: scan}[int(kind)](rng)
+    return replace(scene, hair={**hair, **scene.hair})
 
 
 def _glasses(rng: np.random.Generator, chance: float) -> Glasses | None:

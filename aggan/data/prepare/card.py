@@ -5,13 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aggan.data.index import CARD, VERSION
 from aggan.data.prepare.photographs import Found
 from aggan.data.prepare.settings import Settings
 from aggan.errors import UserError
-from aggan.systems.files import write_whole
-
-FILE = "dataset.json"
-VERSION = 1
 
 Card = dict[str, Any]
 
@@ -34,7 +31,7 @@ def describe(name: str, settings: Settings, found: Found) -> Card:
 
 def require_same(folder: Path, new: Card, dst: Path) -> None:
     """Raise `UserError` unless the card in `folder` was made with the settings and the source of `new`."""
-    old = _load(folder / FILE)
+    old = _load(folder / CARD)
     before, now = ({"data set": card["name"], **card["settings"]} for card in (old, new))
     for key in now:
         if before.get(key) != now[key]:
@@ -42,12 +39,6 @@ def require_same(folder: Path, new: Card, dst: Path) -> None:
             raise UserError(f"{dst}: {said}: choose another folder or remove this one")
     if old.get("plan") != new["plan"]:
         raise UserError(f"{dst}: was made of other pictures than are in the source now: choose another folder")
-
-
-def save(folder: Path, card: Card) -> None:
-    """Write the card, whole or not at all."""
-    text = json.dumps(card, indent=2) + "\n"
-    write_whole(folder / FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _load(path: Path) -> Card:

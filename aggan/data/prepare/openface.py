@@ -11,12 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from aggan.data.action_units import GREATEST, UNITS
 from aggan.errors import UserError
 
-UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
-"""GANimation's 17 action units, in its order."""
 COLUMNS = tuple(f"AU{unit:02}_r" for unit in UNITS)
-STRONGEST = 5.0
 
 Row = dict[str, str]
 Measured = list[float] | str
@@ -109,6 +107,6 @@ def _best(rows: list[Row], confidence: float) -> Measured:
         return "OpenFace reports no success"
     if not sure >= confidence:
         return f"confidence {sure:g} is below {confidence:g}"
-    if not all(math.isfinite(value) and 0 <= value <= STRONGEST for value in values):
+    if not all(math.isfinite(value) and 0 <= value <= GREATEST for value in values):
         return "action units outside 0 to 5"
     return values

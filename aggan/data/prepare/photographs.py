@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aggan.data.index import SPLITS
 from aggan.errors import UserError
-
-SPLITS = ("train", "test")
 
 Details = dict[str, str | int | float]
 

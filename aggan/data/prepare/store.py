@@ -5,44 +5,41 @@ DST/pictures.jsonl    one object a picture
 DST/dataset.json      what it is; comes last
 """
 
-import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from PIL import Image as Pillow
 
 from aggan.data.images import Unreadable
+from aggan.data.index import CARD, INDEX, SPLITS, Counts, Record, counts, write_card, write_records
 from aggan.data.prepare import card
 from aggan.data.prepare.card import Card
-from aggan.data.prepare.photographs import SPLITS, Found, Photograph
+from aggan.data.prepare.photographs import Found, Photograph
 from aggan.data.prepare.reading import cut
 from aggan.data.prepare.settings import Settings
 from aggan.errors import UserError
-from aggan.systems.files import write_whole
+from aggan.writing import goes_on, write_whole
 
-WORK, INDEX = ".preparing", "pictures.jsonl"
+WORK = ".preparing"
 
-Record = dict[str, Any]
 Planned = tuple[str, Photograph]
 Track = Callable[[list[Planned]], Iterable[Planned]]
 
 
 def begin(dst: Path, new: Card) -> bool:
     """Make ready to write, or to go on; false where the set is there already. Raises `UserError`."""
-    if (dst / card.FILE).exists():
+    if (dst / CARD).exists():
         card.require_same(dst, new, dst)
         return False
-    if (dst / WORK / card.FILE).exists():
+    if (dst / WORK / CARD).exists():
         card.require_same(dst / WORK, new, dst)
         _reopen(dst)
     elif dst.exists() and not (dst.is_dir() and all(entry.name == WORK for entry in dst.iterdir())):
         raise UserError(f"{dst}: is there and was not made by this command: choose a new or an empty folder")
     else:
-        card.save(dst / WORK, new)
+        write_card(dst / WORK / CARD, new)
     return True
 
 
@@ -58,10 +55,8 @@ def make(dst: Path, settings: Settings, found: Found, track: Track) -> list[str]
         except Unreadable as why:
             unreadable.append(str(why))
             continue
-        try:
+        with goes_on():
             write_whole(target, lambda path, picture=picture: picture.save(path, "PNG"))
-        except UserError as why:
-            raise UserError(f"{why}; once that is mended, the same command goes on from here") from why
     return unreadable
 
 
@@ -85,33 +80,18 @@ def made(dst: Path, planned: list[Record]) -> list[Record]:
     return [record for record in planned if (dst / WORK / record["file"]).exists()]
 
 
-def finish(dst: Path, new: Card, whole: list[Record]) -> dict[str, dict[str, int]]:
+def finish(dst: Path, new: Card, whole: list[Record]) -> Counts:
     """Move the whole set to its place; tells the number of pictures of each split and expression."""
-    times = Counter((record["split"], record["expression"]) for record in whole)
-    counts = {split: {name: n for (s, name), n in sorted(times.items()) if s == split} for split in SPLITS}
-    write_index(dst / WORK, whole)
+    counted = counts(whole)
+    write_records(dst / WORK / INDEX, whole)
     for name in (*SPLITS, INDEX):
         if (dst / WORK / name).exists():
             os.replace(dst / WORK / name, dst / name)
-    card.save(dst, {**new, "counts": counts})
+    write_card(dst / CARD, {**new, "counts": counted})
     with suppress(OSError):
-        (dst / WORK / card.FILE).unlink()
+        (dst / WORK / CARD).unlink()
         (dst / WORK).rmdir()
-    return counts
-
-
-def write_index(folder: Path, whole: list[Record]) -> None:
-    """Write `pictures.jsonl`."""
-    lines = "".join(json.dumps(record) + "\n" for record in whole)
-    write_whole(folder / INDEX, lambda path: path.write_text(lines, encoding="utf-8"))
-
-
-def read_index(dst: Path) -> list[Record]:
-    """Read `pictures.jsonl` of a whole set; raises `UserError`."""
-    try:
-        return [json.loads(line) for line in (dst / INDEX).read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as why:
-        raise UserError(f"{dst / INDEX}: cannot be read: {why}; remove {dst} to make it anew") from why
+    return counted
 
 
 def lacking(dst: Path, planned: list[Record]) -> int:
