@@ -200,7 +200,7 @@ def test_a_window_gives_means_and_is_empty_then():
 
 
 def test_a_dying_mask_is_told_once_with_what_to_try():
-    watch = MaskWatch()
+    watch = MaskWatch({"r_late", "lambda_cycle", "lambda_band"})
     assert watch.look(10, {"M_y": 0.2, "M_x": 0.5}) == []
     (empty,) = watch.look(20, {"M_y": 0.01, "M_x": 0.5})
     assert "M_y is dying at step 20" in empty

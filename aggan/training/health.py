@@ -1,24 +1,31 @@
 """Is the training still alive: losses must be finite, and an attention mask must neither vanish nor fill up."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-EMPTY, FULL = 0.03, 0.97
+EMPTY, FULL = 0.02, 0.98
 """Means of a mask at which a warning comes. From there a sigmoid hardly passes a gradient back."""
 
-ADVICE = {
+MEANING = {
     EMPTY: (
         "The generator copies its input: with an empty mask the cycle and pixel losses are zero, and the mask's "
-        "gradient vanishes with it, so it seldom comes back by itself. Try, from the run's start: a smaller weight "
-        "of those losses later on (--system.r-late 0.02); a pull into a band "
-        "(--system.lambda-band 1)."
+        "gradient vanishes with it, so it seldom comes back by itself."
     ),
-    FULL: (
-        "The generator redraws the whole picture, so nothing is kept by the mask. Try, from the run's start: more "
-        "weight on the cycle and pixel losses (a larger --system.r-late); a pull into a band (--system.lambda-band "
-        "1); instance norm in the discriminators."
-    ),
+    FULL: "The generator redraws the whole picture, so nothing is kept by the mask.",
 }
+REMEDIES = {
+    EMPTY: {
+        "r_late": "a smaller weight of those losses later on (--system.r-late 0.02)",
+        "lambda_cycle": "a smaller weight of the cycle loss (--system.lambda-cycle)",
+        "lambda_band": "a pull into a band (--system.lambda-band 1)",
+    },
+    FULL: {
+        "r_late": "more weight on the cycle and pixel losses (a larger --system.r-late)",
+        "lambda_cycle": "more weight on the cycle loss (--system.lambda-cycle)",
+        "lambda_band": "a pull into a band (--system.lambda-band 1)",
+    },
+}
+"""What to try, by the setting that a system must have for it."""
 
 
 class Diverged(Exception):
@@ -35,7 +42,9 @@ def require_finite(step: int, terms: Mapping[str, float]) -> None:
 class MaskWatch:
     """Warns once when a mask's mean crosses a limit, and once more only after it has come back."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Collection[str]) -> None:
+        """`settings` are the names of those that the system has."""
+        self._settings = settings
         self._ill: dict[str, float] = {}
 
     def look(self, step: int, means: Mapping[str, float]) -> list[str]:
@@ -50,6 +59,10 @@ class MaskWatch:
                 state = "empty" if limit == EMPTY else "full"
                 warnings.append(
                     f"the attention mask {name} is dying at step {step}: its mean is {mean:.4f} "
-                    f"({state}). {ADVICE[limit]}"
+                    f"({state}). {MEANING[limit]} {self._advice(limit)}"
                 )
         return warnings
+
+    def _advice(self, limit: float) -> str:
+        known = [remedy for setting, remedy in REMEDIES[limit].items() if setting in self._settings]
+        return f"Try, from the run's start: {'; '.join(known)}." if known else ""

@@ -51,7 +51,7 @@ class Trainer:
         }
         self.average = Average(system, self.recipe.ema) if self.recipe.ema else None
         self.steps, self.seconds, self.best = 0, 0.0, float("inf")
-        self.window, self.watch = Window(), MaskWatch()
+        self.window, self.watch = Window(), MaskWatch(type(experiment.system).model_fields)
 
     # --- the loop ---------------------------------------------------------------------------------
 
