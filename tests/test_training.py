@@ -37,7 +37,7 @@ def experiment(faces: Path, name: str = "aggan", **training) -> Experiment:
     early = {"curriculum_epochs": 1} if "curriculum_epochs" in type(system).model_fields else {}
     system = system.model_copy(update=early)
     recipe = Recipe.model_validate({**FAST, "epochs": 4, "decay_after": 1, **training})
-    data = Data(root=faces, names=("neutral", "happy"), size=32 if name.startswith("aggan") else 64)
+    data = Data(root=faces, names=("neutral", "happy"), size=32 if system.system == "aggan" else 64)
     return Experiment(system=system, data=data, training=recipe)
 
 
@@ -81,12 +81,12 @@ def stop_at(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"),
-    [("aggan", {"ema": 0.9}), ("aggan-released", {}), ("aggan-no-ad-ag", {}), ("aggan", {"precision": "bf16-mixed"})],
+    ("name", "precision"),
+    [("aggan", "32-true"), ("aggan-released", "32-true"), *((name, "bf16-mixed") for name in CATALOGUE)],
 )
-def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(faces, tmp_path, stop_at, name, settings):
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(faces, tmp_path, stop_at, name, precision):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    asked = experiment(faces, name, **settings)
+    asked = experiment(faces, name, precision=precision, ema=0.9)
     assert train(asked, whole, QUIET)
     stop_at(5)
     assert not train(asked, parts, QUIET)
@@ -335,3 +335,15 @@ def test_two_processes_learn_what_one_does_with_the_double_batch(faces, tmp_path
             # Adam's first moment is the gradient; its step would turn rounding errors into whole steps.
             other = two[network]["state"][index]["exp_avg"]
             torch.testing.assert_close(moments["exp_avg"], other, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, config in CATALOGUE.items() if not name.startswith("aggan-")])
+def test_every_system_trains_in_two_processes(faces, tmp_path, name):
+    settings, run = tmp_path / "settings.yaml", tmp_path / "run"
+    settings.write_text(experiment(faces, name, steps=4).model_dump_json(include={"system", "training"}))
+    command = [sys.executable, "-m", "aggan", "train", name, "--recipe", str(settings), "--out", str(run)]
+    command += ["--data.root", str(faces), "--data.names", "neutral", "happy", "--data.size", "64"]
+    subprocess.run([*command, "--training.devices", "2"], check=True, timeout=200)
+    assert checkpoint.load(run)["steps"] == 4
+    assert len(checkpoint.load(run)["ranks"]) == 2

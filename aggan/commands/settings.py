@@ -23,6 +23,8 @@ def of(system: str, recipe: str | None) -> Experiment:
     asked = named(recipe) if recipe else {}
     own = asked.pop(FOR, {})
     _require_known(own, CATALOGUE, f"recipe {recipe}: under {FOR!r}")
+    if (meant := asked.get("system", {}).get("system", entry.system)) != entry.system:
+        raise UserError(f"recipe {recipe}: its settings are those of {meant!r}, not of {system!r}: name that system")
     for layer in (asked, own.get(entry.system, {}), own.get(system, {})):
         _require_known(layer, parts, f"recipe {recipe}")
         for part, settings in layer.items():
