@@ -27,7 +27,7 @@ SETTINGS = {
     "aggan-domains": {"r_early": 0.1, "r_late": 0.1, "critic_steps": 2},
     "discogan": {"curriculum_steps": 0},
     "stargan": {"critic_steps": 2},
-    "ganimation": {"critic_steps": 2},
+    "ganimation": {"critic_steps": 2, "discriminator_width": 16},
 }
 """Curricula are made short, and critics' leads small, to suit a minute."""
 STEPS = 150

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from aggan.batches import Image, Mask
+from aggan.networks.initial import scaled
 from aggan.networks.notation import Style, layers
 
 
@@ -64,6 +65,10 @@ class PatchDiscriminator(Critic):
         super().__init__(channels, patch_tower(width), style, judge)
 
 
+SLOPE = 0.01
+"""Of StarGAN's leaky units."""
+
+
 class DomainDiscriminator(nn.Module):
     """StarGAN's: a map of how real patches look, and a code read off the whole picture (Choi et al., 2018)."""
 
@@ -71,9 +76,10 @@ class DomainDiscriminator(nn.Module):
         """`size` is the pictures' side: the code's head covers what six halvings leave of it."""
         super().__init__()
         notation = " ".join(f"C{width * 2**k}+" for k in range(6))
-        self.tower, filters = layers(notation, channels, Style(slope=0.01))
+        self.tower, filters = layers(notation, channels, Style(slope=SLOPE))
         self.judge = nn.Conv2d(filters, 1, 3, padding=1, bias=False)
         self.read = nn.Conv2d(filters, codes, size // 64, bias=False)
+        scaled(self, SLOPE)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """The map (n, 1, h/64, w/64) and the code (n, codes)."""

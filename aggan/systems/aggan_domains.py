@@ -75,7 +75,7 @@ class AttentionStar(ManyDomains):
         trunk = stargan_trunk(config.generator_width, config.generator_blocks)
         self.G = AttentionGenerator(trunk, STARGAN, CONTENT_BOUNDS[config.content](), codes=m)
         self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
-        initialise(self)
+        initialise(self.G)
 
     def make(self, image: Image, code: Code) -> Translation:
         return self.G(image, code)
@@ -126,7 +126,6 @@ class AGGANDomains(AttentionStar):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.D_a = DomainDiscriminator(task.size, task.code_length, config.discriminator_width, channels=4)
-        initialise(self.D_a)
 
     def discriminator_loss(self, real: Labelled, made: Translation) -> Terms:
         """Eq. 3 literally: real and made pictures are shown with the same mask."""

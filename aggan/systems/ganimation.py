@@ -63,7 +63,7 @@ class GANimation(ManyDomains):
         trunk = stargan_trunk(config.generator_width, config.generator_blocks)
         self.G = AttentionGenerator(trunk, STARGAN, nn.Tanh(), codes=n)
         self.D = DomainDiscriminator(task.size, n, config.discriminator_width)
-        initialise(self)
+        initialise(self.G)
 
     def make(self, image: Image, code: Code) -> Translation:
         return self.G(image, code)

@@ -53,7 +53,7 @@ class StarGAN(ManyDomains):
             stargan_trunk(config.generator_width, config.generator_blocks), STARGAN, nn.Tanh(), codes=m
         )
         self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
-        initialise(self)
+        initialise(self.G)
 
     def make(self, image: Image, code: Code) -> Translation:
         return whole(self.G(image, code))
