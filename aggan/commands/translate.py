@@ -20,7 +20,7 @@ class Translate:
     """Translate pictures. Names and sizes stay; results are PNG, so untouched pixels stay exact."""
 
     model: Annotated[str, tyro.conf.Positional]
-    """A run folder, a model folder, or a model that ships (faces128)."""
+    """A run folder, a model folder, or a model that ships (faces64)."""
     inputs: Annotated[list[str], tyro.conf.Positional]
     """Files, folders or patterns."""
     to: str

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from aggan.data.folders import pictures
 from aggan.data.images import Unreadable, read, square, to_pixels, to_tensor
 from aggan.errors import UserError
-from aggan.evaluation.judges import features_of, in_batches, load_judge
+from aggan.evaluation.judges import Judges, in_batches, load_judge
 from aggan.evaluation.metrics import frechet
 from aggan.evaluation.scores import Measured, table
 from aggan.inference.translator import Translator
@@ -22,42 +23,53 @@ VERSION = 1
 Says = Callable[[str], None]
 
 
-def evaluate(
-    translator: Translator, to: str, inputs: Path, answers: Path | None, say: Says, source: str | None = None
-) -> dict[str, Any]:
-    """Translate what lies in `inputs` at the model's size and measure it against the answers of the same name.
+@dataclass(frozen=True)
+class HeldOut:
+    """Pictures that were kept out of training, and where they are to be translated to."""
+
+    to: str
+    inputs: Path
+    answers: Path | None = None
+    """True answers of the same names."""
+    source: str | None = None
+    """The domain of the inputs, for systems that ask."""
+
+
+def evaluate(translator: Translator, asked: HeldOut, judges: Judges, say: Says) -> dict[str, Any]:
+    """Translate the inputs at the model's size and measure them, against the answers of the same name if there are any.
 
     `say` is told of each file that was left out. Raises `UserError`.
     """
-    size = translator.card.size
-    files = _by_name(inputs, say)
+    size, answers = translator.card.size, asked.answers
+    files = _by_name(asked.inputs, say)
     known: dict[Path, Path] = {}
     if answers is not None:
         known = _by_name(answers, say)
         files = {name: file for name, file in files.items() if _paired(name, known, say)}
         if not files:
-            raise UserError(f"no picture in {answers} has the name of one in {inputs}, so there are no pairs")
+            raise UserError(f"no picture in {answers} has the name of one in {asked.inputs}, so there are no pairs")
     sources, kept = _read(files, size, say)
     truth = _read({name: known[name] for name in kept}, size, _refuse)[0] if answers is not None else None
-    outputs, masks = translate(translator, sources, to, source)
+    outputs, masks = translate(translator, sources, asked.to, asked.source)
     return {
         "version": VERSION,
-        "to": to,
+        "to": asked.to,
         "size": size,
         "steps": translator.card.steps,
-        "inputs": str(inputs),
+        "inputs": str(asked.inputs),
         "answers": str(answers) if answers else None,
-        "rows": table(Measured(sources, outputs, truth, masks), load_judge(), to),
+        "rows": table(Measured(sources, outputs, truth, masks), judges, asked.to),
     }
 
 
 def translate(
     translator: Translator, sources: np.ndarray, to: str, source: str | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Translations (n, size, size, 3) of uint8 pictures and their masks (n, size, size)."""
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Translations (n, size, size, 3) of uint8 pictures and their masks (n, size, size), None from systems without."""
     made = [translator.batch(to_tensor(some), to, source) for some in in_batches(sources)]
     images = np.concatenate([to_pixels(some.image) for some in made])
-    return images, torch.cat([some.mask[:, 0] for some in made]).numpy()
+    masks = torch.cat([some.mask[:, 0] for some in made]).numpy()
+    return images, masks if (masks < 1).any() else None
 
 
 def save_results(path: Path, results: dict[str, Any]) -> None:
@@ -72,7 +84,7 @@ def frechet_score(held_out: Sequence[np.ndarray]) -> Callable[[System], dict[str
     Copying the input does not win it, and no pairs are needed.
     """
     judge = load_judge()
-    real = [features_of(judge, pictures) for pictures in held_out]
+    real = [judge.features(pictures) for pictures in held_out]
 
     def score(system: System) -> dict[str, float]:
         device = next(system.parameters()).device
@@ -83,7 +95,7 @@ def frechet_score(held_out: Sequence[np.ndarray]) -> Callable[[System], dict[str
             if to in system.targets:
                 inputs = [to_tensor(some).to(device) for some in in_batches(source)]
                 made = [to_pixels(system.translate(some, to, source_name).image) for some in inputs]
-                distances.append(frechet(features_of(judge, np.concatenate(made)), real[answer]))
+                distances.append(frechet(judge.features(np.concatenate(made)), real[answer]))
         return {"distance": sum(distances) / len(distances)}
 
     return score

@@ -1,13 +1,16 @@
-"""How good translations are: a row of means for them, and always the same row for copying the input."""
+"""How good translations are: a row of means with intervals for them, and always one for copying the input."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from aggan.data.faces.expressions import EXPRESSIONS
 from aggan.evaluation import metrics
-from aggan.evaluation.judges import EXPRESSIONS, Judge, says
+from aggan.evaluation.judges import Judges
 
-Row = dict[str, float | int | None]
+Row = dict[str, Any]
+"""Figures by measure, None for what cannot be measured; `pictures`; and `intervals`, of 95 %, by measure."""
 
 
 @dataclass(frozen=True)
@@ -22,48 +25,55 @@ class Measured:
     """Attention masks (n, height, width) in [0, 1]."""
 
 
-def table(measured: Measured, judge: Judge, target: str) -> dict[str, Row]:
+def table(measured: Measured, judges: Judges, target: str) -> dict[str, Row]:
     """Rows by name: the translation, copy the input, and the true answer where it is known."""
     rows = {
-        "translation": row(measured, judge, target),
-        "copy the input": row(Measured(measured.inputs, measured.inputs, measured.answers), judge, target),
+        "translation": row(measured, judges, target),
+        "copy the input": row(Measured(measured.inputs, measured.inputs, measured.answers), judges, target),
     }
     if measured.answers is not None:
-        rows["true answer"] = row(Measured(measured.inputs, measured.answers, measured.answers), judge, target)
+        rows["true answer"] = row(Measured(measured.inputs, measured.answers, measured.answers), judges, target)
     return rows
 
 
-def row(measured: Measured, judge: Judge, target: str) -> Row:
-    """Means over the pictures of each measure; None for what cannot be measured here."""
-    found: Row = {"pictures": len(measured.inputs), "change": _mean(metrics.change(measured.inputs, measured.outputs))}
+def row(measured: Measured, judges: Judges, target: str) -> Row:
+    """Means over the pictures of each measure, with their intervals."""
+    found: Row = {"pictures": len(measured.inputs)}
+    values = each(measured, judges, target)
+    found |= {name: float(known.mean()) if len(known := _known(some)) else None for name, some in values.items()}
+    if "mse" in values:
+        errors = values["mse"]
+        found["psnr pooled"] = metrics.psnr(errors.mean(keepdims=True)).item() if errors.any() else None
+        found["identical"] = int((errors == 0).sum())
+    intervals = {name: metrics.interval(known) for name, some in values.items() if len(known := _known(some))}
+    return found | {"intervals": intervals}
+
+
+def each(measured: Measured, judges: Judges, target: str) -> dict[str, np.ndarray]:
+    """Every measure of each picture, (n,) by its name; nan or infinite where it is not defined."""
+    inputs, outputs = measured.inputs, measured.outputs
+    found = {"change": metrics.change(inputs, outputs)}
     if target in EXPRESSIONS:
-        found["judged"] = float((says(judge, measured.outputs) == EXPRESSIONS.index(target)).mean())
+        found["judged"] = (judges.expression.says(outputs) == EXPRESSIONS.index(target)).astype(np.float64)
+    likeness = judges.identity.identities(outputs) @ judges.identity.identities(inputs).T
+    found |= {"identity": np.diag(likeness), "rank-1": metrics.rank_one(likeness)}
     if measured.masks is not None:
-        found["mask mean"] = float(measured.masks.mean())
-        found["mask spread"] = float(measured.masks.std(axis=(1, 2)).mean())
-    if measured.answers is not None:
-        found |= _paired(measured, measured.answers)
-    return found
+        found["mask mean"] = measured.masks.mean(axis=(1, 2))
+        found["mask spread"] = measured.masks.std(axis=(1, 2))
+    return found | (_paired(measured, measured.answers) if measured.answers is not None else {})
 
 
-def _paired(measured: Measured, answers: np.ndarray) -> Row:
+def _paired(measured: Measured, answers: np.ndarray) -> dict[str, np.ndarray]:
     inputs, outputs, masks = measured.inputs, measured.outputs, measured.masks
-    errors = metrics.mse(outputs, answers)
-    ratios = metrics.psnr(errors)
-    still = metrics.still(inputs, answers)
-    found: Row = {
-        "mse": _mean(errors),
-        "psnr": _mean(ratios[np.isfinite(ratios)]),
-        "psnr pooled": metrics.psnr(errors.mean(keepdims=True)).item() if errors.any() else None,
-        "identical": int((errors == 0).sum()),
-        "ssim": _mean(metrics.ssim(outputs, answers)),
-        "change where still": _mean(metrics.change_where(still, inputs, outputs)),
+    errors, still = metrics.mse(outputs, answers), metrics.still(inputs, answers)
+    found = {
+        "mse": errors,
+        "psnr": metrics.psnr(errors),
+        "ssim": metrics.ssim(outputs, answers),
+        "change where still": metrics.change_where(still, inputs, outputs),
     }
-    if masks is not None:
-        found["mask where changed"] = _mean(metrics.share_inside(~still, masks))
-    return found
+    return found | ({"mask where changed": metrics.share_inside(~still, masks)} if masks is not None else {})
 
 
-def _mean(values: np.ndarray) -> float | None:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else None
+def _known(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]

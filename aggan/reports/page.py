@@ -22,6 +22,7 @@ PARTS = {
     "answer": "true answer",
 }
 MEASURES = {
+    "identity": ("identity kept", "cosine of the identity judge's vectors of input and output", "{:.2f}"),
     "judged": ("judged {to}", "share of the pictures in which the judge sees that expression", "{:.1%}"),
     "change where still": (
         "change where nothing should change",

