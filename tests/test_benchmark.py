@@ -106,8 +106,8 @@ def test_other_plans_results_are_left_alone(tmp_path, faces, capsys):
 
 
 def results(**figures: tuple[float, float, float]) -> str:
-    row = {name: mean for name, (mean, _, _) in figures.items()}
-    row["intervals"] = {name: (low, high) for name, (_, low, high) in figures.items()}
+    intervals = {name: (low, high) for name, (_, low, high) in figures.items()}
+    row = {name: mean for name, (mean, _, _) in figures.items()} | {"intervals": intervals}
     return json.dumps({"rows": dict.fromkeys(("translation", "copy the input", "true answer"), row)})
 
 
