@@ -6,6 +6,7 @@ OUT/DATA/SYSTEM/seed-N/               run/, log.txt, commands.txt; results.json,
 """
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -61,6 +62,8 @@ def _show(domain: Path, target: Path) -> None:
 
 def work(plan: Plan, out: Path, chosen: list[Cell], jobs: int, tell: Tell) -> None:
     """Do all chosen cells that have no results yet; `tell` hears what becomes of each. Raises `Stopped`."""
+    # Threads of several trainings that fight for the same cores run many times slower.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     with ThreadPoolExecutor(jobs) as pool:
         outcomes = [pool.submit(_cell, plan, out, cell, tell) for cell in chosen]
         try:
