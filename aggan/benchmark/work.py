@@ -63,9 +63,9 @@ def _show(domain: Path, target: Path) -> None:
 def work(plan: Plan, out: Path, chosen: list[Cell], jobs: int, tell: Tell) -> None:
     """Do all chosen cells that have no results yet; `tell` hears what becomes of each. Raises `Stopped`."""
     # Threads of several trainings that fight for the same cores run many times slower.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ}
     with ThreadPoolExecutor(jobs) as pool:
-        outcomes = [pool.submit(_cell, plan, out, cell, tell) for cell in chosen]
+        outcomes = [pool.submit(_cell, plan, out, cell, tell, environment) for cell in chosen]
         try:
             for outcome in outcomes:
                 outcome.result()
@@ -84,7 +84,7 @@ def state(out: Path, cell: Cell) -> str:
     return "begun" if (folder / "run" / FILE).exists() else "to do"
 
 
-def _cell(plan: Plan, out: Path, cell: Cell, tell: Tell) -> None:
+def _cell(plan: Plan, out: Path, cell: Cell, tell: Tell, environment: dict[str, str]) -> None:
     folder = cell.folder(out)
     if (folder / RESULTS).exists():
         return tell(cell, "done")
@@ -92,7 +92,7 @@ def _cell(plan: Plan, out: Path, cell: Cell, tell: Tell) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for doing, command in zip(("training", "translating", "measuring"), commands(plan, out, cell), strict=True):
         tell(cell, doing)
-        code, last = _run(command, folder)
+        code, last = _run(command, folder, environment)
         if code == INTERRUPTED or code < 0:
             raise Stopped
         if code:
@@ -130,11 +130,12 @@ def root_of(plan: Plan, out: Path, cell: Cell) -> Path:
     return source.pairs if paired and source.pairs else source.root
 
 
-def _run(command: list[str], folder: Path) -> tuple[int, str]:
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
     """Its exit code and the last line that it said."""
     with (folder / COMMANDS).open("a", encoding="utf-8") as file:
         file.write(f"aggan {shlex.join(command)}\n")
     with (folder / LOG).open("ab") as log:
-        done = subprocess.run([sys.executable, "-m", "aggan", *command], stdout=log, stderr=log, check=False)
+        whole = [sys.executable, "-m", "aggan", *command]
+        done = subprocess.run(whole, stdout=log, stderr=log, env=environment, check=False)
     lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n")
     return done.returncode, next((line.strip() for line in reversed(lines) if line.strip()), "")
