@@ -139,7 +139,7 @@ def faces(seed: int, people: int = 580, test_share: float = 100 / 580) -> list[S
     return sittings
 
 
-def judges(seed: int, people: int = 400, second: int = 4) -> list[Sitting]:
+def judges(seed: int, people: int = 320, second: int = 4) -> list[Sitting]:
     """What the judges learned from: everybody comes twice, with other hair, elsewhere.
 
     All expressions are shown at the first visit, `second` of them, drawn, at the other.

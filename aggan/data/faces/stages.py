@@ -113,12 +113,13 @@ def wild(rng: np.random.Generator) -> Scene:
 
 def anywhere(rng: np.random.Generator, hair: dict[str, float]) -> Scene:
     """One of the other kinds of place."""
-    kind = rng.choice(4, p=(0.4, 0.3, 0.15, 0.15))
-    if kind == 2:
-        scene = studio(rng, float(rng.choice([-45, 0, 45])), float(rng.choice([-30, 0, 30])))
-    else:
-        scene = {0: portrait, 1: wild, 3: scan}[int(kind)](rng)
+    kinds = (portrait, wild, _studio_from_any_side, scan)
+    scene = kinds[rng.choice(len(kinds), p=(0.4, 0.3, 0.15, 0.15))](rng)
     return replace(scene, hair={**hair, **scene.hair})
+
+
+def _studio_from_any_side(rng: np.random.Generator) -> Scene:
+    return studio(rng, float(rng.choice([-45, 0, 45])), float(rng.choice([-30, 0, 30])))
 
 
 def _glasses(rng: np.random.Generator, chance: float) -> Glasses | None:
