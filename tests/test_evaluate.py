@@ -171,6 +171,7 @@ def test_evaluate_writes_its_results_and_shows_them(measured, faces, tmp_path, c
     assert results == {
         "version": 1,
         "to": "happy",
+        "expression": "happy",
         "size": 32,
         "steps": 7,
         "inputs": str(faces / "test" / "neutral"),
@@ -298,3 +299,10 @@ def test_a_system_without_masks_has_no_figures_of_them(measured, tmp_path):
     card = ModelCard(system=narrow, domains=PAIR, size=32, steps=7)
     save_model(tmp_path / "model", card, card.build().translators_state())
     assert "mask mean" not in measured()[1]["rows"]["translation"]
+
+
+def test_what_the_judge_should_see_may_be_named(measured, capsys):
+    assert measured("--expression", "sad")[1]["expression"] == "sad"
+    assert "judged sad" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        measured("--expression", "smiling")

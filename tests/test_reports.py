@@ -17,7 +17,12 @@ ROW = {"pictures": 2, "judged": 0.5, "psnr": 20.0, "mse": 3.0, "change where sti
 
 
 def prepare(folder: Path) -> None:
-    results = {"to": "happy", "steps": 7, "rows": {"translation": ROW, "copy the input": ROW | {"psnr": None}}}
+    results = {
+        "to": "happy",
+        "expression": "happy",
+        "steps": 7,
+        "rows": {"translation": ROW, "copy the input": ROW | {"psnr": None}},
+    }
     (folder / "results.json").write_text(json.dumps(results))
     people, samples = folder / "people", folder / "run" / "samples"
     people.mkdir(parents=True)

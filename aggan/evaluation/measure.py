@@ -33,6 +33,8 @@ class HeldOut:
     """True answers of the same names."""
     source: str | None = None
     """The domain of the inputs, for systems that ask."""
+    expression: str = ""
+    """What the judge should see; nothing is judged where it is no expression."""
 
 
 def evaluate(translator: Translator, asked: HeldOut, judges: Judges, say: Says) -> dict[str, Any]:
@@ -54,11 +56,12 @@ def evaluate(translator: Translator, asked: HeldOut, judges: Judges, say: Says) 
     return {
         "version": VERSION,
         "to": asked.to,
+        "expression": asked.expression,
         "size": size,
         "steps": translator.card.steps,
         "inputs": str(asked.inputs),
         "answers": str(answers) if answers else None,
-        "rows": table(Measured(sources, outputs, truth, masks), judges, asked.to),
+        "rows": table(Measured(sources, outputs, truth, masks), judges, asked.expression),
     }
 
 

@@ -23,7 +23,7 @@ PARTS = {
 }
 MEASURES = {
     "identity": ("identity kept", "cosine of the identity judge's vectors of input and output", "{:.2f}"),
-    "judged": ("judged {to}", "share of the pictures in which the judge sees that expression", "{:.1%}"),
+    "judged": ("judged {expression}", "share of the pictures in which the judge sees that expression", "{:.1%}"),
     "change where still": (
         "change where nothing should change",
         "mean difference from the input, of 255, where the true answer equals it",
@@ -80,7 +80,7 @@ def _people(folder: Path) -> list[list[str]]:
 def _table(results: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
     rows = results["rows"].values()
     return [
-        (name.format(to=results["to"]), meaning, [_shown(row.get(key), form) for row in rows])
+        (name.format(expression=results["expression"]), meaning, [_shown(row.get(key), form) for row in rows])
         for key, (name, meaning, form) in MEASURES.items()
         if any(row.get(key) is not None for row in rows)
     ]
