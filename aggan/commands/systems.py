@@ -4,10 +4,11 @@ import json
 from dataclasses import dataclass
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from aggan.errors import UserError
+
+LINE = "{:<23}{:>12} {:<10}{:>9}  {}"
+"""Fits a terminal of 80 columns; the networks follow on a line of their own."""
 
 
 @dataclass
@@ -19,7 +20,7 @@ class Systems:
     domains: int = 2
     """Domains of the systems that know many."""
     json: bool = False
-    """Print JSON instead of a table."""
+    """Print JSON instead of a table: exact counts of every network, titles, papers."""
 
 
 def main(arguments: list[str]) -> int:
@@ -34,11 +35,12 @@ def main(arguments: list[str]) -> int:
     if asked.json:
         print(json.dumps([row.as_dict() for row in rows], indent=2))
         return 0
-    table = Table("name", "system", "learns from", "networks", "one model", "models", "Table III")
+    print(LINE.format("name", "one model", "models", "Table III", "learns from"))
     for row in rows:
-        networks = "  ".join(f"{part} {count:,}" for part, count in row.networks.items())
         printed = f"{row.printed}M" if row.printed else ""
         one = f"{row.compared:,}" if row.networks else "-"
-        table.add_row(row.name, row.about.title, row.about.needs, networks or row.refused, one, row.models, printed)
-    Console().print(table)
+        print(LINE.format(row.name, one, row.models, printed, row.about.needs))
+        networks = "  ".join(f"{part} {count / 1e6:.1f}M" for part, count in row.networks.items())
+        venue = row.about.paper.split("; ")[-1]
+        print(f"  {row.about.title}, {venue}: {networks or row.refused}")
     return 0
