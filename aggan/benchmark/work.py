@@ -1,8 +1,9 @@
-"""Work through the cells of a plan: each is two commands, as anybody would type them.
+"""Work through the cells of a plan: each is three commands, as anybody would type them.
 
 OUT/plan.json                         what was asked for
 OUT/faces/, OUT/faces-pairs/          the faces that ship, where a plan asks for them
-OUT/DATA/SYSTEM/seed-N/               run/, log.txt, commands.txt; results.json, or failure.json
+OUT/DATA/people/                      inputs/ and answers/ of the people on show
+OUT/DATA/SYSTEM/seed-N/               run/, people/, log.txt, commands.txt; results.json, or failure.json
 """
 
 import json
@@ -103,7 +104,7 @@ def _cell(plan: Plan, out: Path, cell: Cell, tell: Tell, environment: dict[str, 
 
 
 def commands(plan: Plan, out: Path, cell: Cell) -> tuple[list[str], ...]:
-    """What a cell is made by: training (or going on with it), measuring, translating the people on show."""
+    """What a cell is made by: training (or going on with it), translating the people on show, measuring."""
     folder, root = cell.folder(out), root_of(plan, out, cell)
     budget = ["--training.minutes", str(plan.minutes)] if plan.minutes else ["--training.epochs", str(plan.epochs)]
     train = ["train", cell.system, "--recipe", plan.recipe, "--out", str(folder / "run"), "--data.root", str(root)]
