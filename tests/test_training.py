@@ -21,6 +21,7 @@ from aggan.system import Task
 from aggan.systems.catalogue import CATALOGUE
 from aggan.training import checkpoint, journal
 from aggan.training.average import Average
+from aggan.training.engine import Engine
 from aggan.training.experiment import Experiment
 from aggan.training.health import Diverged, MaskWatch
 from aggan.training.recipe import RECIPES, Recipe
@@ -224,6 +225,7 @@ def test_a_mask_that_dies_in_training_is_in_the_journal(faces, tmp_path, monkeyp
     train(asked, tmp_path / "run", QUIET)
     lines = journal.read(tmp_path / "run")
     assert any("dying" in line.get("warning", "") for line in lines)
+    assert lines[0]["memory"] > 50
     assert {"M_y mean", "M_y spread", "gan", "agan", "cycle", "pixel", "tv", "D_ya"} <= lines[0].keys()
 
 
@@ -247,6 +249,14 @@ def test_a_mask_that_dies_in_training_is_in_the_journal(faces, tmp_path, monkeyp
 )
 def test_the_rate_is_constant_then_falls_to_zero(recipe, step, seconds, expected):
     assert Recipe.model_validate(recipe).rate(step, 10, float(seconds)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("processor_time", [False, True])
+def test_the_processors_clock_stands_still_while_others_work(processor_time):
+    engine = Engine(Recipe(processor_time=processor_time, accelerator="cpu", threads=1))
+    began = engine.now()
+    time.sleep(0.2)
+    assert (engine.now() - began < 0.1) == processor_time
 
 
 def test_every_step_and_process_has_its_own_seed():

@@ -37,6 +37,8 @@ class Plan(BaseModel):
     recipe: str = "faces64"
     minutes: float | None = Field(default=None, gt=0, description="Budget of each training.")
     epochs: int | None = Field(default=None, ge=1, description="The same in epochs, instead.")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads of each training.")
+    processor_time: bool = Field(default=False, description="Count the processor's minutes, not the clock's.")
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     more_seeds: dict[str, tuple[int, ...]] = Field(default={}, description="Further seeds of single systems.")
 

@@ -110,6 +110,8 @@ def commands(plan: Plan, out: Path, cell: Cell) -> tuple[list[str], ...]:
     train = ["train", cell.system, "--recipe", plan.recipe, "--out", str(folder / "run"), "--data.root", str(root)]
     train += ["--data.names", plan.source, plan.target, "--data.size", str(plan.size)]
     train += ["--training.seed", str(cell.seed), *budget]
+    train += ["--training.threads", str(plan.threads)] if plan.threads else []
+    train += ["--training.processor-time"] if plan.processor_time else []
     if (folder / "run" / FILE).exists():
         train = ["train", "--resume", str(folder / "run")]
     inputs, answers = (str(root / "test" / domain) for domain in (plan.source, plan.target))

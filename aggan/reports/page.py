@@ -36,7 +36,7 @@ MEASURES = {
     "mask where changed": ("mask where changed", "share of the mask's energy where the true answer differs", "{:.1%}"),
     "mask mean": ("mask mean", "0 keeps the input, 1 replaces it", "{:.3f}"),
 }
-NOT_LOSSES = {"step", "epoch", "seconds", "scores", "warning"}
+NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning"}
 
 
 def write(folder: Path, journal: list[dict[str, Any]], settings: dict[str, Any]) -> Path:

@@ -1,6 +1,8 @@
 """Every Lightning Fabric call there is: devices, processes, precision, gradients."""
 
 import os
+import sys
+import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Literal
@@ -24,6 +26,7 @@ class Engine:
     def __init__(self, recipe: Recipe) -> None:
         if recipe.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("no GPU here: leave out --training.accelerator gpu, or check the driver with nvidia-smi")
+        self._processor_time = recipe.processor_time
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         several = recipe.devices > 1 or "TORCHELASTIC_RUN_ID" in os.environ
@@ -47,6 +50,21 @@ class Engine:
     def first(self) -> bool:
         """Whether this process is the one that writes files and speaks."""
         return self.fabric.is_global_zero
+
+    def now(self) -> float:
+        """Seconds by the clock that a budget in minutes runs on; the processor's own stands still while others work."""
+        return time.process_time() / torch.get_num_threads() if self._processor_time else time.monotonic()
+
+    def peak_memory(self) -> float:
+        """The most memory that this process ever held, in MB, the GPU's where there is one; 0 where nobody counts."""
+        if self.fabric.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.fabric.device) / 1e6
+        if sys.platform == "win32":
+            return 0.0
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024  # the system counts in bytes there, in KiB elsewhere
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
     def place(self, module: nn.Module) -> None:
         """Move a module to the device, its convolutions in channels-last memory; all processes start alike."""

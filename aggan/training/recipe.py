@@ -23,6 +23,9 @@ class Recipe(BaseModel):
     decay_after: int = Field(default=100, ge=0, description="Epochs at the full rate, then linearly to 0.")
     steps: int | None = Field(default=None, ge=1, description="Length in steps, instead.")
     minutes: float | None = Field(default=None, gt=0, description="Length in minutes, instead.")
+    processor_time: bool = Field(
+        default=False, description="Count minutes of the processor's work, where trainings share a machine."
+    )
     batch: int = Field(default=1, ge=1, description="Pictures of each domain a step (and a process).")
     optimizer: Literal["adam", "rmsprop"] = "adam"
     learning_rate: float = Field(default=1e-4, gt=0)

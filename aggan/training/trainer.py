@@ -6,7 +6,6 @@ the step, so that weights, optimisers, pools and counters are all that a resumed
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -61,7 +60,7 @@ class Trainer:
         pace = Pace(self.steps, self.seconds, self.progress())
         with display if self.engine.first else nullcontext(), interruptible() as interrupted:
             while (unfinished := self.progress() < 1) and not self.engine.agree(interrupted()):
-                began = time.monotonic()
+                began = self.engine.now()
                 self.step()
                 if self._due(recipe.journal_every):
                     self._look(journal, display, pace)
@@ -69,7 +68,7 @@ class Trainer:
                     self._sample(samples)
                 if score and self._due(recipe.score_every):
                     self._score(score, journal, display)
-                self.seconds = self.engine.same(self.seconds + time.monotonic() - began)
+                self.seconds = self.engine.same(self.seconds + self.engine.now() - began)
                 if self._due(recipe.save_every):
                     self._look(journal, display, pace)
                     self.save()
@@ -126,7 +125,8 @@ class Trainer:
         if journal is None or not figures:
             return
         rate, left = pace.at(self.steps, self.seconds, self.progress())
-        journal.write(self.steps, epoch=self.steps // self.data.steps_per_epoch, seconds=self.seconds, **figures)
+        epoch, memory = self.steps // self.data.steps_per_epoch, self.engine.peak_memory()
+        journal.write(self.steps, epoch=epoch, seconds=self.seconds, memory=memory, **figures)
         display.show(self.steps, self.progress(), rate, left, figures)
         means = {name.removesuffix(" mean"): value for name, value in figures.items() if name.endswith(" mean")}
         for warning in self.watch.look(self.steps, means):
