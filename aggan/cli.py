@@ -12,6 +12,7 @@ VERBS = {
     "translate": ("translate", "translate pictures with a trained model"),
     "evaluate": ("evaluate", "measure a trained model on held-out pictures"),
     "benchmark": ("benchmark", "compare systems under one budget, with tables and a page"),
+    "report": ("report", "the same tables and page from runs that exist"),
     "systems": ("systems", "list the systems and their sizes"),
     "data": ("data", "unpack the faces that ship, render data sets, prepare original ones"),
     "import": ("import_", "take over weights that the AGGAN authors' code saved"),

@@ -7,10 +7,10 @@ import pytest
 import yaml
 from worlds import shrunk
 
+from aggan.benchmark import steps
 from aggan.benchmark.plan import PLANS, Cell, Plan, cells, read_plan
-from aggan.benchmark.work import commands, root_of
+from aggan.benchmark.steps import root_of, training
 from aggan.cli import run
-from aggan.reports import comparison
 
 
 def planned(tmp_path: Path, faces: Path, systems: tuple[str, ...]) -> Path:
@@ -28,21 +28,23 @@ def planned(tmp_path: Path, faces: Path, systems: tuple[str, ...]) -> Path:
 def test_a_benchmark_goes_on_past_failures_and_repeats_nothing(tmp_path, faces, capsys):
     plan, out = planned(tmp_path, faces, ("stargan", "aggan")), tmp_path / "out"
     assert run(["benchmark", str(plan), "--out", str(out), "--only", "aggan"]) == 0
-    results = out / "cartoons" / "aggan" / "seed-0" / "results.json"
+    results = out / "cartoons" / "aggan" / "seed-0" / "happy" / "results.json"
     first = results.stat().st_mtime_ns
     assert run(["benchmark", str(plan), "--out", str(out)]) == 1
     assert results.stat().st_mtime_ns == first
     failure = json.loads((out / "cartoons" / "stargan" / "seed-0" / "failure.json").read_text())
     assert "stargan needs pictures of 64, 128" in failure["why"]
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 3 * 6  # inputs, one system, answers
+    # six people: inputs, one system and answers; its mask, content and translation
+    assert page.count("data:image/png;base64,") == 6 * 6
     assert "stargan needs pictures of 64, 128" in page
     assert "http" not in page.replace("http://www.w3.org", "")
     table = (out / "tables.md").read_text()
     assert "| copy the input |" in table
     assert "| true answer |" in table
-    said = (results.parent / "commands.txt").read_text().splitlines()
-    assert [line.split()[:2] for line in said] == [["aggan", verb] for verb in ("train", "translate", "evaluate")]
+    assert "Table III" in page
+    said = (results.parents[1] / "commands.txt").read_text().splitlines()
+    assert [line.split()[:2] for line in said] == [["aggan", verb] for verb in ("train", "evaluate")]
 
 
 def test_cells_are_every_system_on_every_set_with_every_seed():
@@ -59,15 +61,23 @@ def test_systems_that_learn_from_pairs_get_them(tmp_path):
 
 
 def test_a_training_that_was_begun_is_resumed(tmp_path):
-    plan, cell = Plan(systems=("aggan",), minutes=2.5), Cell("faces", "aggan", 3)
-    (tmp_path / "faces" / "people" / "inputs").mkdir(parents=True)
-    train = commands(plan, tmp_path, cell)[0]
-    assert train[train.index("--training.seed") + 1] == "3"
-    assert train[-2:] == ["--training.minutes", "2.5"]
+    plan, cell = Plan(systems=("aggan",), minutes=2.5, threads=1, processor_time=True), Cell("faces", "aggan", 3)
+    words = training(plan, tmp_path, cell).words
+    assert words[words.index("--training.seed") + 1] == "3"
+    assert words[-5:] == ["--training.threads", "1", "--training.processor-time", "--training.minutes", "2.5"]
     begun = cell.folder(tmp_path) / "run"
     begun.mkdir(parents=True)
     (begun / "experiment.json").touch()
-    assert commands(plan, tmp_path, cell)[0] == ["train", "--resume", str(begun)]
+    assert training(plan, tmp_path, cell).words == ["train", "--resume", str(begun)]
+
+
+def test_systems_are_measured_against_the_answers_or_else_against_other_pictures(tmp_path, faces):
+    words = steps.test(tmp_path / "run", tmp_path / "happy", faces, "neutral", "happy").words
+    assert words[words.index("--answers") + 1] == str(faces / "test" / "happy")
+    for file in sorted((faces / "test" / "happy").iterdir()):
+        file.rename(file.with_stem(f"{file.stem}-of-another"))
+    words = steps.test(tmp_path / "run", tmp_path / "happy", faces, "neutral", "happy").words
+    assert words[words.index("--real") + 1] == str(faces / "test" / "happy")
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PLANS.glob("*.yaml")))
@@ -103,50 +113,3 @@ def test_other_plans_results_are_left_alone(tmp_path, faces, capsys):
     assert "holds results of another plan" in capsys.readouterr().err
     assert run(["benchmark", str(plan), "--out", str(tmp_path / "new"), "--only", "dualgan"]) == 2
     assert "--only dualgan: not in the plan" in capsys.readouterr().err
-
-
-def results(**figures: tuple[float, float, float]) -> str:
-    intervals = {name: (low, high) for name, (_, low, high) in figures.items()}
-    row = {name: mean for name, (mean, _, _) in figures.items()} | {"intervals": intervals}
-    return json.dumps({"rows": dict.fromkeys(("translation", "copy the input", "true answer"), row)})
-
-
-@pytest.fixture
-def compared(tmp_path) -> dict[str, comparison.Row]:
-    """Three systems: the second ties with the first, the third is worse; one has two seeds, one has failed."""
-    seeds = {
-        "aggan": [results(psnr=(30, 29, 31), mse=(70, 60, 80)), results(psnr=(32, 31, 33), mse=(60, 50, 70))],
-        "cyclegan": [results(psnr=(30, 29, 32), mse=(200, 190, 210))],
-        "dualgan": [results(psnr=(20, 19, 21), mse=(300, 290, 310))],
-    }
-    for system, texts in seeds.items():
-        for seed, text in enumerate(texts):
-            folder = tmp_path / "faces" / system / f"seed-{seed}"
-            folder.mkdir(parents=True)
-            (folder / "results.json").write_text(text)
-    (tmp_path / "faces" / "stargan" / "seed-0").mkdir(parents=True)
-    (tmp_path / "faces" / "stargan" / "seed-0" / "failure.json").write_text('{"why": "no memory"}')
-    plan = Plan(systems=(*seeds, "stargan", "diat"), minutes=1, more_seeds={"aggan": (1,)})
-    (tmp_path / "plan.json").write_text(plan.model_dump_json())
-    comparison.write(tmp_path)
-    return tmp_path
-
-
-def test_the_best_is_bold_and_so_is_what_ties_with_it(compared):
-    lines = (compared / "tables.md").read_text().splitlines()
-    cells_of = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in lines[2:]}
-    assert cells_of["aggan (2 seeds)"][2:4] == ["**31.00**", "**65.0**"]
-    assert cells_of["cyclegan"][2:4] == ["**30.00**", "200.0"]
-    assert cells_of["dualgan"][2:4] == ["20.00", "300.0"]
-    assert cells_of["copy the input"][2:4] == ["30.00", "70.0"]
-    assert set(cells_of["stargan (no memory)"]) == set(cells_of["diat (not finished)"]) == {"-"}
-
-
-def test_tables_for_calculators_and_for_papers(compared):
-    header, first, *_ = (compared / "tables.csv").read_text().splitlines()
-    values = dict(zip(header.split(","), first.split(","), strict=True))
-    assert (values["row"], values["seeds"], values["psnr"], values["psnr low"]) == ("aggan", "2", "31.0", "30.0")
-    text = (compared / "tables.tex").read_text()
-    assert r"\toprule" in text
-    assert r"judged happy, \%" in text
-    assert r"\textbf{31.00}" in text

@@ -17,8 +17,8 @@ from aggan.data.faces.pack import unpack
 from aggan.data.folders import pictures
 from aggan.data.images import read, square
 from aggan.evaluation import metrics, photographs
+from aggan.evaluation.best import frechet_score
 from aggan.evaluation.judges import Judges, load_judges
-from aggan.evaluation.measure import frechet_score
 from aggan.evaluation.scores import Measured, row, table
 from aggan.system import Task
 from aggan.systems.files import ModelCard, save_model
@@ -119,6 +119,34 @@ def test_the_distance_between_sets_of_features():
     assert metrics.frechet(features, 2 * features) == pytest.approx(middle + spread)
 
 
+def test_the_kernel_distance_is_unbiased_and_grows():
+    noise = np.random.default_rng(0)
+    same = [metrics.kernel(*noise.normal(size=(2, 40, 5))) for _ in range(300)]
+    assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(300)
+    a, b = noise.normal(size=(2, 40, 5))
+    # by hand for two and two: k(x, y) = (x y / d + 1)^3 with d = 1
+    two, other = np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])
+    assert metrics.kernel(two, other) == pytest.approx(1 + 343 - 2 * (1 + 1 + 27 + 64) / 4)
+    assert metrics.kernel(a, b + 3) > metrics.kernel(a, b + 1) > metrics.kernel(a, b)
+
+
+def test_the_interval_of_a_distance_is_that_of_a_mean_for_a_mean():
+    values = np.random.default_rng(0).normal(5, 2, (400, 1))
+    low, high = metrics.interval_of(lambda a, b: float(a.mean()), values, values)
+    assert (low + high) / 2 == pytest.approx(values.mean())
+    assert (high - low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.3)
+
+
+def test_similarity_over_scales_is_one_for_the_same_and_less_for_the_blurred():
+    picture = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8)
+    coarse = picture.reshape(2, 32, 2, 32, 2, 3).mean((2, 4)).repeat(2, 1).repeat(2, 2).astype(np.uint8)
+    assert metrics.ms_ssim(picture, picture) == pytest.approx(1)
+    assert (metrics.ms_ssim(picture, coarse) < 0.95).all()
+    assert (metrics.ms_ssim(picture, coarse) > metrics.ssim(picture, coarse)).all()
+    for side in (16, 40, 96, 180):  # every number of scales
+        assert metrics.ms_ssim(*(flat(9, side=side),) * 2) == pytest.approx(1, abs=1e-4)
+
+
 def test_an_interval_holds_the_mean_and_narrows_with_more_pictures():
     few, many = (np.random.default_rng(0).normal(10, 2, n) for n in (25, 2500))
     (low, high), (lower, upper) = metrics.interval(few), metrics.interval(many)
@@ -164,12 +192,15 @@ def measured(model, faces, tmp_path):
     return evaluate
 
 
-def test_evaluate_writes_its_results_and_shows_them(measured, faces, tmp_path, capsys):
+def test_evaluate_writes_its_results_and_shows_them(measured, model, faces, tmp_path, capsys):
     code, results = measured()
     assert code == 0
-    rows = results.pop("rows")
+    rows, each = results.pop("rows"), results.pop("each")
+    assert results.pop("seconds a picture") > 0
     assert results == {
-        "version": 1,
+        "version": 2,
+        "model": str(model),
+        "features": {"name": "judge", "sha256": ""},
         "to": "happy",
         "expression": "happy",
         "size": 32,
@@ -182,10 +213,34 @@ def test_evaluate_writes_its_results_and_shows_them(measured, faces, tmp_path, c
     assert rows["true answer"]["identical"] == 6
     assert rows["copy the input"]["change where still"] == 0
     assert 0 < rows["translation"]["mask where changed"] < 1
+    assert rows["translation"]["cycle error"] > 0
+    assert each["name"] == [f"{person:02}" for person in range(6)]
+    assert np.mean(each["mse"]) == pytest.approx(rows["translation"]["mse"], rel=1e-4)
     told = capsys.readouterr()
     for shown in ("PSNR (dB)", "judged happy", "copy the input", f"written to {tmp_path}/results/results.json\n"):
         assert shown in told.out
     assert told.err == ""
+
+
+def test_translations_are_kept_where_they_are_wanted(measured, tmp_path):
+    kept = tmp_path / "kept"
+    assert measured("--pictures", str(kept))[0] == 0
+    assert sorted(path.name for path in kept.iterdir())[:3] == ["00.content.png", "00.mask.png", "00.png"]
+    assert read(kept / "05.png").size == (32, 32)
+
+
+def test_sets_of_pictures_are_compared_where_there_are_enough(measured, tmp_path):
+    assert "kernel distance" not in measured()[1]["rows"]["translation"]
+    for folder, low in (("inputs", 0), ("real", 100)):
+        (tmp_path / folder).mkdir()
+        for index in range(12):
+            Pillow.new("RGB", (32, 32), (low + index, 90, 90)).save(tmp_path / folder / f"{folder}-{index}.png")
+    rows = measured("--real", str(tmp_path / "real"), inputs=tmp_path / "inputs", paired=False)[1]["rows"]
+    assert set(rows) == {"translation", "copy the input"}
+    for found in rows.values():
+        low, high = found["intervals"]["frechet distance"]
+        assert low < found["frechet distance"] < high
+        assert found["kernel distance"] > 0
 
 
 def test_a_copied_input_is_measured_against_the_answers(measured, faces):

@@ -80,7 +80,7 @@ def test_the_quickstart_goes_the_whole_way_and_goes_on(tmp_path, capsys):
     command = ["quickstart", "--out", str(tmp_path / "quick"), "--minutes", "0.1"]
     assert run(command) == 0
     results = json.loads((tmp_path / "quick" / "results.json").read_text())
-    assert (results["version"], results["rows"]["translation"]["pictures"]) == (1, 100)
+    assert (results["version"], results["rows"]["translation"]["pictures"]) == (2, 100)
     assert results["rows"]["copy the input"]["judged"] <= 0.1
     assert results["rows"]["true answer"]["judged"] >= 0.9
     assert "report.html" in capsys.readouterr().out

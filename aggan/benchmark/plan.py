@@ -32,7 +32,7 @@ class Plan(BaseModel):
     systems: tuple[str, ...] = Field(min_length=1)
     data: dict[str, Source] = Field(default={"faces": Source()}, min_length=1)
     source: str = "neutral"
-    target: str = "happy"
+    targets: tuple[str, ...] = Field(default=("happy",), min_length=1, description="The first is what tables compare.")
     size: int = Field(default=64, ge=16)
     recipe: str = "faces64"
     minutes: float | None = Field(default=None, gt=0, description="Budget of each training.")
@@ -60,7 +60,7 @@ class Cell(NamedTuple):
     seed: int
 
     def folder(self, out: Path) -> Path:
-        """Where all about it lies: run/, results.json, log.txt, or failure.json."""
+        """Where all about it lies: run/, a folder for each target, log.txt, commands.txt, or failure.json."""
         return out / self.data / self.system / f"seed-{self.seed}"
 
 

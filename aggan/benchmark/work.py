@@ -1,9 +1,10 @@
-"""Work through the cells of a plan: each is three commands, as anybody would type them.
+"""Work through the cells of a plan: each is a few commands, as anybody would type them.
 
-OUT/plan.json                         what was asked for
-OUT/faces/, OUT/faces-pairs/          the faces that ship, where a plan asks for them
-OUT/DATA/people/                      inputs/ and answers/ of the people on show
-OUT/DATA/SYSTEM/seed-N/               run/, people/, log.txt, commands.txt; results.json, or failure.json
+OUT/plan.json                    what was asked for
+OUT/faces/, OUT/faces-pairs/     the faces that ship, where a plan asks for them
+OUT/DATA/test/DOMAIN/            the people that all systems are tested on, as the measures see them
+OUT/DATA/SYSTEM/seed-N/          run/, log.txt, commands.txt, failure.json if it failed
+OUT/DATA/SYSTEM/seed-N/TARGET/   results.json, pictures/
 """
 
 import json
@@ -18,16 +19,17 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from aggan.benchmark.plan import Cell, Plan
+from aggan.benchmark.steps import RESULTS, Command, root_of, test, training
 from aggan.data.faces.pack import unpack
 from aggan.data.folders import pictures
+from aggan.data.images import Unreadable, read, square
 from aggan.data.index import CARD
 from aggan.errors import UserError
-from aggan.systems.catalogue import CATALOGUE
 from aggan.training.experiment import FILE
 from aggan.writing import write_whole
 
-PLAN, RESULTS, FAILURE, LOG, COMMANDS = "plan.json", "results.json", "failure.json", "log.txt", "commands.txt"
-INTERRUPTED, SHOWN = 130, 8
+PLAN, FAILURE, LOG, COMMANDS, TEST = "plan.json", "failure.json", "log.txt", "commands.txt", "test"
+INTERRUPTED = 130
 Tell = Callable[[Cell, str], None]
 
 
@@ -46,27 +48,37 @@ def begin(plan: Plan, out: Path) -> None:
             if not (out / name / CARD).exists():
                 unpack(out / name, plan.size, pairs)
     for data, source in plan.data.items():
-        test = (source.root or out / "faces") / "test"
-        for part, domain in (("inputs", plan.source), ("answers", plan.target)):
-            _show(test / domain, out / data / "people" / part)
+        show(source.root or out / "faces", out / data / TEST, (plan.source, *plan.targets), plan.size)
 
 
-def _show(domain: Path, target: Path) -> None:
-    """Copy some pictures from all over a test domain; raises `UserError` where there is none."""
-    files = pictures(domain)
-    target.mkdir(parents=True, exist_ok=True)
-    count = min(SHOWN, len(files))
-    for file in (files[place * len(files) // count] for place in range(count)):
-        with Pillow.open(file) as picture:
-            picture.convert("RGB").save(target / f"{file.stem}.png")
+def show(root: Path, target: Path, domains: tuple[str, ...], size: int) -> None:
+    """Copy the test pictures as the measures see them; raises `UserError` where there are none."""
+    for domain in domains:
+        folder = root / "test" / domain
+        for file in pictures(folder):
+            copy = target / domain / file.relative_to(folder).with_suffix(".png")
+            if not copy.exists():
+                try:
+                    picture = Pillow.fromarray(square(read(file), size))
+                except Unreadable:
+                    continue  # the measures name what they leave out
+                write_whole(copy, lambda path, of=picture: of.save(path, "PNG"))
 
 
 def work(plan: Plan, out: Path, chosen: list[Cell], jobs: int, tell: Tell) -> None:
     """Do all chosen cells that have no results yet; `tell` hears what becomes of each. Raises `Stopped`."""
     # Threads of several trainings that fight for the same cores run many times slower.
     environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ}
+
+    def do(cell: Cell) -> None:
+        folder, run = cell.folder(out), cell.folder(out) / "run"
+        tested = [test(run, folder / to, root_of(plan, out, cell), plan.source, to) for to in plan.targets]
+        if state(out, cell, plan.targets) == "done":
+            return tell(cell, "done")
+        return carry_out([training(plan, out, cell), *tested], folder, environment, lambda what: tell(cell, what))
+
     with ThreadPoolExecutor(jobs) as pool:
-        outcomes = [pool.submit(_cell, plan, out, cell, tell, environment) for cell in chosen]
+        outcomes = [pool.submit(do, cell) for cell in chosen]
         try:
             for outcome in outcomes:
                 outcome.result()
@@ -75,70 +87,40 @@ def work(plan: Plan, out: Path, chosen: list[Cell], jobs: int, tell: Tell) -> No
             raise Stopped from None
 
 
-def state(out: Path, cell: Cell) -> str:
+def state(out: Path, cell: Cell, targets: tuple[str, ...]) -> str:
     """What has become of a cell."""
     folder = cell.folder(out)
-    if (folder / RESULTS).exists():
+    if all((folder / to / RESULTS).exists() for to in targets):
         return "done"
     if (folder / FAILURE).exists():
         return json.loads((folder / FAILURE).read_text(encoding="utf-8"))["why"]
     return "begun" if (folder / "run" / FILE).exists() else "to do"
 
 
-def _cell(plan: Plan, out: Path, cell: Cell, tell: Tell, environment: dict[str, str]) -> None:
-    folder = cell.folder(out)
-    if (folder / RESULTS).exists():
-        return tell(cell, "done")
-    (folder / FAILURE).unlink(missing_ok=True)
+def carry_out(commands: list[Command], folder: Path, environment: dict[str, str], tell: Callable[[str], None]) -> None:
+    """Do one after the other what is not done yet; a failure is noted in the folder. Raises `Stopped`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for doing, command in zip(("training", "translating", "measuring"), commands(plan, out, cell), strict=True):
-        tell(cell, doing)
-        code, last = _run(command, folder, environment)
+    (folder / FAILURE).unlink(missing_ok=True)
+    for command in commands:
+        if command.made and command.made.exists():
+            continue
+        tell(command.doing)
+        code, last = _run(command.words, folder, environment)
         if code == INTERRUPTED or code < 0:
             raise Stopped
         if code:
-            text = json.dumps({"why": last, "command": shlex.join(command)}, indent=2) + "\n"
+            text = json.dumps({"why": last, "command": shlex.join(command.words)}, indent=2) + "\n"
             write_whole(folder / FAILURE, lambda path, text=text: path.write_text(text, encoding="utf-8"))
-            return tell(cell, last)
-    return tell(cell, "done")
+            return tell(last)
+    return tell("done")
 
 
-def commands(plan: Plan, out: Path, cell: Cell) -> tuple[list[str], ...]:
-    """What a cell is made by: training (or going on with it), translating the people on show, measuring."""
-    folder, root = cell.folder(out), root_of(plan, out, cell)
-    budget = ["--training.minutes", str(plan.minutes)] if plan.minutes else ["--training.epochs", str(plan.epochs)]
-    train = ["train", cell.system, "--recipe", plan.recipe, "--out", str(folder / "run"), "--data.root", str(root)]
-    train += ["--data.names", plan.source, plan.target, "--data.size", str(plan.size)]
-    train += ["--training.seed", str(cell.seed), *budget]
-    train += ["--training.threads", str(plan.threads)] if plan.threads else []
-    train += ["--training.processor-time"] if plan.processor_time else []
-    if (folder / "run" / FILE).exists():
-        train = ["train", "--resume", str(folder / "run")]
-    inputs, answers = (str(root / "test" / domain) for domain in (plan.source, plan.target))
-    measure = ["evaluate", str(folder / "run"), "--inputs", inputs, "--answers", answers, "--to", plan.target]
-    shown = sorted(str(path) for path in (out / cell.data / "people" / "inputs").iterdir())
-    show = ["translate", str(folder / "run"), *shown, "--to", plan.target, "--out", str(folder / "people")]
-    return (
-        train,
-        [*show, "--source", plan.source],
-        [*measure, "--source", plan.source, "--out", str(folder / RESULTS)],
-    )
-
-
-def root_of(plan: Plan, out: Path, cell: Cell) -> Path:
-    """The folder that a cell learns from."""
-    source, paired = plan.data[cell.data], CATALOGUE[cell.system].about.needs == "pairs"
-    if source.root is None:
-        return out / ("faces-pairs" if paired else "faces")
-    return source.pairs if paired and source.pairs else source.root
-
-
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+def _run(words: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
     """Its exit code and the last line that it said."""
     with (folder / COMMANDS).open("a", encoding="utf-8") as file:
-        file.write(f"aggan {shlex.join(command)}\n")
+        file.write(f"aggan {shlex.join(words)}\n")
     with (folder / LOG).open("ab") as log:
-        whole = [sys.executable, "-m", "aggan", *command]
+        whole = [sys.executable, "-m", "aggan", *words]
         done = subprocess.run(whole, stdout=log, stderr=log, env=environment, check=False)
     lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n")
     return done.returncode, next((line.strip() for line in reversed(lines) if line.strip()), "")

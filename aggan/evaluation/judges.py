@@ -3,6 +3,7 @@
 Both were trained on rendered people that no translation system sees, by `aggan.evaluation.train_judges`.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
@@ -42,11 +43,23 @@ class SaysWho(Protocol):
         ...
 
 
+class Features(NamedTuple):
+    """What distances between sets of pictures are measured on."""
+
+    name: str
+    of: Callable[[np.ndarray], np.ndarray]
+    """Features (n, d) of pictures (n, height, width, 3)."""
+    sha256: str = ""
+    """Of the file that the weights came from, if they did not ship."""
+
+
 class Judges(NamedTuple):
     """Who judges."""
 
     expression: SaysExpression
     identity: SaysWho
+    features: Features | None = None
+    """Without them, sets of pictures are not compared."""
 
 
 class Tower(nn.Module):
@@ -116,8 +129,9 @@ def load_judge() -> Judge:
 
 
 def load_judges() -> Judges:
-    """Both judges that ship."""
-    return Judges(load_judge(), _loaded(IdentityJudge(), "identity"))
+    """Both judges that ship, and the features of the first."""
+    judge = load_judge()
+    return Judges(judge, _loaded(IdentityJudge(), "identity"), Features("judge", judge.features))
 
 
 def _loaded(judge: Network, name: str) -> Network:

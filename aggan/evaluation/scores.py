@@ -1,16 +1,18 @@
 """How good translations are: a row of means with intervals for them, and always one for copying the input."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from aggan.data.faces.expressions import EXPRESSIONS
 from aggan.evaluation import metrics
-from aggan.evaluation.judges import Judges
+from aggan.evaluation.judges import Features, Judges
 
 Row = dict[str, Any]
 """Figures by measure, None for what cannot be measured; `pictures`; and `intervals`, of 95 %, by measure."""
+FEW = 10
+"""Sets of fewer pictures are not compared as sets."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,19 @@ class Measured:
     """The true answers; without pairs there are none, and no measure that needs them."""
     masks: np.ndarray | None = None
     """Attention masks (n, height, width) in [0, 1]."""
+    real: np.ndarray | None = None
+    """Real pictures (m, height, width, 3) of the domain that was translated to."""
+    back: np.ndarray | None = None
+    """The outputs, translated back to where they came from."""
 
 
 def table(measured: Measured, judges: Judges, target: str) -> dict[str, Row]:
     """Rows by name: the translation, copy the input, and the true answer where it is known."""
     rows = {
         "translation": row(measured, judges, target),
-        "copy the input": row(Measured(measured.inputs, measured.inputs, measured.answers), judges, target),
+        "copy the input": row(replace(measured, outputs=measured.inputs, masks=None, back=None), judges, target),
     }
+    # Of the answers no distance from real pictures is told: as a rule they are these pictures.
     if measured.answers is not None:
         rows["true answer"] = row(Measured(measured.inputs, measured.answers, measured.answers), judges, target)
     return rows
@@ -39,14 +46,23 @@ def table(measured: Measured, judges: Judges, target: str) -> dict[str, Row]:
 def row(measured: Measured, judges: Judges, target: str) -> Row:
     """Means over the pictures of each measure, with their intervals."""
     found: Row = {"pictures": len(measured.inputs)}
-    values = each(measured, judges, target)
+    values, distances = each(measured, judges, target), _distances(measured, judges.features)
     found |= {name: float(known.mean()) if len(known := _known(some)) else None for name, some in values.items()}
     if "mse" in values:
         errors = values["mse"]
         found["psnr pooled"] = metrics.psnr(errors.mean(keepdims=True)).item() if errors.any() else None
         found["identical"] = int((errors == 0).sum())
     intervals = {name: metrics.interval(known) for name, some in values.items() if len(known := _known(some))}
-    return found | {"intervals": intervals}
+    intervals |= {name: ends for name, (_, ends) in distances.items()}
+    return found | {name: value for name, (value, _) in distances.items()} | {"intervals": intervals}
+
+
+def columns(measured: Measured, judges: Judges, target: str) -> dict[str, list[float | None]]:
+    """What `each` gives, for JSON: None where a measure is not defined."""
+    return {
+        name: [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+        for name, values in each(measured, judges, target).items()
+    }
 
 
 def each(measured: Measured, judges: Judges, target: str) -> dict[str, np.ndarray]:
@@ -60,6 +76,8 @@ def each(measured: Measured, judges: Judges, target: str) -> dict[str, np.ndarra
     if measured.masks is not None:
         found["mask mean"] = measured.masks.mean(axis=(1, 2))
         found["mask spread"] = measured.masks.std(axis=(1, 2))
+    if measured.back is not None:
+        found["cycle error"] = metrics.change(inputs, measured.back)
     return found | (_paired(measured, measured.answers) if measured.answers is not None else {})
 
 
@@ -70,9 +88,19 @@ def _paired(measured: Measured, answers: np.ndarray) -> dict[str, np.ndarray]:
         "mse": errors,
         "psnr": metrics.psnr(errors),
         "ssim": metrics.ssim(outputs, answers),
+        "ms-ssim": metrics.ms_ssim(outputs, answers),
         "change where still": metrics.change_where(still, inputs, outputs),
     }
     return found | ({"mask where changed": metrics.share_inside(~still, masks)} if masks is not None else {})
+
+
+def _distances(measured: Measured, features: Features | None) -> dict[str, tuple[float, tuple[float, float]]]:
+    """How far the outputs as a set are from real pictures, each with its interval."""
+    if measured.real is None or features is None or min(len(measured.real), len(measured.outputs)) < FEW:
+        return {}
+    made, real = features.of(measured.outputs), features.of(measured.real)
+    kinds = {"kernel distance": metrics.kernel, "frechet distance": metrics.frechet}
+    return {name: (kind(made, real), metrics.interval_of(kind, made, real)) for name, kind in kinds.items()}
 
 
 def _known(values: np.ndarray) -> np.ndarray:

@@ -1,184 +1,110 @@
-"""A benchmark's tables and its page, from the files of its cells alone.
+"""A comparison's page and tables, from the files of its cells alone.
 
-OUT/report.html    one self-contained page: tables, the same people by every system
+OUT/comparison.json    what is compared
+OUT/report.html        one self-contained page: tables, the same people by every system, masks, the worst, curves
 OUT/tables.md, OUT/tables.csv, OUT/tables.tex
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from aggan.reports.page import embedded
+from aggan.reports.costs import costs, sizes
+from aggan.reports.figures import curves
+from aggan.reports.gallery import gallery
+from aggan.reports.rows import Row, comma_separated, quality, read_rows
+from aggan.reports.sheets import Shown, run_of
+from aggan.reports.tables import Table, latex, markdown
+from aggan.training import journal
 from aggan.writing import write_whole
 
-FIXED = ("copy the input", "true answer")
-"""Rows that no system made; nothing of them is ever best."""
+FILE, CAPACITY = "comparison.json", "capacity.json"
+NARROW = ("fooled", "judged", "change where still", "kernel distance", "psnr", "mse")
+"""Table I's columns where there are several data sets."""
 
 
-class Measure(NamedTuple):
-    """How a figure is shown; `sign` is 1 where more is better, -1 where less is."""
+class Comparison(NamedTuple):
+    """What `comparison.json` holds."""
 
-    heading: str
-    sign: int
-    form: str
-    unit: float = 1.0
-
-
-MEASURES = {
-    "judged": Measure("judged {to}, %", 1, "{:.1f}", 100),
-    "change where still": Measure("change where still, of 255", -1, "{:.2f}"),
-    "psnr": Measure("PSNR, dB", 1, "{:.2f}"),
-    "mse": Measure("MSE", -1, "{:.1f}"),
-    "ssim": Measure("SSIM", 1, "{:.3f}"),
-    "identity": Measure("identity, cosine", 1, "{:.3f}"),
-    "rank-1": Measure("identity, rank 1, %", 1, "{:.1f}", 100),
-}
+    source: str
+    targets: list[str]
+    size: int
+    budget: str
+    """How long each system was trained, in words."""
+    systems: list[str]
+    ablations: list[str]
+    """Those of Table II, the whole system first."""
+    data: list[str]
+    unpaired: list[str]
+    """Data sets without true answers."""
+    version: int = 1
 
 
-class Figure(NamedTuple):
-    """A mean over pictures and seeds, and the ends of its interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of a table."""
-
-    name: str
-    seeds: int
-    figures: dict[str, Figure]
-    why: str = ""
-    """Why there are no figures."""
-    run: str = ""
-    """Where its first run lies, below the benchmark's folder."""
+def note(out: Path, comparison: Comparison) -> None:
+    """Write `comparison.json`."""
+    text = json.dumps(comparison._asdict(), indent=2) + "\n"
+    write_whole(out / FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def write(out: Path) -> Path:
     """Write the tables and the page of what is finished by now, and give the page's path."""
-    plan = json.loads((out / "plan.json").read_text(encoding="utf-8"))
-    tables = {data: list(_rows(out, plan, data)) for data in plan["data"]}
-    for name, text in (("md", markdown), ("csv", comma_separated), ("tex", latex)):
-        _write(out / f"tables.{name}", "\n".join(text(data, rows, plan) for data, rows in tables.items()))
+    comparison = Comparison(**json.loads((out / FILE).read_text(encoding="utf-8")))
+    names = list(dict.fromkeys(comparison.systems + comparison.ablations))
+    rows_of = {data: read_rows(out, data, names, comparison.targets[0]) for data in comparison.data}
+    tables, prices = list(_results(comparison, out, rows_of)), list(_prices(comparison, out, rows_of))
+    for suffix, text in (("md", markdown), ("tex", latex)):
+        _write(out / f"tables.{suffix}", "\n".join(map(text, tables + prices)))
+    _write(out / "tables.csv", comma_separated(rows_of))
     environment = Environment(loader=PackageLoader("aggan.reports", "."), autoescape=True, undefined=StrictUndefined)
+    task = comparison.source, tuple(comparison.targets), comparison.size
+    shown = [Shown(out, data, rows, *task) for data, rows in rows_of.items()]
     page = environment.get_template("comparison.html.j2").render(
-        plan=plan,
-        measures=[measure.heading.format(to=plan["target"]) for measure in MEASURES.values()],
-        tables={data: [(row, cells_of(row, rows)) for row in rows] for data, rows in tables.items()},
-        people={data: _people(out, data, rows) for data, rows in tables.items()},
+        comparison=comparison,
+        tables=tables,
+        prices=prices,
+        figures=[(some.data, list(gallery(some))) for some in shown],
+        curves=[(row.name, _losses(run_of(out, row))) for row in rows_of[comparison.data[0]] if row.folders],
     )
     _write(out / "report.html", page)
     return out / "report.html"
 
 
-def _rows(out: Path, plan: dict[str, Any], data: str) -> Iterator[Row]:
-    fixed: dict[str, Row] = {}
-    for system in dict.fromkeys([*plan["systems"], *plan["more_seeds"]]):
-        folders = sorted((out / data / system).glob("seed-*"))
-        results = [json.loads((f / "results.json").read_text()) for f in folders if (f / "results.json").exists()]
-        if not results:
-            yield Row(system, 0, {}, _why(folders))
-            continue
-        run = str((folders[0] / "run").relative_to(out))
-        yield Row(system, len(results), _figures([result["rows"]["translation"] for result in results]), run=run)
-        for name in FIXED:
-            fixed.setdefault(name, Row(name, 1, _figures([results[0]["rows"][name]])))
-    yield from fixed.values()
+def _results(comparison: Comparison, out: Path, rows_of: dict[str, list[Row]]) -> Iterator[Table]:
+    main = comparison.targets[0]
+    for data, rows in rows_of.items():
+        title = "Table I" if len(rows_of) == 1 else f"Table I, {data}"
+        systems = [row for row in rows if row.fixed or row.name in comparison.systems]
+        about = f"{comparison.source} to {main} on {data}."
+        if data in comparison.unpaired:
+            about += " Its test pictures have no true answers, so there is no PSNR, MSE or SSIM, and no still region."
+        yield quality(title, about, systems, main)
+        if len(comparison.ablations) > 1:
+            chosen = [row for row in rows if row.fixed or row.name in comparison.ablations]
+            about = "AD: attention-guided discriminators, AG: generators, PL: pixel loss, AL: attention loss."
+            yield quality(title.replace("Table I", "Table II"), about, chosen, main)
+        for to in comparison.targets[1:]:
+            about = f"{comparison.source} to {to} on {data}."
+            yield quality(f"To {to}", about, _others(out, data, systems, to), to, NARROW)
 
 
-def _why(folders: list[Path]) -> str:
-    failures = [folder / "failure.json" for folder in folders if (folder / "failure.json").exists()]
-    return json.loads(failures[0].read_text(encoding="utf-8"))["why"] if failures else "not finished"
+def _prices(comparison: Comparison, out: Path, rows_of: dict[str, list[Row]]) -> Iterator[Table]:
+    yield costs(out, rows_of[comparison.data[0]], comparison.targets[0])
+    if (out / CAPACITY).exists():
+        yield sizes(out / CAPACITY)
 
 
-def _figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
-    """Over the seeds of a system: the mean of the means, and of the intervals' ends."""
-    found = {}
-    for name in MEASURES:
-        known = [(row[name], *row["intervals"][name]) for row in rows if row.get(name) is not None]
-        if known:
-            found[name] = Figure(*(sum(column) / len(known) for column in zip(*known, strict=True)))
-    return found
+def _others(out: Path, data: str, systems: list[Row], to: str) -> list[Row]:
+    return read_rows(out, data, [row.name for row in systems if not row.fixed], to)
 
 
-class Cell(NamedTuple):
-    """A figure as text, and whether it is the best or ties with it."""
-
-    text: str
-    best: bool
-
-
-def cells_of(row: Row, rows: list[Row]) -> list[Cell]:
-    """A row's figures; a system ties with the best if its interval holds the best's mean."""
-    return [_cell(name, measure, row, rows) for name, measure in MEASURES.items()]
-
-
-def _cell(name: str, measure: Measure, row: Row, rows: list[Row]) -> Cell:
-    if name not in row.figures:
-        return Cell("-", False)
-    figure, text = row.figures[name], measure.form.format(measure.unit * row.figures[name].mean)
-    if row.name in FIXED:
-        return Cell(text, False)
-    best = max(measure.sign * r.figures[name].mean for r in rows if r.name not in FIXED and name in r.figures)
-    return Cell(text, figure.low <= measure.sign * best <= figure.high)
-
-
-def markdown(data: str, rows: list[Row], plan: dict[str, Any]) -> str:
-    """A table as Markdown, the best in bold."""
-    heads = [measure.heading.format(to=plan["target"]) for measure in MEASURES.values()]
-    lines = [f"## {data}\n", "| | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
-    for row in rows:
-        texts = [f"**{cell.text}**" if cell.best else cell.text for cell in cells_of(row, rows)]
-        lines.append(f"| {row.name}{_note(row)} | " + " | ".join(texts) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def comma_separated(data: str, rows: list[Row], plan: dict[str, Any]) -> str:
-    """Every figure with the ends of its interval, unrounded."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["data", "row", "seeds", *(f"{name}{end}" for name in MEASURES for end in ("", " low", " high"))])
-    for row in rows:
-        figures = [row.figures.get(name, ("", "", "")) for name in MEASURES]
-        writer.writerow([data, row.name, row.seeds, *(number for figure in figures for number in figure)])
-    return text.getvalue()
-
-
-def latex(data: str, rows: list[Row], plan: dict[str, Any]) -> str:
-    """A table for booktabs, the best in bold."""
-    heads = [_escaped(measure.heading.format(to=plan["target"])) for measure in MEASURES.values()]
-    lines = [f"% {data}", rf"\begin{{tabular}}{{l{'r' * len(heads)}}}", r"\toprule"]
-    lines += [" & ".join(["", *heads]) + r" \\", r"\midrule"]
-    for row in rows:
-        texts = [rf"\textbf{{{cell.text}}}" if cell.best else cell.text for cell in cells_of(row, rows)]
-        lines.append(" & ".join([_escaped(row.name), *texts]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", r"\%").replace("_", r"\_").replace("&", r"\&")
-
-
-def _note(row: Row) -> str:
-    return f" ({row.why})" if row.why else f" ({row.seeds} seeds)" if row.seeds > 1 else ""
-
-
-def _people(out: Path, data: str, rows: list[Row]) -> list[tuple[str, list[str]]]:
-    """The same people by every system: name and pictures, as data URIs."""
-    made = [(row.name, out / Path(row.run).parent / "people") for row in rows if row.run]
-    if not made:
-        return []
-    names = sorted(path.name for path in made[0][1].glob("*.png") if path.name.count(".") == 1)
-    shown = [("input", out / data / "people" / "inputs"), *made, ("true answer", out / data / "people" / "answers")]
-    return [(label, [embedded(folder / name) for name in names]) for label, folder in shown]
+def _losses(run: Path) -> str:
+    told = journal.read(run)
+    names = dict.fromkeys(key for line in told for key in line if key not in journal.NOT_LOSSES)
+    losses = [name for name in names if not name.endswith(("mean", "spread"))]
+    return curves(told, losses, "weighted loss", log=True) if losses else ""
 
 
 def _write(path: Path, text: str) -> None:

@@ -26,5 +26,6 @@ def curves(journal: Sequence[dict[str, Any]], names: Sequence[str], label: str, 
     if axes.lines:
         figure.legend(frameon=False, fontsize=8, loc="outside right upper")
     text = io.StringIO()
-    figure.savefig(text, format="svg")
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(text, format="svg", metadata=nothing)
     return text.getvalue()[text.getvalue().index("<svg") :]

@@ -5,14 +5,15 @@ FOLDER/people/            NAME.input.png, .mask.png, .content.png, .output.png, 
 FOLDER/run/               the run
 """
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from aggan.reports.embedding import embedded
 from aggan.reports.figures import curves
+from aggan.training.journal import NOT_LOSSES
 
 PARTS = {
     "input": "input",
@@ -36,7 +37,6 @@ MEASURES = {
     "mask where changed": ("mask where changed", "share of the mask's energy where the true answer differs", "{:.1%}"),
     "mask mean": ("mask mean", "0 keeps the input, 1 replaces it", "{:.3f}"),
 }
-NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning"}
 
 
 def write(folder: Path, journal: list[dict[str, Any]], settings: dict[str, Any]) -> Path:
@@ -65,11 +65,6 @@ def write(folder: Path, journal: list[dict[str, Any]], settings: dict[str, Any])
     partial.write_text(text, encoding="utf-8")
     partial.replace(target)
     return target
-
-
-def embedded(path: Path) -> str:
-    """A picture as a data URI."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 def _people(folder: Path) -> list[list[str]]:

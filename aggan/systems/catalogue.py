@@ -83,3 +83,6 @@ CATALOGUE: dict[str, AnyConfig] = {
     "encoder-decoder": pix2pix.Config(skips=False),
     "bicyclegan": bicyclegan.Config(),
 }
+
+TABLE_II = ("aggan", *(name for name in CATALOGUE if name.startswith("aggan-no-")))
+"""The whole system, then without some of its parts."""

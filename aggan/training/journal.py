@@ -8,6 +8,8 @@ from aggan.errors import UserError
 from aggan.writing import write_whole
 
 FILE = "journal.jsonl"
+NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning"}
+"""Keys of a line that are no term of a loss and no figure of a mask."""
 
 
 class Journal:

@@ -1,0 +1,79 @@
+"""Runs that exist, to be compared: they must be of one kind, and honest about whom they have seen."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from aggan.data.folders import find, pictures
+from aggan.data.index import CARD, INDEX, read_records
+from aggan.errors import UserError
+from aggan.systems.files import CONFIG, ModelCard, read_card
+from aggan.training.experiment import Experiment
+
+
+class Run(NamedTuple):
+    """A run folder under the name of its row; runs of one name are seeds of one row."""
+
+    name: str
+    folder: Path
+    experiment: Experiment
+    card: ModelCard
+
+
+def read_runs(named: Iterable[str]) -> list[Run]:
+    """From `[NAME=]FOLDER` each; without a name, the folder's. Raises `UserError`."""
+    return [_read(*_named(given)) for given in named]
+
+
+def _named(given: str) -> tuple[str, Path]:
+    name, equals, folder = given.partition("=")
+    return (name, Path(folder)) if equals else (Path(given).resolve().name, Path(given))
+
+
+def _read(name: str, folder: Path) -> Run:
+    cards = [path / CONFIG for path in (folder / "best", folder / "last") if (path / CONFIG).exists()]
+    if not cards:
+        raise UserError(f"{folder}: not a run with a model: train it to its first checkpoint")
+    return Run(name, folder, Experiment.load(folder), read_card(cards[0]))
+
+
+def require_comparable(runs: list[Run], domains: tuple[str, ...], test: Path) -> None:
+    """Raises `UserError` for runs of other sizes, without one of the domains, or that learned from the test people."""
+    tested = [file for domain in domains for file in pictures(test / domain)]
+    people = _people(test.parent, "test")
+    seen = {hashlib.sha256(file.read_bytes()).digest(): file for file in tested}
+    for run in runs:
+        if run.card.size != runs[0].card.size:
+            raise UserError(
+                f"{run.folder} works at {run.card.size} px and {runs[0].folder} at {runs[0].card.size}: "
+                f"figures at different sizes do not compare"
+            )
+        missing = [domain for domain in domains if domain not in run.card.domains]
+        if missing:
+            raise UserError(f"{run.folder}: knows no {missing[0]!r}, only {', '.join(run.card.domains)}")
+        _require_strangers(run, seen, people)
+
+
+def _require_strangers(run: Run, seen: dict[bytes, Path], people: set[str]) -> None:
+    root = run.experiment.data.root
+    shared = sorted(people & _people(root, "train")) if root else []
+    if shared:
+        known = f"{len(shared)} of the people that it would be tested on ({shared[0]})"
+        raise UserError(f"{run.folder} learned from {known}")
+    for domain in find(run.experiment.data).train:
+        for file in domain.files:
+            twin = seen.get(hashlib.sha256(file.read_bytes()).digest())
+            if twin:
+                raise UserError(f"{run.folder} learned from {file}, which is the test picture {twin}")
+
+
+def _people(root: Path, split: str) -> set[str]:
+    """Who is in a split, where the data set says so: names that hold across copies of the set."""
+    if not ((root / CARD).exists() and (root / INDEX).exists()):
+        return set()
+    card = json.loads((root / CARD).read_text(encoding="utf-8"))
+    whose = f"{card.get('name')} {card.get('seed')}"
+    records = read_records(root / INDEX)
+    return {f"{whose}: {record['person']}" for record in records if record["split"] == split and "person" in record}

@@ -1,0 +1,57 @@
+"""The commands of a cell."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from aggan.benchmark.plan import Cell, Plan
+from aggan.data.folders import pictures
+from aggan.systems.catalogue import CATALOGUE
+from aggan.training.experiment import FILE
+
+RESULTS, PICTURES = "results.json", "pictures"
+
+
+class Command(NamedTuple):
+    """What is typed after `aggan`."""
+
+    doing: str
+    words: list[str]
+    made: Path | None = None
+    """The file that is there once it has been done."""
+
+
+def training(plan: Plan, out: Path, cell: Cell) -> Command:
+    """Train, or go on with it."""
+    run = cell.folder(out) / "run"
+    if (run / FILE).exists():
+        return Command("training", ["train", "--resume", str(run)])
+    words = ["train", cell.system, "--recipe", plan.recipe, "--out", str(run)]
+    words += ["--data.root", str(root_of(plan, out, cell)), "--data.names", plan.source, *plan.targets]
+    words += ["--data.size", str(plan.size), "--training.seed", str(cell.seed)]
+    words += ["--training.threads", str(plan.threads)] if plan.threads else []
+    words += ["--training.processor-time"] if plan.processor_time else []
+    words += ["--training.minutes", str(plan.minutes)] if plan.minutes else ["--training.epochs", str(plan.epochs)]
+    return Command("training", words)
+
+
+def test(run: Path, folder: Path, root: Path, source: str, to: str) -> Command:
+    """Translate pictures that the run has never seen, and measure; where there are no pairs, against others."""
+    inputs, others = root / "test" / source, root / "test" / to
+    against = "--answers" if paired(inputs, others) else "--real"
+    words = ["evaluate", str(run), "--inputs", str(inputs), against, str(others)]
+    words += ["--to", to, "--source", source, "--pictures", str(folder / PICTURES), "--out", str(folder / RESULTS)]
+    return Command(f"measuring {to}", words, folder / RESULTS)
+
+
+def paired(inputs: Path, others: Path) -> bool:
+    """Whether files of one name answer each other."""
+    names = [{file.relative_to(folder).with_suffix("") for file in pictures(folder)} for folder in (inputs, others)]
+    return bool(names[0] & names[1])
+
+
+def root_of(plan: Plan, out: Path, cell: Cell) -> Path:
+    """The folder that a cell learns from."""
+    source, paired = plan.data[cell.data], CATALOGUE[cell.system].about.needs == "pairs"
+    if source.root is None:
+        return out / ("faces-pairs" if paired else "faces")
+    return source.pairs if paired and source.pairs else source.root

@@ -1,0 +1,53 @@
+"""`aggan report [NAME=]RUN... --out DIR`: the benchmark's tables and page from runs that exist."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+
+from aggan.errors import UserError
+
+
+@dataclass
+class Report:
+    """Compare trained runs: translate the same held-out people, measure, and write tables and a page."""
+
+    runs: Annotated[list[str], tyro.conf.Positional]
+    """Run folders; NAME=FOLDER names a row, and runs of one name are seeds of it."""
+    out: Path
+    """Folder for everything; the same command goes on there."""
+    data: Path | None = None
+    """Test on the pictures below DATA/test, instead of those of the first run."""
+    source: str | None = None
+    """The domain to translate from; the first run's first domain if left out."""
+    to: tuple[str, ...] = ()
+    """The domains to translate to; tables compare the first."""
+    study: Path | None = None
+    """study.json of a people study, for the share of people fooled."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the verb; 1 where a run could not be measured, 130 after an interrupt."""
+    asked = tyro.cli(Report, args=arguments, prog="aggan report")
+    from aggan.benchmark import compare, work
+    from aggan.benchmark.runs import read_runs
+
+    runs = read_runs(asked.runs)
+    root = asked.data or runs[0].experiment.data.root
+    if root is None:
+        raise UserError(f"{runs[0].folder} learned from two folders, so there are no test pictures: name a --data ROOT")
+    source = asked.source or runs[0].card.domains[0]
+    targets = asked.to or tuple(domain for domain in runs[0].card.domains if domain != source)[:1]
+    console = Console()
+    task = compare.Task(runs, root, source, targets)
+    try:
+        whole = compare.measure(task, asked.out, dict(os.environ), lambda name, what: console.print(f"{name}: {what}"))
+    except work.Stopped:
+        console.print(f"Stopped; everything is saved. The same command goes on in {asked.out}.", markup=False)
+        return 130
+    report = compare.write(asked.out, asked.study)
+    print(f"Report: {report.resolve().as_uri()}")
+    return 0 if whole else 1
