@@ -72,11 +72,11 @@ def test_a_training_that_was_begun_is_resumed(tmp_path):
 
 
 def test_systems_are_measured_against_the_answers_or_else_against_other_pictures(tmp_path, faces):
-    words = steps.test(tmp_path / "run", tmp_path / "happy", faces, "neutral", "happy").words
+    words = steps.test(tmp_path / "run", tmp_path, steps.Way(faces, "neutral", "happy")).words
     assert words[words.index("--answers") + 1] == str(faces / "test" / "happy")
     for file in sorted((faces / "test" / "happy").iterdir()):
         file.rename(file.with_stem(f"{file.stem}-of-another"))
-    words = steps.test(tmp_path / "run", tmp_path / "happy", faces, "neutral", "happy").words
+    words = steps.test(tmp_path / "run", tmp_path, steps.Way(faces, "neutral", "happy")).words
     assert words[words.index("--real") + 1] == str(faces / "test" / "happy")
 
 

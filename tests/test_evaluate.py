@@ -1,5 +1,6 @@
 """The measures against numbers computed by hand, and the verb from pictures to `results.json`."""
 
+import hashlib
 import json
 import sys
 import zipfile
@@ -15,10 +16,13 @@ from aggan.cli import run
 from aggan.data.faces.expressions import EXPRESSIONS
 from aggan.data.faces.pack import unpack
 from aggan.data.folders import pictures
-from aggan.data.images import read, square
+from aggan.data.images import read, square, to_tensor
+from aggan.errors import UserError
 from aggan.evaluation import metrics, photographs
 from aggan.evaluation.best import frechet_score
+from aggan.evaluation.inception import Inception, load_inception
 from aggan.evaluation.judges import Judges, load_judges
+from aggan.evaluation.lpips import HEADS, Perceptual, _alexnet
 from aggan.evaluation.scores import Measured, row, table
 from aggan.system import Task
 from aggan.systems.files import ModelCard, save_model
@@ -201,6 +205,7 @@ def test_evaluate_writes_its_results_and_shows_them(measured, model, faces, tmp_
         "version": 2,
         "model": str(model),
         "features": {"name": "judge", "sha256": ""},
+        "lpips sha256": None,
         "to": "happy",
         "expression": "happy",
         "size": 32,
@@ -361,3 +366,61 @@ def test_what_the_judge_should_see_may_be_named(measured, capsys):
     assert "judged sad" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         measured("--expression", "smiling")
+
+
+# --- networks whose weights the user gives ----------------------------------------------------------
+
+
+def test_inception_has_the_size_that_is_known_of_it_and_wants_its_own_weights(tmp_path):
+    network = Inception()
+    assert sum(p.numel() for p in network.parameters()) == 21_785_568
+    torch.save(network.state_dict() | {"fc.weight": torch.zeros(1008, 2048)}, tmp_path / "inception.pth")
+    features = load_inception(tmp_path / "inception.pth")
+    assert features.of(flat(0, 99)).shape == (2, 2048)
+    assert features.sha256 == hashlib.sha256((tmp_path / "inception.pth").read_bytes()).hexdigest()
+    torch.save({"Conv2d_1a_3x3.conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(UserError, match=r"other.pth: not Inception v3: \d+ of its tensors are missing, Conv2d_1a_3x3"):
+        load_inception(tmp_path / "other.pth")
+
+
+def alexnet(path: Path) -> Path:
+    """Its weights as torchvision names them, as they start."""
+    torch.manual_seed(0)
+    weights = {f"features.{name}": tensor for name, tensor in _alexnet().state_dict().items()}
+    torch.save(weights | {"classifier.1.weight": torch.zeros(2, 2)}, path)
+    return path
+
+
+def test_the_perceptual_distance_is_the_weighted_difference_of_unit_vectors(tmp_path):
+    distance = Perceptual(alexnet(tmp_path / "alexnet.pth"))
+    a, b = np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64, 3), np.uint8)
+    assert distance(a, a).tolist() == [0, 0, 0]
+    assert (distance(a, b) > 0).all()
+    reference = learned_perceptual(distance, a, b)
+    assert distance(a, b) == pytest.approx(reference, rel=1e-4)
+
+
+@torch.no_grad()
+def learned_perceptual(distance: Perceptual, a: np.ndarray, b: np.ndarray) -> list[float]:
+    """The same, pixel by pixel, with the features of the network under test and torchmetrics' heads."""
+    heads = torch.load(HEADS, map_location="cpu", weights_only=True)
+    found = []
+    for x, y in zip(a, b, strict=True):
+        total, layers = 0.0, zip(*(distance._features(to_tensor(some[None])) for some in (x, y)), strict=True)
+        for index, (first, second) in enumerate(layers):
+            weights = heads[f"lin{index}.model.1.weight"].flatten()
+            pixels = (first - second)[0].flatten(1).T
+            total += float(torch.stack([weights @ pixel**2 for pixel in pixels]).mean())
+        found.append(total)
+    return found
+
+
+def test_weights_that_the_user_gives_are_used_and_named(measured, tmp_path, capsys):
+    code, results = measured("--lpips", str(alexnet(tmp_path / "alexnet.pth")))
+    assert (code, len(results["lpips sha256"])) == (0, 64)
+    assert results["rows"]["true answer"]["lpips"] == 0
+    assert results["rows"]["translation"]["lpips"] > 0
+    (tmp_path / "broken.pth").write_bytes(b"nonsense")
+    assert measured("--lpips", str(tmp_path / "broken.pth"))[0] == 2
+    assert measured("--inception", str(tmp_path / "gone.pth"))[0] == 2
+    assert "gone.pth: no such file" in capsys.readouterr().err

@@ -9,7 +9,8 @@ from aggan.cli import run
 from aggan.errors import UserError
 from aggan.inference.translator import load
 from aggan.systems.catalogue import RELEASED
-from aggan.systems.released import load_discriminator, load_generator, read_state
+from aggan.systems.files import read_state
+from aggan.systems.released import load_discriminator, load_generator
 
 
 class Block(nn.Module):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from aggan.benchmark import work
 from aggan.benchmark.plan import Cell, Plan
 from aggan.benchmark.runs import Run, require_comparable
-from aggan.benchmark.steps import paired, test
+from aggan.benchmark.steps import paired, test, ways
 from aggan.evaluation.capacity import RAFD, table_three
 from aggan.reports import comparison
 from aggan.reports.comparison import CAPACITY, Comparison
@@ -27,6 +27,8 @@ class Task(NamedTuple):
     """Its test folder holds the pictures that all are tested on."""
     source: str
     targets: tuple[str, ...]
+    inception: Path | None = None
+    lpips: Path | None = None
 
 
 def of_plan(plan: Plan, out: Path) -> Comparison:
@@ -46,10 +48,11 @@ def measure(task: Task, out: Path, environment: dict[str, str], tell: Callable[[
     require_comparable(task.runs, domains, task.root / "test")
     work.show(task.root, out / data / work.TEST, domains, task.runs[0].card.size)
     seeds, failed = Counter(), False
+    asked = ways(task.root, task.source, task.targets, task.inception, task.lpips)
     for run in task.runs:
         folder = Cell(data, run.name, seeds[run.name]).folder(out)
         seeds[run.name] += 1
-        commands = [test(run.folder.resolve(), folder / to, task.root, task.source, to) for to in task.targets]
+        commands = [test(run.folder.resolve(), folder, way) for way in asked]
         work.carry_out(commands, folder, environment, lambda what, name=run.name: tell(name, what))
         failed |= (folder / work.FAILURE).exists()
     told = ", ".join(f"{run.name} {run.card.steps:,}" for run in task.runs)

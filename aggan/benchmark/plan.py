@@ -39,6 +39,8 @@ class Plan(BaseModel):
     epochs: int | None = Field(default=None, ge=1, description="The same in epochs, instead.")
     threads: int | None = Field(default=None, ge=1, description="CPU threads of each training.")
     processor_time: bool = Field(default=False, description="Count the processor's minutes, not the clock's.")
+    inception: Path | None = Field(default=None, description="Inception v3's weights for the distances between sets.")
+    lpips: Path | None = Field(default=None, description="AlexNet's weights for the perceptual distance.")
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     more_seeds: dict[str, tuple[int, ...]] = Field(default={}, description="Further seeds of single systems.")
 

@@ -34,13 +34,31 @@ def training(plan: Plan, out: Path, cell: Cell) -> Command:
     return Command("training", words)
 
 
-def test(run: Path, folder: Path, root: Path, source: str, to: str) -> Command:
+class Way(NamedTuple):
+    """What is tested: the pictures below a root, from one domain to another."""
+
+    root: Path
+    source: str
+    to: str
+    weights: tuple[str, ...] = ()
+    """Further words for `evaluate`."""
+
+
+def ways(root: Path, source: str, targets: tuple[str, ...], inception: Path | None, lpips: Path | None) -> list[Way]:
+    """One for each target."""
+    given = (("--inception", inception), ("--lpips", lpips))
+    weights = tuple(word for option, path in given if path for word in (option, str(path)))
+    return [Way(root, source, to, weights) for to in targets]
+
+
+def test(run: Path, folder: Path, way: Way) -> Command:
     """Translate pictures that the run has never seen, and measure; where there are no pairs, against others."""
-    inputs, others = root / "test" / source, root / "test" / to
+    inputs, others = way.root / "test" / way.source, way.root / "test" / way.to
+    kept, made = folder / way.to / PICTURES, folder / way.to / RESULTS
     against = "--answers" if paired(inputs, others) else "--real"
     words = ["evaluate", str(run), "--inputs", str(inputs), against, str(others)]
-    words += ["--to", to, "--source", source, "--pictures", str(folder / PICTURES), "--out", str(folder / RESULTS)]
-    return Command(f"measuring {to}", words, folder / RESULTS)
+    words += ["--to", way.to, "--source", way.source, *way.weights, "--pictures", str(kept), "--out", str(made)]
+    return Command(f"measuring {way.to}", words, made)
 
 
 def paired(inputs: Path, others: Path) -> bool:

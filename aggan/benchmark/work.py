@@ -19,7 +19,7 @@ from pathlib import Path
 from PIL import Image as Pillow
 
 from aggan.benchmark.plan import Cell, Plan
-from aggan.benchmark.steps import RESULTS, Command, root_of, test, training
+from aggan.benchmark.steps import RESULTS, Command, root_of, test, training, ways
 from aggan.data.faces.pack import unpack
 from aggan.data.folders import pictures
 from aggan.data.images import Unreadable, read, square
@@ -72,7 +72,8 @@ def work(plan: Plan, out: Path, chosen: list[Cell], jobs: int, tell: Tell) -> No
 
     def do(cell: Cell) -> None:
         folder, run = cell.folder(out), cell.folder(out) / "run"
-        tested = [test(run, folder / to, root_of(plan, out, cell), plan.source, to) for to in plan.targets]
+        asked = ways(root_of(plan, out, cell), plan.source, plan.targets, plan.inception, plan.lpips)
+        tested = [test(run, folder, way) for way in asked]
         if state(out, cell, plan.targets) == "done":
             return tell(cell, "done")
         return carry_out([training(plan, out, cell), *tested], folder, environment, lambda what: tell(cell, what))

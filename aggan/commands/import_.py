@@ -26,8 +26,8 @@ def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
     asked = tyro.cli(Import, args=arguments, prog="aggan import")
     from aggan.systems.catalogue import RELEASED
-    from aggan.systems.files import ModelCard, save_model
-    from aggan.systems.released import load_generator, read_state
+    from aggan.systems.files import ModelCard, read_state, save_model
+    from aggan.systems.released import load_generator
 
     card = ModelCard(system=RELEASED, domains=asked.domains, size=asked.size)
     system = card.build()

@@ -25,6 +25,10 @@ class Report:
     """The domain to translate from; the first run's first domain if left out."""
     to: tuple[str, ...] = ()
     """The domains to translate to; tables compare the first."""
+    inception: Path | None = None
+    """Inception v3's weights, to measure the distances between sets by."""
+    lpips: Path | None = None
+    """AlexNet's weights, for the perceptual distance LPIPS."""
     study: Path | None = None
     """study.json of a people study, for the share of people fooled."""
 
@@ -42,7 +46,7 @@ def main(arguments: list[str]) -> int:
     source = asked.source or runs[0].card.domains[0]
     targets = asked.to or tuple(domain for domain in runs[0].card.domains if domain != source)[:1]
     console = Console()
-    task = compare.Task(runs, root, source, targets)
+    task = compare.Task(runs, root, source, targets, asked.inception, asked.lpips)
     try:
         whole = compare.measure(task, asked.out, dict(os.environ), lambda name, what: console.print(f"{name}: {what}"))
     except work.Stopped:

@@ -53,6 +53,16 @@ class Features(NamedTuple):
     """Of the file that the weights came from, if they did not ship."""
 
 
+class Distance(Protocol):
+    """Says how different two pictures look; its weights came from a file."""
+
+    sha256: str
+
+    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """One number (n,) a pair of pictures (n, height, width, 3)."""
+        ...
+
+
 class Judges(NamedTuple):
     """Who judges."""
 
@@ -60,6 +70,7 @@ class Judges(NamedTuple):
     identity: SaysWho
     features: Features | None = None
     """Without them, sets of pictures are not compared."""
+    perceptual: Distance | None = None
 
 
 class Tower(nn.Module):

@@ -54,6 +54,7 @@ def evaluate(
         "answers": str(asked.answers) if asked.answers else None,
         "seconds a picture": made.seconds,
         "features": {"name": judges.features.name, "sha256": judges.features.sha256} if judges.features else None,
+        "lpips sha256": judges.perceptual.sha256 if judges.perceptual else None,
         "rows": table(measured, judges, asked.expression),
         "each": {"name": names, **columns(measured, judges, asked.expression)},
     }

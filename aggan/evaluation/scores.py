@@ -78,6 +78,8 @@ def each(measured: Measured, judges: Judges, target: str) -> dict[str, np.ndarra
         found["mask spread"] = measured.masks.std(axis=(1, 2))
     if measured.back is not None:
         found["cycle error"] = metrics.change(inputs, measured.back)
+    if measured.answers is not None and judges.perceptual:
+        found["lpips"] = judges.perceptual(outputs, measured.answers)
     return found | (_paired(measured, measured.answers) if measured.answers is not None else {})
 
 

@@ -36,6 +36,7 @@ MEASURES = {
     "mse": Measure("MSE", -1, "{:.1f}"),
     "ssim": Measure("SSIM", 1, "{:.3f}"),
     "ms-ssim": Measure("MS-SSIM", 1, "{:.3f}"),
+    "lpips": Measure("LPIPS", -1, "{:.3f}"),
     "identity": Measure("identity, cosine", 1, "{:.3f}"),
     "rank-1": Measure("identity, rank 1, %", 1, "{:.1f}", 100),
     "cycle error": Measure("cycle error, of 255", -1, "{:.2f}"),

@@ -8,6 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from aggan.errors import UserError
 from aggan.system import System, Task
@@ -55,6 +56,23 @@ def load_model(folder: Path) -> tuple[System, ModelCard]:
     except (SafetensorError, RuntimeError) as why:
         raise UserError(f"{folder / WEIGHTS}: not the weights that {CONFIG} describes: {_first_line(why)}") from why
     return system.eval(), card
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from a `.pth` or `.safetensors` file; raises `UserError`. No pickle is run."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, KeyError) as why:
+        raise UserError(f"{path}: not a file of weights ({' '.join(str(why).split())[:120]})") from why
+    except Exception as why:  # pickle errors are of many kinds; all mean the same here
+        raise UserError(f"{path}: holds more than weights, so it was not opened ({type(why).__name__})") from why
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path}: not a state dict: it must map names to tensors and nothing else")
+    return state
 
 
 def read_card(path: Path) -> ModelCard:

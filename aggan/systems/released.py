@@ -5,11 +5,6 @@ order in which the layers run; the numbers between depend on what has no weights
 the shapes decide.
 """
 
-from pathlib import Path
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from aggan.errors import UserError
@@ -19,23 +14,6 @@ GENERATOR, DISCRIMINATOR = "model.", "conv_tower."
 COUNTER = "num_batches_tracked"
 LEAVES = ("weight", "bias", "running_mean", "running_var", COUNTER)
 """A layer's tensors in the order in which PyTorch keeps them."""
-
-
-def read_state(path: Path) -> State:
-    """Tensors by name from a `.pth` or `.safetensors` file; raises `UserError`. No pickle is run."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (SafetensorError, RuntimeError, ValueError, EOFError, OSError, KeyError) as why:
-        raise UserError(f"{path}: not a file of weights ({' '.join(str(why).split())[:120]})") from why
-    except Exception as why:  # pickle errors are of many kinds; all mean the same here
-        raise UserError(f"{path}: holds more than weights, so it was not opened ({type(why).__name__})") from why
-    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path}: not a state dict: it must map names to tensors and nothing else")
-    return state
 
 
 def load_generator(network: nn.Module, state: State, origin: str) -> None:
