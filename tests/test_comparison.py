@@ -14,7 +14,7 @@ from aggan.cli import run
 from aggan.data.folders import Data
 from aggan.evaluation.capacity import table_three
 from aggan.reports import comparison
-from aggan.reports.tables import Cell, Line, Table, latex, markdown
+from aggan.reports.tables import Cell, Line, Table, beside, latex, markdown
 from aggan.systems.files import ModelCard, save_model
 from aggan.training.experiment import Experiment
 
@@ -82,6 +82,14 @@ def test_tables_keep_what_the_formats_could_take_for_their_own():
     assert r"x\_y \& z & \textbf{50\%} \\" in latex(table)
     assert "| x_y & z | **50%** |" in markdown(table)
     assert "| w (no) |  |" in markdown(table)
+
+
+def test_tables_of_several_data_sets_stand_beside_each_other():
+    left = Table("", "", ("a", "b"), (Line("x", (Cell("1", best=True), Cell("2"))), Line("y", (), why="no memory")))
+    right = Table("", "", ("a",), (Line("x", (Cell("3"),)), Line("copy", (Cell("4"),), fixed=True)))
+    told = cells_of(markdown(beside("Table I", "Both.", {"arface": left, "celeba": right})))
+    assert next(iter(told.values())) == ["arface: a", "arface: b", "celeba: a"]
+    assert (told["x"], told["y"], told["copy"]) == (["**1**", "2", "3"], ["-"] * 3, ["-", "-", "4"])
 
 
 def test_table_three_says_where_our_counts_meet_the_papers():

@@ -17,13 +17,13 @@ from aggan.reports.figures import curves
 from aggan.reports.gallery import gallery
 from aggan.reports.rows import Row, comma_separated, quality, read_rows
 from aggan.reports.sheets import Shown, run_of
-from aggan.reports.tables import Table, latex, markdown
+from aggan.reports.tables import Table, beside, latex, markdown
 from aggan.training import journal
 from aggan.writing import write_whole
 
 FILE, CAPACITY = "comparison.json", "capacity.json"
 NARROW = ("fooled", "judged", "change where still", "kernel distance", "psnr", "mse")
-"""Table I's columns where there are several data sets."""
+"""Columns where there are several data sets or targets."""
 
 
 class Comparison(NamedTuple):
@@ -74,6 +74,9 @@ def write(out: Path) -> Path:
 
 def _results(comparison: Comparison, out: Path, rows_of: dict[str, list[Row]]) -> Iterator[Table]:
     main = comparison.targets[0]
+    if len(rows_of) > 1:
+        parts = {data: quality("", "", rows, main, NARROW) for data, rows in rows_of.items()}
+        yield beside("Table I", f"{comparison.source} to {main} on every data set.", parts)
     for data, rows in rows_of.items():
         title = "Table I" if len(rows_of) == 1 else f"Table I, {data}"
         systems = [row for row in rows if row.fixed or row.name in comparison.systems]

@@ -36,6 +36,22 @@ class Table(NamedTuple):
     lines: tuple[Line, ...]
 
 
+def beside(title: str, about: str, tables: dict[str, Table]) -> Table:
+    """Tables of the same rows as one, each under its name; a row that one of them lacks has no cells there."""
+    lines_of = {name: {line.label: line for line in table.lines} for name, table in tables.items()}
+    labels = dict.fromkeys(label for lines in lines_of.values() for label in lines)
+    headings = tuple(f"{name}: {heading}" for name, table in tables.items() for heading in table.headings)
+    lines = []
+    for label in labels:
+        cells: tuple[Cell, ...] = ()
+        for name, table in tables.items():
+            line = lines_of[name].get(label)
+            cells += line.cells if line and line.cells else (Cell("-"),) * len(table.headings)
+        fixed = any(lines[label].fixed for lines in lines_of.values() if label in lines)
+        lines.append(Line(label, cells, fixed=fixed))
+    return Table(title, about, headings, tuple(lines))
+
+
 def markdown(table: Table) -> str:
     """The best in bold."""
     lines = [f"## {table.title}\n", f"{table.about}\n", "| | " + " | ".join(table.headings) + " |"]

@@ -10,6 +10,7 @@ classification among those that say what to make; `aggan-domains-released` is wh
 released: StarGAN whose generator has an attention mask.
 """
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -24,6 +25,7 @@ from aggan.losses.pixels import l1, total_variation
 from aggan.networks.discriminators import DomainDiscriminator, attend
 from aggan.networks.generators import CONTENT_BOUNDS, STARGAN, AttentionGenerator, stargan_trunk
 from aggan.networks.initial import initialise
+from aggan.networks.notation import nearest
 from aggan.system import About, Clock, Task, Terms, Turn, every
 from aggan.systems.families import ManyDomains, require_size
 
@@ -47,6 +49,7 @@ class Config(system.Config):
     critic_steps: int = Field(default=5, ge=1, description="Steps of the discriminators to one of the generator.")
     attention_guided_discriminators: bool = Field(default=True, description="D_a beside D.")
     content: Literal["tanh", "linear"] = "tanh"
+    upsampling: Literal["stargan", "nearest"] = "stargan"
     generator_width: int = Field(default=64, ge=1)
     generator_blocks: int = Field(default=6, ge=0)
     discriminator_width: int = Field(default=64, ge=1)
@@ -73,7 +76,8 @@ class AttentionStar(ManyDomains):
         self.config = config
         m = task.code_length
         trunk = stargan_trunk(config.generator_width, config.generator_blocks)
-        self.G = AttentionGenerator(trunk, STARGAN, CONTENT_BOUNDS[config.content](), codes=m)
+        style = STARGAN if config.upsampling == "stargan" else replace(STARGAN, upsampling=nearest)
+        self.G = AttentionGenerator(trunk, style, CONTENT_BOUNDS[config.content](), codes=m)
         self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
         initialise(self.G)
 
@@ -128,9 +132,13 @@ class AGGANDomains(AttentionStar):
         self.D_a = DomainDiscriminator(task.size, task.code_length, config.discriminator_width, channels=4)
 
     def discriminator_loss(self, real: Labelled, made: Translation) -> Terms:
-        """Eq. 3 literally: real and made pictures are shown with the same mask."""
+        """Eq. 3; a real picture is shown with the mask of another one.
+
+        Its own would tell whether it had to change, and so which domain it is of. Between two domains a real
+        picture never meets its own mask.
+        """
         mask = made.mask.detach()
-        seen, fake = attend(mask, real.image), attend(mask, made.image.detach())
+        seen, fake = attend(mask.roll(1, dims=0), real.image), attend(mask, made.image.detach())
         return super().discriminator_loss(real, made) | self.judge("D_a", self.D_a, real, seen, fake)
 
     def generator_loss(self, real: Labelled, made: Translation) -> Terms:
