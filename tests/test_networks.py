@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from worlds import shrunk
 
 from aggan.errors import UserError
 from aggan.networks.augment import Augmented
@@ -11,6 +12,7 @@ from aggan.networks.generators import resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import NORMS, InstanceNorm, Style, layers
 from aggan.networks.pool import Pool
+from aggan.networks.recompute import save_memory
 from aggan.system import Task
 from aggan.systems import aggan
 from aggan.systems.catalogue import CATALOGUE
@@ -212,3 +214,25 @@ def test_augmentation_moves_mask_and_picture_alike():
 def test_augmentation_with_probability_zero_changes_nothing():
     picture = torch.rand(4, 3, 32, 32)
     assert torch.equal(Augmented(nn.Identity(), 0.0)(picture), picture)
+
+
+@pytest.mark.parametrize("name", ["aggan", "aggan-released", "stargan"])
+def test_what_is_computed_twice_learns_the_same_and_counts_its_statistics_once(name):
+    image, codes = torch.rand(2, 3, 32, 32) * 2 - 1, torch.eye(2)
+    found = []
+    for twice in (False, True):
+        torch.manual_seed(0)
+        network = next(iter(shrunk(name).build(Task(("x", "y"), 64)).children()))
+        assert not twice or save_memory(network)
+        made = network(image, codes) if name == "stargan" else network(image).image
+        made.square().mean().backward()
+        buffers = {key: value.clone() for key, value in network.named_buffers()}
+        found.append(({key: p.grad for key, p in network.named_parameters()}, buffers))
+    for once, again in zip(*found, strict=True):
+        assert once.keys() == again.keys()
+        for key, value in once.items():
+            assert torch.equal(value, again[key]), key
+
+
+def test_networks_without_such_layers_are_told_apart():
+    assert not save_memory(shrunk("pix2pix").build(Task(("x", "y"), 64)))

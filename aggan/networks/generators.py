@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from aggan.batches import Code, Image, Mask, Translation, whole
 from aggan.networks.notation import AffineInstanceNorm, Style, layers, transposed4
+from aggan.networks.recompute import Trunk
 
 
 class OpenSigmoid(torch.autograd.Function):
@@ -76,7 +77,8 @@ class AttentionGenerator(nn.Module):
         With `codes` it takes as many numbers beside each picture that say what to make of it.
         """
         super().__init__()
-        self.trunk, channels = layers(trunk, 3 + codes, style)
+        parts, channels = layers(trunk, 3 + codes, style)
+        self.trunk = Trunk(*parts)
         self.head = _head(channels, 4, style)
         self.bound = bound
         self.floor = floor
@@ -95,7 +97,8 @@ class _ResNet(nn.Module):
 
     def __init__(self, trunk: str, style: Style, bound: nn.Module, codes: int = 0) -> None:
         super().__init__()
-        self.trunk, channels = layers(trunk, 3 + codes, style)
+        parts, channels = layers(trunk, 3 + codes, style)
+        self.trunk = Trunk(*parts)
         self.head = _head(channels, 3, style)
         self.bound = bound
 

@@ -43,6 +43,10 @@ class Recipe(BaseModel):
     )
     threads: int | None = Field(default=None, ge=1, description="CPU threads a process; all cores if not given.")
 
+    recompute: bool = Field(
+        default=False, description="Keep less in memory: compute the generators' layers twice, in a quarter more time."
+    )
+
     journal_every: int = Field(default=50, ge=1, description="Steps between two looks at the losses.")
     save_every: int = Field(default=1000, ge=1, description="Steps between two checkpoints.")
     sample_every: int = Field(default=1000, ge=0, description="Steps between two sample sheets; 0 is none.")

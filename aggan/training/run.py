@@ -20,6 +20,7 @@ from aggan.data.datasets import BATCHES, Order
 from aggan.data.folders import Data, Domain, find
 from aggan.data.images import to_tensor
 from aggan.errors import UserError
+from aggan.networks.recompute import save_memory
 from aggan.system import Task
 from aggan.training.display import Display
 from aggan.training.engine import Engine
@@ -76,6 +77,8 @@ def _begin(experiment: Experiment, domains: list[Decoded], engine: Engine, run: 
     experiment.system.require_batch(recipe.batch)
     torch.manual_seed(recipe.seed)
     system = experiment.system.build(task_of(learned, data.size))
+    if recipe.recompute and not save_memory(system):
+        raise UserError(f"{experiment.system.system} has no layers to compute twice: leave out --training.recompute")
     order = Order(recipe.batch, recipe.seed, data.flip, engine.rank, engine.world)
     pictures = BATCHES[system.batch_type](learned, order)
     trainer = Trainer(experiment, system, pictures, engine, run)
