@@ -1,0 +1,75 @@
+"""Training steps, this package's against the plain way: `python benchmarks/training.py --out training.json`.
+
+One step of `aggan-released` at 256 px (the paper's size), the same at 64 and 128 px in batches for three systems, and
+what each idea brings by itself. Both sides take their steps in turn in one process.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sides import ALL, Ideas, Setting, Steps, operations, trainer
+from timing import in_turn, machine
+
+PAPER = Setting("aggan-released", 256, 1)
+SMALL = [
+    Setting(name, size, batch)
+    for name in ("aggan", "cyclegan", "stargan")
+    for size in (64, 128)
+    for batch in (1, 4, 16)
+]
+IDEAS = {
+    "channels-last memory": replace(Ideas(), channels_last=True),
+    "discriminators frozen in the generators' turn": replace(Ideas(), frozen_spectators=True),
+    "fused Adam": replace(Ideas(), fused_adam=True),
+    "no unused passes": replace(Ideas(), without_waste=True),
+    "bf16 autocast": replace(Ideas(), bf16=True),
+    "bf16 autocast, channels-last": replace(Ideas(), bf16=True, channels_last=True),
+    "all but bf16": ALL,
+}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--out", type=Path, default=Path("training.json"))
+    options.add_argument("--pairs", type=int, default=5)
+    options.add_argument("--precision", default="auto", choices=("auto", "32-true", "bf16-mixed"))
+    options.add_argument("--only", choices=("paper", "ideas", "small"), nargs="+", default=("paper", "ideas", "small"))
+    asked = options.parse_args()
+    found: dict[str, Any] = {"machine": machine(), "precision": asked.precision}
+    if "paper" in asked.only:
+        found["paper"] = _compared(PAPER, asked.precision, asked.pairs)
+    if "ideas" in asked.only:
+        found["ideas"] = {name: _idea(ideas, asked.pairs) for name, ideas in IDEAS.items()}
+    if "small" in asked.only:
+        found["small"] = [_compared(setting, asked.precision, asked.pairs) for setting in SMALL]
+    asked.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _compared(setting: Setting, precision: Any, pairs: int) -> dict[str, Any]:
+    ours = trainer(setting, precision)
+    # Systems whose generator learns every so many steps are compared over whole rounds.
+    round_ = 5 if setting.name == "stargan" else 1
+    plain, needed = Steps(setting), operations(setting)
+    told = in_turn(lambda: _many(plain.step, round_), lambda: _many(ours.step, round_), pairs)
+    told |= {"system": setting.name, "px": setting.size, "batch": setting.batch, "steps": round_}
+    told |= {"needed GFLOP": needed * round_ / 1e9, "our GFLOP/s": needed * round_ / told["our seconds"] / 1e9}
+    print(json.dumps(told), flush=True)
+    return told
+
+
+def _many(step: Any, times: int) -> None:
+    for _ in range(times):
+        step()
+
+
+def _idea(ideas: Ideas, pairs: int) -> dict[str, Any]:
+    told = in_turn(Steps(PAPER).step, Steps(PAPER, ideas).step, pairs)
+    print(json.dumps(told), flush=True)
+    return told
+
+
+if __name__ == "__main__":
+    main()
