@@ -14,6 +14,7 @@ VERBS = {
     "benchmark": ("benchmark", "compare systems under one budget, with tables and a page"),
     "systems": ("systems", "list the systems and their sizes"),
     "data": ("data", "unpack the faces that ship, render data sets, prepare original ones"),
+    "study": ("study", "ask people which picture is real, and count whom they believed"),
     "import": ("import_", "take over weights that the AGGAN authors' code saved"),
 }
 """Verb, the module of `aggan.commands` that does it, and what it does."""
