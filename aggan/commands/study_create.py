@@ -55,7 +55,9 @@ def main(arguments: list[str]) -> int:
     """Run the action and give its exit code."""
     asked = tyro.cli(Create, args=arguments, prog="aggan study create")
     _check(asked)
-    fakes = {name: Path(folder) for name, folder in named(sum(asked.fake, []), "--fake").items()}
+    fakes = {
+        name: Path(folder) for name, folder in named([one for some in asked.fake for one in some], "--fake").items()
+    }
     settings = Settings(
         title=asked.title,
         consent=_paragraphs(asked.consent) if asked.consent else CONSENT,

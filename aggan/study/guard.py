@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -32,7 +34,8 @@ def content_policy(mturk: bool) -> str:
 base-uri 'none'; frame-ancestors {framed}; form-action {forms}"
 
 
-def refusals_log(folder: Path) -> logging.Logger:
+@contextmanager
+def refusals_log(folder: Path) -> Iterator[logging.Logger]:
     """Writes to `refused.log`, at most three megabytes altogether."""
     log = logging.Logger("aggan.study.refused")
     handler = RotatingFileHandler(
@@ -40,7 +43,8 @@ def refusals_log(folder: Path) -> logging.Logger:
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
-    return log
+    with closing(handler):
+        yield log
 
 
 class Refused(Exception):

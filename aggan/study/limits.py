@@ -22,11 +22,11 @@ class Allowance:
 class Limits:
     """What is allowed; a school class behind one address fits in."""
 
-    joins: Allowance = Allowance(250, 1)
+    joins: Allowance = Allowance(250.0, 1.0)
     """Participations begun from an address."""
-    refusals: Allowance = Allowance(500, 5)
+    refusals: Allowance = Allowance(500.0, 5.0)
     """Requests refused to an address; after these it gets no answer but 429."""
-    answers: Allowance = Allowance(10, 4)
+    answers: Allowance = Allowance(10.0, 4.0)
     """Answers of a participant: faster than people."""
 
     def times(self, factor: float) -> "Limits":

@@ -43,10 +43,14 @@ def serve(asked: Serving) -> None:
     """Serve until interrupted; raises `UserError`."""
     plan = read_plan(asked.study)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    with closing(Store(database_of(asked.study, asked.database), plan.study)) as store, _listen(asked) as listening:
+    with (
+        closing(Store(database_of(asked.study, asked.database), plan.study)) as store,
+        refusals_log(asked.study) as log,
+        _listen(asked) as listening,
+    ):
         desk = Desk(asked.study, plan, store, asked.limits)
         secure = asked.certificate is not None
-        app = application(desk, asked.limits, refusals_log(asked.study), secure)
+        app = application(desk, asked.limits, log, secure)
         certificate, key = asked.certificate or (None, None)
         config = uvicorn.Config(
             app,

@@ -40,7 +40,7 @@ def sign_flip(differences: Float[np.ndarray, " participants"], seed: int = 0) ->
     else:
         signs = np.random.default_rng(seed).choice((-1, 1), (DRAWS, n))
     found = abs(differences.sum())
-    as_large = np.count_nonzero(abs(signs @ differences) >= found - 1e-9)
+    as_large = int(np.count_nonzero(abs(signs @ differences) >= found - 1e-9))
     # Of drawn ones, what was found counts too.
     return as_large / len(signs) if n <= EXACT else (as_large + 1) / (DRAWS + 1)
 

@@ -103,7 +103,7 @@ export class Pair {
   feedback(element, frames, pictures, side, real) {
     element.classList.remove("over");
     element.querySelector(`[data-side=${real}]`).classList.add("real");
-    const said = side === real ? "Right:" : "No:";
+    const said = side === real ? "Correct:" : "Wrong:";
     element.querySelector(".feedback").textContent = `${said} the ${real} one is real.`;
   }
 

@@ -50,12 +50,18 @@ function pairs({ done, trials }) {
 }
 
 async function thank({ completion }) {
-  const element = document.getElementById("study");
-  show(element, "thanks").focus();
+  const element = last("thanks");
   if (completion) goBack(element, completion);
   if ("mturk" in settings && identity.service === "mturk") offerForm(element);
   // On a shared device the next person begins anew.
   if (!("once" in settings) && !identity.service) forget();
+}
+
+function last(template) {
+  const element = document.createElement("div");
+  document.getElementById("study").replaceChildren(element);
+  show(element, template).focus();
+  return element;
 }
 
 function goBack(element, url) {
@@ -76,7 +82,5 @@ function offerForm(element) {
 }
 
 main().catch((why) => {
-  const element = document.getElementById("study");
-  show(element, "sorry").focus();
-  element.querySelector(".why").textContent = `${why.message}.`;
+  last("sorry").querySelector(".why").textContent = `${why.message}.`;
 });
