@@ -9,6 +9,8 @@ import tyro
 from aggan.errors import UserError
 from aggan.study.limits import Limits
 
+LAST_PORT = 65535
+
 
 @dataclass
 class Serve:
@@ -37,6 +39,8 @@ def main(arguments: list[str]) -> int:
         raise UserError("--https-cert and --https-key belong together")
     if not asked.rate > 0:
         raise UserError(f"--rate {asked.rate}: it should be above 0")
+    if not 0 <= asked.port <= LAST_PORT:
+        raise UserError(f"--port {asked.port}: it should be 0 to {LAST_PORT}")
     from aggan.study.serving import Serving, serve, warn_if_open
 
     certificate = (asked.https_cert, asked.https_key) if asked.https_cert and asked.https_key else None

@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -31,6 +32,10 @@ class Visitor:
         self.connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         self.token = ""
         self.state: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
 
     def join(self) -> None:
         """Begin a participation."""
@@ -89,8 +94,7 @@ class Person:
 
 def take_part(url: str, plan: Plan, person: Person) -> Iterator[int]:
     """Go through a whole study, pictures and all; yields after each answer."""
-    visitor = Visitor(url)
-    try:
+    with closing(Visitor(url)) as visitor:
         visitor.join()
         shown = trials(plan, visitor.number)
         for index, trial in enumerate(shown):
@@ -98,5 +102,3 @@ def take_part(url: str, plan: Plan, person: Person) -> Iterator[int]:
                 visitor.get(visitor.state["trials"][index][side])
             visitor.answer(index, person.choose(trial))
             yield index
-    finally:
-        visitor.connection.close()

@@ -67,8 +67,17 @@ def read_plan(study: Path) -> Plan:
         return Plan.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{study}: no study here; make one with: aggan study create --out {study} ...") from None
-    except (OSError, UnicodeDecodeError, ValidationError) as why:
-        raise UserError(f"{path}: cannot be read: {' '.join(str(why).split())[:300]}") from why
+    except OSError as why:
+        raise UserError(f"{path}: cannot be read: {why.strerror}") from why
+    except (UnicodeDecodeError, ValidationError) as why:
+        raise UserError(f"{path}: damaged, or of another version: {_first(why)}") from why
+
+
+def _first(why: UnicodeDecodeError | ValidationError) -> str:
+    if isinstance(why, UnicodeDecodeError):
+        return str(why)
+    first = why.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def write_plan(study: Path, plan: Plan) -> None:

@@ -92,7 +92,7 @@ def _listen(asked: Serving) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in asked.host else socket.AF_INET
         return socket.create_server((asked.host, asked.port), family=family, backlog=CONNECTIONS)
-    except (OSError, OverflowError) as why:
+    except OSError as why:
         raise UserError(f"cannot listen at {asked.host}:{asked.port}: {why}; choose another --host or --port") from why
 
 

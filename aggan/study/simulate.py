@@ -45,14 +45,14 @@ def simulate(study: Path, crowd: Crowd, tell: Callable[[], None]) -> Results:
                 pass
             tell()
 
-        with server(study, database, rate=1000) as url, ThreadPoolExecutor(AT_ONCE) as pool:
+        with server(study, database, rate=1000.0) as url, ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(one, range(crowd.people)))
         with closing(Store(database, plan.study)) as store:
             return results(plan, participations(plan, store))
 
 
 @contextmanager
-def server(study: Path, database: str, rate: float = 1) -> Iterator[str]:
+def server(study: Path, database: str, rate: float = 1.0) -> Iterator[str]:
     """`aggan study serve` as a process of its own; gives its address."""
     options = ["--database", database, "--port", "0", "--rate", str(rate)]
     command = [sys.executable, "-m", "aggan", "study", "serve", str(study), *options]
