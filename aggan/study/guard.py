@@ -81,6 +81,7 @@ class Guard:
         try:
             if self.refusals.level(who) < 1:
                 raise Refused(429, "too many requests")
+            _require_small(scope)
             body = await _body(receive)
         except Refused as why:
             await _refuse(answered, why)
@@ -92,6 +93,12 @@ class Guard:
         if status >= 400 and self.refusals.take(who):
             path = scope["path"].encode("unicode_escape").decode()[:200]
             self.log.warning("%s %s %s %s", status, who, scope["method"][:10], path)
+
+
+def _require_small(scope: Scope) -> None:
+    said = dict(scope["headers"]).get(b"content-length", b"0")
+    if said.isdigit() and int(said) > BODY:
+        raise Refused(413, "too large")
 
 
 async def _body(receive: Receive) -> bytes | None:
