@@ -9,7 +9,7 @@ PATHS = (
     "/../plan.json", "/static/../plan.py", "/static/%2e%2e/%2e%2e/plan.py", "/static/..%5c..%5cplan.py",
     "/pictures/0/../../plan.json",
     "/pictures/%00/a.png", "/pictures/99999999999999999999/a.png", "//etc/passwd", "/etc/passwd%00.png", "http://elsewhere.invalid/",
-    "/" + "a" * 9000, "/answers/../plan.json", "/.git/config", "/answers.sqlite", "/refused.log",
+    "/" + "a" * 9000, "/answers/../plan.json", "/.git/config", "/answers.sqlite", "/server.log",
     "/static/" + "../" * 200 + "etc/passwd",
     "/pictures/0/" + "f" * 32 + ".png", "/?" + "x=1&" * 500, "/%", "/%c0%ae%c0%ae/plan.json", "/\xff\xfe", "*",
 )  # fmt: skip

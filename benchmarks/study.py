@@ -124,7 +124,7 @@ def attack(study: Path, database: str, asked: argparse.Namespace, rate: str) -> 
         "nothing_stored": unchanged,
         "participant_goes_on": True,
         "memory_grew_mb": round(grown, 1),
-        "log_mb": round(sum(path.stat().st_size for path in study.glob("refused.log*")) / 1e6, 2),
+        "log_mb": round(sum(path.stat().st_size for path in study.glob("server.log*")) / 1e6, 2),
         "seconds": round(seconds, 1),
     }
 

@@ -16,8 +16,8 @@ from PIL import Image as Pillow
 
 from aggan.study.create import Sources, create
 from aggan.study.draw import Wanted
-from aggan.study.guard import refusals_log
 from aggan.study.limits import Allowance, Limits
+from aggan.study.log import server_log
 from aggan.study.plan import Settings, read_plan
 from aggan.study.server import Desk, application
 from aggan.study.store import Store
@@ -52,7 +52,7 @@ def small_study(room: Path, settings: Settings | None = None) -> Path:
 def serving(study: Path, url: str, limits: Limits = LOOSE) -> Iterator[tuple[FastAPI, Store]]:
     """The application of a study, in this process."""
     plan = read_plan(study)
-    with closing(Store(url, plan.study)) as store, refusals_log(study) as log:
+    with closing(Store(url, plan.study)) as store, server_log(study) as log:
         yield application(Desk(study, plan, store, limits), limits, log, secure=False), store
 
 

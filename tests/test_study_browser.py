@@ -284,3 +284,12 @@ def test_a_link_that_was_tampered_with_is_told(visiting):
     visit = visiting(DESK)
     visit.begin("?PROLIFIC_PID=%3Cscript%3E")
     playwright.expect(visit.page.get_by_role("heading", name="Sorry")).to_be_visible()
+
+
+def test_a_participant_whom_the_server_does_not_know_any_more_is_told(visiting):
+    visit = visiting(DESK)
+    refusal = {"status": 401, "json": {"refused": "unknown participant"}}
+    visit.context.route("**/answers", lambda route: route.fulfill(**refusal))
+    visit.begin()
+    visit.pairs(range(1), visit.click)
+    playwright.expect(visit.page.get_by_text("unknown participant.")).to_be_visible()

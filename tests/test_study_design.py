@@ -207,5 +207,5 @@ def test_two_files_of_one_name_cannot_both_be_somebodys_picture(tmp_path):
         create(Sources(real, {"s": real}), Wanted(), Settings(), 0, tmp_path / "study")
 
 
-def test_the_answer_key_is_readable_for_its_owner_alone(tmp_path):
-    assert (small_study(tmp_path) / "plan.json").stat().st_mode & 0o777 == 0o600
+def test_a_study_is_readable_for_its_owner_alone(tmp_path):
+    assert small_study(tmp_path).stat().st_mode & 0o777 == 0o700

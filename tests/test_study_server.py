@@ -188,13 +188,13 @@ def test_a_body_too_large_is_not_read(client, study):
 
     assert client.post("/answers", content=b"x" * 5000).status_code == 413
     assert client.post("/participants", content=endless()).status_code == 413
-    log = (study / "refused.log").read_text()
+    log = (study / "server.log").read_text()
     assert "413 testclient POST /answers" in log
 
 
 def test_a_path_cannot_write_lines_of_its_own_into_the_log(client, study):
     client.get("/a%0a2026-01-01 200 GET /b%1b[31m")
-    (line,) = (study / "refused.log").read_text().splitlines()
+    (line,) = (study / "server.log").read_text().splitlines()
     assert r"\n2026" in line
     assert "\x1b" not in line
 

@@ -29,7 +29,7 @@ class Serve:
     https_key: Path | None = None
     """Its private key (PEM)."""
     rate: float = 1.0
-    """Multiplies what one address may ask for, where many participants share one."""
+    """Multiplies the limits on what one address may ask for, where very many participants share one."""
 
 
 def main(arguments: list[str]) -> int:

@@ -48,6 +48,7 @@ def create(sources: Sources, wanted: Wanted, settings: Settings, seed: int, out:
         gallery = Gallery(partial / PICTURES, size)
         write_plan(partial, plan := _plan(gallery, drawn, fakes, settings, seed))
         gallery.close()
+        partial.chmod(0o700)  # in it are the answer key and, in time, who took part
         partial.rename(out)
     except OSError as why:
         raise UserError(f"cannot write {out}: {why.strerror or why}") from why

@@ -3,10 +3,6 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,19 +28,6 @@ def content_policy(mturk: bool) -> str:
     framed, forms = ("https://*.mturk.com", " ".join(MTURK)) if mturk else ("'none'", "'none'")
     return f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
 base-uri 'none'; frame-ancestors {framed}; form-action {forms}"
-
-
-@contextmanager
-def refusals_log(folder: Path) -> Iterator[logging.Logger]:
-    """Writes to `refused.log`, at most three megabytes altogether."""
-    log = logging.Logger("aggan.study.refused")
-    handler = RotatingFileHandler(
-        folder / "refused.log", maxBytes=1_000_000, backupCount=2, encoding="utf-8", delay=True
-    )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log.addHandler(handler)
-    with closing(handler):
-        yield log
 
 
 class Refused(Exception):

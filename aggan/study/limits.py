@@ -30,11 +30,9 @@ class Limits:
     """Answers of a participant: faster than people."""
 
     def times(self, factor: float) -> "Limits":
-        """More for each address."""
-        joins, refusals = (
-            Allowance(one.burst * factor, one.per_second * factor) for one in (self.joins, self.refusals)
-        )
-        return Limits(joins, refusals, self.answers)
+        """So many times as much of everything."""
+        allowed = (self.joins, self.refusals, self.answers)
+        return Limits(*(Allowance(one.burst * factor, one.per_second * factor) for one in allowed))
 
 
 class Buckets:

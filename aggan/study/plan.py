@@ -81,6 +81,5 @@ def _first(why: UnicodeDecodeError | ValidationError) -> str:
 
 
 def write_plan(study: Path, plan: Plan) -> None:
-    """Write the plan, readable for its owner alone."""
+    """Write the plan."""
     write_whole(study / PLAN, lambda partial: partial.write_text(plan.model_dump_json(indent=1), encoding="utf-8"))
-    (study / PLAN).chmod(0o600)

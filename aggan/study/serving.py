@@ -1,6 +1,5 @@
 """Run the server of a study."""
 
-import logging
 import socket
 import sys
 from contextlib import closing
@@ -11,8 +10,8 @@ from pathlib import Path
 import uvicorn
 
 from aggan.errors import UserError
-from aggan.study.guard import refusals_log
 from aggan.study.limits import Limits
+from aggan.study.log import server_log
 from aggan.study.plan import read_plan
 from aggan.study.server import Desk, application
 from aggan.study.store import Store
@@ -42,10 +41,9 @@ def database_of(study: Path, database: str | None) -> str:
 def serve(asked: Serving) -> None:
     """Serve until interrupted; raises `UserError`."""
     plan = read_plan(asked.study)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     with (
         closing(Store(database_of(asked.study, asked.database), plan.study)) as store,
-        refusals_log(asked.study) as log,
+        server_log(asked.study) as log,
         _listen(asked) as listening,
     ):
         desk = Desk(asked.study, plan, store, asked.limits)
@@ -54,7 +52,7 @@ def serve(asked: Serving) -> None:
         certificate, key = asked.certificate or (None, None)
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_config=None,
             access_log=False,
             server_header=False,
             limit_concurrency=CONNECTIONS,
