@@ -39,7 +39,7 @@ Seconds = dict[str, list[float]]
 def served(study: Path, database: str, rate: str = "1") -> Iterator[tuple[subprocess.Popen[str], str]]:
     options = ["--database", database, "--port", "0", "--rate", rate]
     command = [sys.executable, "-m", "aggan", "study", "serve", str(study), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process, address(process)
         finally:
@@ -57,7 +57,7 @@ def crowd(url: str, asked: argparse.Namespace) -> dict[str, Any]:
     errors: Counter[str] = Counter()
     start = threading.Barrier(asked.participants)
     pause = asked.participants / asked.rate
-    end = time.monotonic() + asked.seconds
+    answered: list[float] = []
 
     def timed(what: str, call: Callable[[], Any]) -> None:
         began = time.perf_counter()
@@ -73,21 +73,20 @@ def crowd(url: str, asked: argparse.Namespace) -> dict[str, Any]:
             start.wait()
             timed("join", visitor.join)
             visitor.close()
-            time.sleep(random.random() * pause)
-            for index, trial in enumerate(visitor.state["trials"]):
-                if time.monotonic() > end:
-                    return
-                due = time.monotonic() + pause
+            first = time.monotonic() + random.random() * pause
+            for index, trial in enumerate(visitor.state["trials"][: round(asked.seconds / pause)]):
+                time.sleep(max(0.0, first + index * pause - time.monotonic()))
                 for side in Side:
                     timed("picture", lambda path=trial[side]: visitor.get(path))
                 timed("answer", lambda index=index: visitor.answer(index, random.choice(list(Side))))
+                answered.append(time.monotonic())
                 visitor.close()  # as the server does with a connection that is not used for a while
-                time.sleep(max(0.0, due - time.monotonic()))
 
-    began = time.monotonic()
     together(asked.participants, one)
-    rate = len(taken["answer"]) / (time.monotonic() - began)
-    return {"errors": dict(errors), "answers_a_second": rate} | {what: spread(some) for what, some in taken.items()}
+    rate = len(answered) / (max(answered) - min(answered))
+    return {"errors": dict(errors), "answers_a_second": round(rate, 1)} | {
+        what: spread(some) for what, some in taken.items()
+    }
 
 
 def spread(milliseconds: list[float]) -> dict[str, float]:

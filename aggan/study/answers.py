@@ -6,7 +6,8 @@ from pathlib import Path
 
 from aggan.study.design import Kind, Trial, trials
 from aggan.study.plan import Plan
-from aggan.study.store import Answer, Participant, Store
+from aggan.study.store import Store
+from aggan.study.tables import Answer, Participant
 from aggan.writing import write_whole
 
 COLUMNS = (

@@ -61,11 +61,13 @@ class Guard:
                 message["headers"] = [*message["headers"], *self.headers]
             await send(message)
 
+        # What turns out to be no HTTP after its first line is answered by the web server, meanwhile.
+        await asyncio.sleep(0)
         try:
             if self.refusals.level(who) < 1:
                 raise Refused(429, "too many requests")
             _require_small(scope)
-            body = await _body(receive)
+            body = await _in_time(receive)
         except Refused as why:
             await _refuse(answered, why)
         else:
@@ -80,26 +82,30 @@ class Guard:
 
 def _require_small(scope: Scope) -> None:
     said = dict(scope["headers"]).get(b"content-length", b"0")
-    if said.isdigit() and int(said) > BODY:
+    if said.isdigit() and (len(said) > len(str(BODY)) or int(said) > BODY):
         raise Refused(413, "too large")
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _in_time(receive: Receive) -> bytes | None:
     """The whole body, or None where the other side has gone; raises `Refused`."""
-    body = b""
     try:
         async with asyncio.timeout(PATIENCE):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return None
-                body += message.get("body", b"")
-                if len(body) > BODY:
-                    raise Refused(413, "too large")
-                if not message.get("more_body"):
-                    return body
+            return await _body(receive)
     except TimeoutError:
         raise Refused(408, "too slow") from None
+
+
+async def _body(receive: Receive) -> bytes | None:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > BODY:
+            raise Refused(413, "too large")
+        more = message.get("more_body", False)
+    return body
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -13,8 +13,8 @@ PICTURES = "pictures"
 CONSENT = (
     "You will see pairs of pictures. One of each pair is real, the other was made by a computer, and you say which "
     "one is real.",
-    "Which picture you choose and how long it takes you are stored, without your name. Where you came from a service "
-    "that pays you, your number there is stored too, so that you can be paid.",
+    "We store which pictures you choose and how long it takes you, and not your name. If you were sent here by a "
+    "service that pays you, we also store your number there, so that you can be paid.",
     "Taking part is voluntary. You can stop at any time by closing the page; your answers up to then stay stored.",
 )
 

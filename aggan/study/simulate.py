@@ -56,7 +56,7 @@ def server(study: Path, database: str, rate: float = 1.0) -> Iterator[str]:
     """`aggan study serve` as a process of its own; gives its address."""
     options = ["--database", database, "--port", "0", "--rate", str(rate)]
     command = [sys.executable, "-m", "aggan", "study", "serve", str(study), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield address(process)
         finally:
@@ -67,8 +67,7 @@ def server(study: Path, database: str, rate: float = 1.0) -> Iterator[str]:
 def address(process: subprocess.Popen[str]) -> str:
     """The address that a server says it has; raises `UserError` where it ended instead."""
     assert process.stdout is not None
-    assert process.stderr is not None
     line = process.stdout.readline()
     if "http" not in line:
-        raise UserError(process.stderr.read().strip().removeprefix("aggan study: ") or "the server did not start")
+        raise UserError("the server did not start; it says why above")
     return line[line.rindex("http") :].split()[0].rstrip("/")

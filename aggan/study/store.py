@@ -2,47 +2,20 @@
 
 import hashlib
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine, event, func
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlmodel import Field, Session, SQLModel, create_engine, select
+from sqlmodel import Session, SQLModel, create_engine, select
 
 from aggan.errors import UserError
 from aggan.study.design import Side
+from aggan.study.tables import Answer, Participant, Study
 
 BUSY = 30
 """Seconds that one writer waits for another."""
-
-
-class Study(SQLModel, table=True):
-    """Whose answers these are."""
-
-    study: str = Field(primary_key=True)
-
-
-class Participant(SQLModel, table=True):
-    """Somebody who agreed to take part; the token is known to their page alone, here is its SHA-256."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    token: str = Field(unique=True, index=True)
-    service: str
-    person: str
-    session: str
-    only: str | None = Field(default=None, unique=True)
-    """Two rows cannot have the same: what makes somebody take part once."""
-    joined: str
-
-
-class Answer(SQLModel, table=True):
-    """A participant's choice: the side held to be real."""
-
-    participant: int = Field(primary_key=True, foreign_key="participant.id")
-    trial: int = Field(primary_key=True)
-    chosen: str
-    milliseconds: int
-    at: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +41,7 @@ class Store:
     def __init__(self, url: str, study: str) -> None:
         self.engine = _engine(url)
         try:
-            SQLModel.metadata.create_all(self.engine, [table.__table__ for table in (Study, Participant, Answer)])  # type: ignore[attr-defined]
+            SQLModel.metadata.create_all(self.engine)
             self._claim(study)
         except SQLAlchemyError as why:
             self.close()
@@ -129,7 +102,9 @@ class Store:
         with Session(self.engine) as session:
             if not session.exec(select(Study)).first():
                 session.add(Study(study=study))
-                session.commit()
+                with suppress(IntegrityError):  # another server was faster
+                    session.commit()
+                session.rollback()
             if session.exec(select(Study)).one().study == study:
                 return
         self.close()
