@@ -280,9 +280,12 @@ def test_the_core_waits_for_nothing_of_the_study():
     assert not loaded & {"fastapi", "sqlmodel", "sqlalchemy", "uvicorn", "torch", "numpy", "pydantic"}
 
 
-def test_without_its_extra_the_study_says_what_to_install(study, capsys, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith(("aggan.study", "aggan.commands.study_"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "sqlmodel", None)
-    assert run(["study", "results", str(study)]) == 2
-    assert capsys.readouterr().err == "aggan study: results needs sqlmodel: pip install 'aggan[study]'\n"
+def test_without_its_extra_the_study_says_what_to_install(study):
+    program = f"""
+import sys
+sys.modules["sqlmodel"] = None
+from aggan.cli import run
+sys.exit(run(["study", "results", {str(study)!r}]))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (2, "aggan study: results needs sqlmodel: pip install 'aggan[study]'\n")
