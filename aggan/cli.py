@@ -15,6 +15,7 @@ VERBS = {
     "report": ("report", "the same tables and page from runs that exist"),
     "systems": ("systems", "list the systems and their sizes"),
     "data": ("data", "unpack the faces that ship, render data sets, prepare original ones"),
+    "study": ("study", "ask people which picture is real, and count whom they believed"),
     "import": ("import_", "take over weights that the AGGAN authors' code saved"),
 }
 """Verb, the module of `aggan.commands` that does it, and what it does."""
