@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image as Pillow
 from worlds import shrunk
 
 from aggan.benchmark import compare
 from aggan.benchmark.plan import Plan
 from aggan.cli import run
 from aggan.data.folders import Data
+from aggan.data.images import read
 from aggan.evaluation.capacity import table_three
 from aggan.reports import comparison
 from aggan.reports.tables import Cell, Line, Table, beside, latex, markdown
@@ -120,6 +120,9 @@ def test_runs_that_exist_make_the_same_report(faces, tmp_path, capsys):
     page = (tmp_path / "out" / "report.html").read_text()
     for title in ("The same people", "What aggan attends to", "The worst", "What it costs", "Table III"):
         assert title in page
+    drawn = {path.name: read(path).size for path in (tmp_path / "out" / "figures").iterdir()}
+    assert drawn.keys() == {"faces-the-same-people.png", "faces-what-aggan-attends-to.png", "faces-the-worst.png"}
+    assert drawn["faces-the-same-people.png"][1] == 4 * (32 + 4)  # input, two systems, true answer
     assert f"Report: {(tmp_path / 'out' / 'report.html').resolve().as_uri()}" in capsys.readouterr().out
 
 
@@ -148,7 +151,7 @@ def same_people(faces: Path) -> Path:
         record = {"file": "x.png", "split": split, "person": "0007"}
         (place / "pictures.jsonl").write_text(json.dumps(record) + "\n")
     for file in root.rglob("*.png"):
-        Pillow.open(file).resize((31, 31)).save(file)
+        read(file).resize((31, 31)).save(file)
     return root
 
 

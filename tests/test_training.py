@@ -122,6 +122,18 @@ def test_a_run_killed_at_any_moment_goes_on_exactly(faces, tmp_path, number):
     assert steps == sorted(set(steps))
 
 
+def test_a_training_may_begin_with_another_models_translators(faces, tmp_path, monkeypatch):
+    train(experiment(faces), tmp_path / "first", QUIET)
+    monkeypatch.setattr(Trainer, "step", lambda self: setattr(self, "steps", self.steps + 1))  # learns nothing
+    train(experiment(faces, begin_with=tmp_path / "first", seed=7), tmp_path / "second", QUIET)
+    first, second = (load(tmp_path / name).system.translators_state() for name in ("first", "second"))
+    assert_same(first, second)
+    with pytest.raises(UserError, match=r"its networks differ from those to be trained: .*G"):
+        train(experiment(faces, "cyclegan", begin_with=tmp_path / "first"), tmp_path / "third", QUIET)
+    with pytest.raises(UserError, match="no model here"):
+        train(experiment(faces, begin_with=tmp_path / "nowhere"), tmp_path / "fourth", QUIET)
+
+
 def test_a_finished_run_resumed_stays_as_it_is(faces, tmp_path):
     asked = experiment(faces, steps=3)
     train(asked, tmp_path / "run", QUIET)

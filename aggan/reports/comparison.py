@@ -3,6 +3,7 @@
 OUT/comparison.json    what is compared
 OUT/report.html        one self-contained page: tables, the same people by every system, masks, the worst, curves
 OUT/tables.md, OUT/tables.csv, OUT/tables.tex
+OUT/figures/           the page's pictures, each as a file
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aggan.reports.costs import costs, sizes
+from aggan.reports.drawing import draw
 from aggan.reports.figures import curves
 from aggan.reports.gallery import gallery
 from aggan.reports.rows import Row, comma_separated, quality, read_rows
@@ -61,11 +63,15 @@ def write(out: Path) -> Path:
     environment = Environment(loader=PackageLoader("aggan.reports", "."), autoescape=True, undefined=StrictUndefined)
     task = comparison.source, tuple(comparison.targets), comparison.size
     shown = [Shown(out, data, rows, *task) for data, rows in rows_of.items()]
+    figures = [(some.data, list(gallery(some))) for some in shown]
+    for data, sheets in figures:
+        for sheet in sheets:
+            draw(out / "figures" / f"{data}-{sheet.title.lower().replace(' ', '-')}.png", sheet)
     page = environment.get_template("comparison.html.j2").render(
         comparison=comparison,
         tables=tables,
         prices=prices,
-        figures=[(some.data, list(gallery(some))) for some in shown],
+        figures=figures,
         curves=[(row.name, _losses(run_of(out, row))) for row in rows_of[comparison.data[0]] if row.folders],
     )
     _write(out / "report.html", page)

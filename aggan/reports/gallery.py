@@ -45,7 +45,9 @@ def _domains(shown: Shown) -> Sheet:
     folders = {row.name: [shown.made(row, to) for to in shown.targets] for row in shown.finished}
     folders["true answer"] = [shown.test / to for to in shown.targets]
     strips = (strip(label, [given, *(folder / name for folder in made)]) for label, made in folders.items())
-    return Sheet("One person, every domain", "The input is on the left.", tuple(strips), (shown.source, *shown.targets))
+    return Sheet(
+        "One person in every domain", "The input is on the left.", tuple(strips), (shown.source, *shown.targets)
+    )
 
 
 def _attention(shown: Shown, row: Row) -> Sheet:

@@ -44,10 +44,15 @@ def _worst_of(shown: Shown, made: Path, each: dict[str, list[Any]], measure: str
 
 
 def _mosaic(columns: Sequence[Sequence[Path]]) -> Pillow.Image:
-    pictures = [[Pillow.open(path) for path in column] for column in columns]
+    pictures = [[_read(path) for path in column] for column in columns]
     width, height = pictures[0][0].size
     whole = Pillow.new("RGB", (width * len(pictures), height * len(pictures[0])))
     for x, column in enumerate(pictures):
         for y, picture in enumerate(column):
             whole.paste(picture, (x * width, y * height))
     return whole
+
+
+def _read(path: Path) -> Pillow.Image:
+    with Pillow.open(path) as file:
+        return file.convert("RGB")

@@ -35,6 +35,9 @@ class Recipe(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0, description="Pull of the weights to 0.")
     ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the generators' moving average; 0 is none.")
     seed: int = Field(default=0, ge=0)
+    begin_with: Path | None = Field(
+        default=None, description="Model folder or run whose translators to begin with, perhaps of another size."
+    )
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(default=1, ge=1, description="Processes, one a GPU (or CPU processes).")

@@ -21,7 +21,8 @@ from aggan.data.folders import Data, Domain, find
 from aggan.data.images import to_tensor
 from aggan.errors import UserError
 from aggan.networks.recompute import save_memory
-from aggan.system import Task
+from aggan.system import System, Task
+from aggan.systems.files import CONFIG, load_model
 from aggan.training.display import Display
 from aggan.training.engine import Engine
 from aggan.training.experiment import FILE, Experiment
@@ -85,10 +86,27 @@ def _begin(experiment: Experiment, domains: list[Decoded], engine: Engine, run: 
     if resume:
         trainer.load()
     else:
+        if recipe.begin_with:
+            _begin_with(recipe.begin_with, system)
         system.prepare(pictures.at(step) for step in range(PREPARED))
     if engine.first:
         experiment.save(run)
     return trainer
+
+
+def _begin_with(model: Path, system: System) -> None:
+    """Take over the translators of a model; raises `UserError` where they are of another make."""
+    folders = [folder for folder in (model, model / "best", model / "last") if (folder / CONFIG).is_file()]
+    if not folders:
+        raise UserError(f"--training.begin-with {model}: no model here")
+    state = load_model(folders[0])[0].translators_state()
+    try:
+        system.load_translators(state)
+    except RuntimeError as why:
+        first = str(why).splitlines()[1].strip() if "\n" in str(why) else str(why)
+        raise UserError(
+            f"--training.begin-with {model}: its networks differ from those to be trained: {first}"
+        ) from why
 
 
 def task_of(domains: Sequence[Decoded], size: int) -> Task:
