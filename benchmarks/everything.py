@@ -1,0 +1,104 @@
+"""Measure everything that docs/performance.md tells, and write its tables: `python benchmarks/everything.py`.
+
+On a quiet machine: about half an hour on two cores. Figures go to docs/performance/*.json; what stands between the
+markers of docs/performance.md is made of them. `--tables` only makes the tables again.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+PARTS = ("training", "memory", "startup", "translating")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--only", choices=PARTS, nargs="+", default=PARTS)
+    options.add_argument("--tables", action="store_true", help="measure nothing")
+    asked = options.parse_args()
+    folder = DOCS / "performance"
+    folder.mkdir(exist_ok=True)
+    for part in () if asked.tables else asked.only:
+        subprocess.run([sys.executable, str(HERE / f"{part}.py"), "--out", str(folder / f"{part}.json")], check=True)
+    page = DOCS / "performance.md"
+    text = page.read_text(encoding="utf-8")
+    for name, (part, table) in TABLES.items():
+        if (folder / f"{part}.json").exists():
+            made = table(json.loads((folder / f"{part}.json").read_text(encoding="utf-8")))
+            marked = rf"(<!-- {name} -->\n).*?(<!-- / -->)"
+            text = re.sub(marked, lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text, flags=re.DOTALL)
+    page.write_text(text, encoding="utf-8")
+
+
+def _rows(heads: str, rows: list[str]) -> str:
+    return "\n".join([heads, "|" + "---|" * (heads.count("|") - 1), *rows])
+
+
+def _machine(told: dict[str, Any]) -> str:
+    about = told["machine"]
+    rates = about["ceiling, GFLOP/s"]
+    what = f"{about['processor']}, {about['threads']} threads, torch {about['torch']}, Python {about['python']}."
+    return f"{what} Best large convolution: {rates['fp32']:.0f} GFLOP/s in fp32, {rates['bf16']:.0f} in bf16."
+
+
+def _steps(told: list[dict[str, Any]], ceiling: float) -> str:
+    heads = "| system | px | batch | plain, s | ours, s | ratio (least to most) | GFLOP a step | of the ceiling |"
+    rows = []
+    for one in told:
+        ratio, steps = one["ratio"], one["steps"]
+        times = f"{one['plain seconds'] / steps:.3f} | {one['our seconds'] / steps:.3f}"
+        spread = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
+        needed = f"{one['needed GFLOP'] / steps:,.0f} | {one['our GFLOP/s'] / ceiling:.0%}"
+        rows.append(f"| {one['system']} | {one['px']} | {one['batch']} | {times} | {spread} | {needed} |")
+    return _rows(heads, rows)
+
+
+def _best(told: dict[str, Any]) -> float:
+    return max(told["machine"]["ceiling, GFLOP/s"].values())
+
+
+def _ideas(told: dict[str, Any]) -> str:
+    rows = [
+        f"| {name} | {one['ratio']['median']:.2f} ({one['ratio']['min']:.2f} to {one['ratio']['max']:.2f}) |"
+        for name, one in told["ideas"].items()
+    ]
+    return _rows("| by itself, against the plain step | times as fast |", rows)
+
+
+def _memory(told: dict[str, Any]) -> str:
+    plain = told["plain, 256 px"]
+    rows = [f"| {name} | {value:,.0f} | {value / plain:.0%} |" for name, value in told.items()]
+    return _rows("| | peak, MB | of the plain step at 256 px |", rows)
+
+
+def _startup(told: dict[str, Any]) -> str:
+    return _rows("| | seconds |", [f"| `{name}` | {value:.2f} |" for name, value in told.items()])
+
+
+def _translating(told: dict[str, Any]) -> str:
+    rows = [
+        f"| {one['way']} | {one['pictures a second']:.2f} | {one['ratio']:.2f} | {one['difference, of 255']:.3f} |"
+        for one in told["ways"]
+    ]
+    return _rows("| | pictures a second | times the plain loop | differs by, of 255 |", rows)
+
+
+TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "machine": ("training", _machine),
+    "paper": ("training", lambda told: _steps([told["paper"]], _best(told))),
+    "small": ("training", lambda told: _steps(told["small"], _best(told))),
+    "ideas": ("training", _ideas),
+    "memory": ("memory", _memory),
+    "startup": ("startup", _startup),
+    "translating": ("translating", _translating),
+}
+
+if __name__ == "__main__":
+    main()
