@@ -1,4 +1,4 @@
-"""A folder of JPEGs of 681x1024 through the model that ships: `python benchmarks/translating.py --out translating.json`.
+"""A folder of JPEGs of 681x1024 through the model that ships: `python benchmarks/translating.py`.
 
 `aggan translate` as a process of its own against the plain loop in another: decode, run the model in fp32 with a batch
 of one, bring mask and content up, fuse, encode, one picture after the other. The two take their turns.
