@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import tyro
-from PIL import Image as Pillow
 from rich.console import Console
 from rich.progress import track
 
-from aggan.data.images import Unreadable, read
+from aggan.data.images import Unreadable
 from aggan.errors import UserError
-from aggan.inference.files import beside, plan
-from aggan.writing import write_whole
+from aggan.inference.files import check, plan
 
 
 @dataclass
 class Translate:
-    """Translate pictures. Names and sizes stay; results are PNG, so untouched pixels stay exact."""
+    """Translate pictures. Names, sizes and formats stay, and so does every pixel that the mask leaves out."""
 
     model: Annotated[str, tyro.conf.Positional]
     """A run folder, a model folder, or a model that ships (faces64)."""
@@ -27,8 +25,14 @@ class Translate:
     """The domain to translate to."""
     out: Path
     """Folder for the results."""
+    strength: float = 1.0
+    """Scales the mask: 0 leaves the picture as it is, 1 is the whole translation."""
+    tiles: bool = False
+    """Look at overlapping tiles at the picture's own resolution: for models of textures and scenes."""
+    png: bool = False
+    """Write PNG whatever the source's format: exact, and upright."""
     masks: bool = False
-    """Also write NAME.mask.png and NAME.content.png."""
+    """Also write NAME.mask.png and NAME.content.png, upright."""
     source: str | None = None
     """The domain that the pictures come from; few systems ask for it."""
     samples: int = 1
@@ -49,27 +53,23 @@ def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
     asked = tyro.cli(Translate, args=arguments, prog="aggan translate")
     versions = _versions(asked)
-    parts = ("", ".mask", ".content") if asked.masks else ("",)
+    planned = plan(asked.inputs, asked.out, asked.png)
     from aggan.inference.translator import load  # torch only once the options are in order
+    from aggan.inference.views import Tiles, whole
+    from aggan.inference.work import PARTS, Work
 
-    planned = plan(asked.inputs, asked.out, [version.kind + part for version in versions for part in parts])
+    check(planned, [version.kind for version in versions], PARTS if asked.masks else ())
     translator = load(asked.model)
-    for version in versions:
-        translator.system.require_target(version.to)
+    backends = {version.kind: translator.backend(version.to, asked.source, version.sample) for version in versions}
+    work = Work(backends, Tiles() if asked.tiles else whole, asked.strength, asked.masks)
     console = Console(stderr=True)
     skipped = 0
-    for source, target in track(planned, "translating", console=console):
+    for results in track(planned, "translating", console=console):
         try:
-            picture = read(source)
+            work.translate(results)
         except Unreadable as why:
             console.print(f"skipped {why}", markup=False, highlight=False, soft_wrap=True)
             skipped += 1
-            continue
-        for version in versions:
-            made = translator(picture, version.to, asked.source, version.sample)
-            mask = Pillow.fromarray((made.mask * 255).round().astype("uint8"))
-            for part, image in zip(parts, (made.image, mask, made.content), strict=False):
-                _save(image, beside(target, version.kind + part))
     print(f"{len(planned) - skipped} translated to {asked.out}" + (f", {skipped} skipped" if skipped else ""))
     return 2 if skipped == len(planned) else 0
 
@@ -77,6 +77,8 @@ def main(arguments: list[str]) -> int:
 def _versions(asked: Translate) -> list[Version]:
     if asked.samples < 1 or asked.path < 0 or asked.path == 1:
         raise UserError("--samples needs 1 or more answers, --path 2 or more steps")
+    if not 0 <= asked.strength <= 1:
+        raise UserError(f"--strength goes from 0 to 1, not {asked.strength}")
     if asked.path and not asked.source:
         raise UserError("--path leads from --source to --to: name both")
     if asked.path:
@@ -85,7 +87,3 @@ def _versions(asked: Translate) -> list[Version]:
     if asked.samples == 1:
         return [Version("", asked.to)]
     return [Version(f".{k + 1}", asked.to, k) for k in range(asked.samples)]
-
-
-def _save(image: Pillow.Image, path: Path) -> None:
-    write_whole(path, lambda partial: image.save(partial, "PNG"))
