@@ -7,49 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from translating import DOMAINS, below, noise, picture, pixels, refused, saved, translate
 
-from aggan.cli import run
 from aggan.data.images import to_pixels, to_tensor
 from aggan.errors import UserError
 from aggan.inference.translator import Translator, load
-from aggan.systems.files import CONFIG, WEIGHTS, ModelCard, save_model
-
-DOMAINS = ("neutral", "happy")
-
-
-def saved(folder: Path, small, mask_bias: float | None = None) -> Path:
-    card = ModelCard(system=small, domains=DOMAINS, size=32)
-    state = card.build().translators_state()
-    if mask_bias is not None:
-        for name in ("G_xy", "G_yx"):
-            state[f"{name}.head.bias"][0] = mask_bias
-    save_model(folder, card, state)
-    return folder
-
-
-@pytest.fixture
-def model(tmp_path, small) -> Path:
-    return saved(tmp_path / "model", small)
+from aggan.systems.files import CONFIG, WEIGHTS
 
 
 @pytest.fixture
 def translator(model) -> Translator:
     return load(model)
-
-
-def noise(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def picture(file: Path, height: int = 20, width: int = 30) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Pillow.fromarray(noise(height, width)).save(file)
-    return file
-
-
-def pixels(file: Path) -> np.ndarray:
-    with Pillow.open(file) as image:
-        return np.array(image)
 
 
 SIZES = [(32, 32), (33, 47), (200, 64), (7, 9), (1, 1), (1, 50), (50, 1)]
@@ -112,14 +80,6 @@ def test_a_run_gives_its_best_model_or_else_its_last(tmp_path, small):
     assert np.array(load(tmp_path / "run")(noise(8, 8), "happy").mask).max() > 0.01
     saved(tmp_path / "run" / "best", small, mask_bias=-1000.0)
     assert np.array(load(tmp_path / "run")(noise(8, 8), "happy").mask).max() == 0
-
-
-def translate(model: Path, *inputs: object, to: str = "happy", out: Path, more: tuple[str, ...] = ()) -> int:
-    return run(["translate", str(model), *map(str, inputs), "--to", to, "--out", str(out), *more])
-
-
-def below(folder: Path) -> set[str]:
-    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
 def test_files_folders_and_patterns_keep_names_places_and_sizes(tmp_path, model, capsys):
@@ -196,13 +156,6 @@ def test_nothing_but_broken_files_is_a_failure(tmp_path, model, capsys):
     (tmp_path / "a.png").write_bytes(b"nonsense")
     assert translate(model, tmp_path / "a.png", out=tmp_path / "out") == 2
     assert "a.png: not a picture" in capsys.readouterr().err
-
-
-def refused(capsys, code: int) -> str:
-    """The one line that says why."""
-    error = capsys.readouterr().err
-    assert (code, error.count("\n")) == (2, 1), error
-    return error
 
 
 def test_what_is_not_there_is_one_line(tmp_path, model, capsys):

@@ -1,8 +1,9 @@
 """`aggan translate MODEL INPUT... --to DOMAIN --out DIR`."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import tyro
 from rich.console import Console
@@ -10,7 +11,14 @@ from rich.progress import track
 
 from aggan.data.images import Unreadable
 from aggan.errors import UserError
-from aggan.inference.files import check, plan
+from aggan.inference.files import Results, check, plan
+
+if TYPE_CHECKING:
+    from aggan.inference.layers import View
+    from aggan.inference.translator import Translator
+    from aggan.inference.work import Work
+
+TRANSLATED, COPIED, SKIPPED = "translated", "copied unchanged", "skipped"
 
 
 @dataclass
@@ -27,6 +35,11 @@ class Translate:
     """Folder for the results."""
     strength: float = 1.0
     """Scales the mask: 0 leaves the picture as it is, 1 is the whole translation."""
+    faces: bool = False
+    """Find every face, translate it as the model knows faces, and bring it back. Needs the extra `faces`."""
+    like: Path | None = None
+    """With --faces: a folder of pictures that the model learned from, to learn how faces lie in them. A run and
+    a model that ships know it."""
     tiles: bool = False
     """Look at overlapping tiles at the picture's own resolution: for models of textures and scenes."""
     png: bool = False
@@ -55,23 +68,47 @@ def main(arguments: list[str]) -> int:
     versions = _versions(asked)
     planned = plan(asked.inputs, asked.out, asked.png)
     from aggan.inference.translator import load  # torch only once the options are in order
-    from aggan.inference.views import Tiles, whole
     from aggan.inference.work import PARTS, Work
 
     check(planned, [version.kind for version in versions], PARTS if asked.masks else ())
     translator = load(asked.model)
     backends = {version.kind: translator.backend(version.to, asked.source, version.sample) for version in versions}
-    work = Work(backends, Tiles() if asked.tiles else whole, asked.strength, asked.masks)
-    console = Console(stderr=True)
-    skipped = 0
+    counted = _all(planned, Work(backends, _view(asked, translator), asked.strength, asked.masks))
+    more = "".join(f", {counted[done]} {done}" for done in (COPIED, SKIPPED) if counted[done])
+    print(f"{counted[TRANSLATED]} translated to {asked.out}{more}")
+    return 2 if counted[SKIPPED] == len(planned) else 0
+
+
+def _all(planned: list[Results], work: "Work") -> Counter[str]:
+    """What became of the pictures."""
+    from aggan.inference.layers import NothingSeen
+
+    console, counted = Console(stderr=True), Counter[str]()
     for results in track(planned, "translating", console=console):
         try:
             work.translate(results)
+            counted[TRANSLATED] += 1
+        except NothingSeen as why:
+            console.print(f"copied {results.source}: {why}", markup=False, highlight=False, soft_wrap=True)
+            counted[COPIED] += 1
         except Unreadable as why:
             console.print(f"skipped {why}", markup=False, highlight=False, soft_wrap=True)
-            skipped += 1
-    print(f"{len(planned) - skipped} translated to {asked.out}" + (f", {skipped} skipped" if skipped else ""))
-    return 2 if skipped == len(planned) else 0
+            counted[SKIPPED] += 1
+    return counted
+
+
+def _view(asked: Translate, translator: "Translator") -> "View":
+    from aggan.inference.views import Tiles, whole
+
+    if not asked.faces:
+        return Tiles() if asked.tiles else whole
+    from aggan.inference.faces import Faces
+    from aggan.inference.landmarks import FaceFinder
+    from aggan.inference.places import place_like, place_of
+
+    finder = FaceFinder()
+    place = place_like(asked.like, finder) if asked.like else place_of(asked.model, translator.card, finder)
+    return Faces(finder, place)
 
 
 def _versions(asked: Translate) -> list[Version]:
@@ -79,6 +116,10 @@ def _versions(asked: Translate) -> list[Version]:
         raise UserError("--samples needs 1 or more answers, --path 2 or more steps")
     if not 0 <= asked.strength <= 1:
         raise UserError(f"--strength goes from 0 to 1, not {asked.strength}")
+    if asked.faces and asked.tiles:
+        raise UserError("--faces and --tiles are two ways to look at a picture: choose one")
+    if asked.like and not asked.faces:
+        raise UserError("--like tells --faces how faces lie: give both, or neither")
     if asked.path and not asked.source:
         raise UserError("--path leads from --source to --to: name both")
     if asked.path:

@@ -22,13 +22,10 @@ class Results(NamedTuple):
     suffix: str
     """The source's where its format can be written, otherwise .png."""
 
-    @property
-    def keeps_format(self) -> bool:
-        return self.suffix == self.source.suffix
-
     def picture(self, kind: str = "") -> Path:
         """The translated picture; `kind` tells several apart: `a.2.jpg`."""
-        return self.base.with_name((self.source.stem if self.keeps_format else self.base.name) + kind + self.suffix)
+        keeps_format = self.suffix == self.source.suffix
+        return self.base.with_name((self.source.stem if keeps_format else self.base.name) + kind + self.suffix)
 
     def part(self, kind: str) -> Path:
         """What goes beside it, always PNG: `a.mask.png`."""

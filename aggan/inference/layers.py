@@ -17,6 +17,10 @@ _BAND = 2**20
 """So many pixels are painted at a time: large pictures need little more memory than they take themselves."""
 
 
+class NothingSeen(Exception):
+    """There is nothing in a picture that a model could translate; the message says what was missing."""
+
+
 class Layers(NamedTuple):
     """Mask and content of one picture."""
 

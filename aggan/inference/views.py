@@ -5,6 +5,7 @@ over the large one's detail: skin keeps its pores, and no blur shows beside what
 what was measured, and why a guided filter is not used.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -71,17 +72,20 @@ def look(picture: Float[Tensor, "1 3 h w"], seen: Float[Tensor, "1 3 h2 w2"], mo
     if seen.shape == picture.shape:
         return Layers(made.mask, made.content)
     mask = resize(made.mask, height, width).clamp(0, 1)
-    return Layers(mask, _detailed(made.content, seen, picture))
+    return Layers(mask, detailed(made.content, seen, picture, lambda small: resize(small, height, width)))
 
 
-def _detailed(
-    content: Float[Tensor, "1 3 h2 w2"], seen: Float[Tensor, "1 3 h2 w2"], picture: Float[Tensor, "1 3 h w"]
+def detailed(
+    content: Float[Tensor, "1 3 h2 w2"],
+    seen: Float[Tensor, "1 3 h2 w2"],
+    picture: Float[Tensor, "1 3 h w"],
+    bring: Callable[[Tensor], Tensor],
 ) -> Float[Tensor, "1 3 h w"]:
-    height, width = picture.shape[-2:]
+    """Content at the picture's size, brought there by `bring`, with the picture's detail where the two agree."""
     apart = F.avg_pool2d((content - seen).abs().amax(1, keepdim=True), 3, 1, padding=1, count_include_pad=False)
-    agrees = resize((1 - apart / _AGREES).clamp(0, 1), height, width).clamp(0, 1)
-    detail = resize(seen, height, width).neg_().add_(picture).mul_(agrees)
-    return detail.add_(resize(content, height, width)).clamp_(-1, 1)
+    agrees = bring((1 - apart / _AGREES).clamp(0, 1)).clamp(0, 1)
+    detail = bring(seen).neg_().add_(picture).mul_(agrees)
+    return detail.add_(bring(content)).clamp_(-1, 1)
 
 
 def resize(image: Float[Tensor, "n c h w"], height: int, width: int) -> Float[Tensor, "n c h2 w2"]:
