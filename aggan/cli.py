@@ -10,6 +10,7 @@ VERBS = {
     "quickstart": ("quickstart", "train, translate and measure on the faces that ship, with a report"),
     "train": ("train", "train a system on two folders of pictures"),
     "translate": ("translate", "translate pictures with a trained model"),
+    "export": ("export", "write a model for ONNX Runtime or OpenVINO, with a report of its parity"),
     "evaluate": ("evaluate", "measure a trained model on held-out pictures"),
     "benchmark": ("benchmark", "compare systems under one budget, with tables and a page"),
     "systems": ("systems", "list the systems and their sizes"),
