@@ -105,10 +105,15 @@ def load(name_or_path: str | Path) -> Translator:
 
     Of a run, the best model is taken where a score chose one, otherwise the last.
     """
+    return Translator(*load_model(folder_of(name_or_path)))
+
+
+def folder_of(name_or_path: str | Path) -> Path:
+    """Where the files of a model lie that `load` would take; raises `UserError` where there is none."""
     path = Path(name_or_path)
     for folder in (path, path / "best", path / "last", SHIPPED / str(name_or_path)):
         if (folder / CONFIG).is_file():
-            return Translator(*load_model(folder))
+            return folder
     shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
     raise UserError(f"{name_or_path}: no model here; give a run folder, a model folder, or one that ships ({shipped})")
 
