@@ -1,24 +1,13 @@
 """`aggan translate MODEL INPUT... --to DOMAIN --out DIR`."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 import tyro
-from rich.console import Console
-from rich.progress import track
 
-from aggan.data.images import Unreadable
 from aggan.errors import UserError
-from aggan.inference.files import Results, check, plan
-
-if TYPE_CHECKING:
-    from aggan.inference.layers import View
-    from aggan.inference.translator import Translator
-    from aggan.inference.work import Work
-
-TRANSLATED, COPIED, SKIPPED = "translated", "copied unchanged", "skipped"
+from aggan.inference.files import check, plan, plan_videos
 
 
 @dataclass
@@ -42,6 +31,8 @@ class Translate:
     a model that ships know it."""
     tiles: bool = False
     """Look at overlapping tiles at the picture's own resolution: for models of textures and scenes."""
+    video: bool = False
+    """The inputs are videos (mp4, m4v, mov, mkv). Sound stays as it is. Needs the extra `video`."""
     png: bool = False
     """Write PNG whatever the source's format: exact, and upright."""
     masks: bool = False
@@ -65,53 +56,22 @@ class Version(NamedTuple):
 def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
     asked = tyro.cli(Translate, args=arguments, prog="aggan translate")
+    _require_sense(asked)
     versions = _versions(asked)
-    planned = plan(asked.inputs, asked.out, asked.png)
-    from aggan.inference.translator import load  # torch only once the options are in order
-    from aggan.inference.work import PARTS, Work
+    planned = plan_videos(asked.inputs, asked.out) if asked.video else plan(asked.inputs, asked.out, asked.png)
+    check(planned, [version.kind for version in versions], (".mask", ".content") if asked.masks else ())
+    from aggan.commands.looking import COPIED, SKIPPED, TRANSLATED, work_through  # torch once the options are in order
+    from aggan.inference.translator import load
 
-    check(planned, [version.kind for version in versions], PARTS if asked.masks else ())
     translator = load(asked.model)
     backends = {version.kind: translator.backend(version.to, asked.source, version.sample) for version in versions}
-    counted = _all(planned, Work(backends, _view(asked, translator), asked.strength, asked.masks))
+    counted = work_through(planned, asked, translator.card, backends)
     more = "".join(f", {counted[done]} {done}" for done in (COPIED, SKIPPED) if counted[done])
     print(f"{counted[TRANSLATED]} translated to {asked.out}{more}")
     return 2 if counted[SKIPPED] == len(planned) else 0
 
 
-def _all(planned: list[Results], work: "Work") -> Counter[str]:
-    """What became of the pictures."""
-    from aggan.inference.layers import NothingSeen
-
-    console, counted = Console(stderr=True), Counter[str]()
-    for results in track(planned, "translating", console=console):
-        try:
-            work.translate(results)
-            counted[TRANSLATED] += 1
-        except NothingSeen as why:
-            console.print(f"copied {results.source}: {why}", markup=False, highlight=False, soft_wrap=True)
-            counted[COPIED] += 1
-        except Unreadable as why:
-            console.print(f"skipped {why}", markup=False, highlight=False, soft_wrap=True)
-            counted[SKIPPED] += 1
-    return counted
-
-
-def _view(asked: Translate, translator: "Translator") -> "View":
-    from aggan.inference.views import Tiles, whole
-
-    if not asked.faces:
-        return Tiles() if asked.tiles else whole
-    from aggan.inference.faces import Faces
-    from aggan.inference.landmarks import FaceFinder
-    from aggan.inference.places import place_like, place_of
-
-    finder = FaceFinder()
-    place = place_like(asked.like, finder) if asked.like else place_of(asked.model, translator.card, finder)
-    return Faces(finder, place)
-
-
-def _versions(asked: Translate) -> list[Version]:
+def _require_sense(asked: Translate) -> None:
     if asked.samples < 1 or asked.path < 0 or asked.path == 1:
         raise UserError("--samples needs 1 or more answers, --path 2 or more steps")
     if not 0 <= asked.strength <= 1:
@@ -122,6 +82,11 @@ def _versions(asked: Translate) -> list[Version]:
         raise UserError("--like tells --faces how faces lie: give both, or neither")
     if asked.path and not asked.source:
         raise UserError("--path leads from --source to --to: name both")
+    if asked.video and (asked.png or asked.masks or asked.samples > 1 or asked.path):
+        raise UserError("--video makes one video of each, without --png, --masks, --samples and --path")
+
+
+def _versions(asked: Translate) -> list[Version]:
     if asked.path:
         shares = (step / (asked.path - 1) for step in range(asked.path))
         return [Version(f".{k}", f"{asked.source}>{asked.to}@{share}") for k, share in enumerate(shares, start=1)]

@@ -2,15 +2,17 @@
 
 import glob
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from aggan.data.encodings import FORMATS
-from aggan.data.folders import pictures
+from aggan.data.folders import files_of, pictures
 from aggan.errors import UserError
 
 PNG = ".png"
+VIDEOS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""The suffixes of videos that can be written, and what their formats are called."""
 
 
 class Results(NamedTuple):
@@ -37,7 +39,7 @@ def plan(inputs: Sequence[str], out: Path, png: bool = False) -> list[Results]:
 
     Where two sources differ in their suffix only, what becomes PNG keeps it: `a.bmp.png`, `a.jpg.mask.png`.
     """
-    found = dict(pair for given in inputs for pair in _expand(given))
+    found = dict(pair for given in inputs for pair in _expand(given, pictures))
     if not found:
         raise UserError("no pictures to translate")
     stems = Counter(relative.with_suffix("") for relative in set(found.values()))
@@ -48,6 +50,17 @@ def plan(inputs: Sequence[str], out: Path, png: bool = False) -> list[Results]:
             Results(source, out / base, source.suffix if source.suffix.lower() in FORMATS and not png else PNG)
         )
     return planned
+
+
+def plan_videos(inputs: Sequence[str], out: Path) -> list[Results]:
+    """The same for videos, which keep their format."""
+    found = dict(pair for given in inputs for pair in _expand(given, _videos))
+    for source in found:
+        if source.suffix.lower() not in VIDEOS:
+            raise UserError(f"{source}: --video takes files that end in {', '.join(VIDEOS)}")
+    if not found:
+        raise UserError("no videos to translate")
+    return [Results(source, out / relative.with_suffix(""), source.suffix) for source, relative in found.items()]
 
 
 def check(planned: Sequence[Results], kinds: Sequence[str], parts: Sequence[str]) -> None:
@@ -66,10 +79,17 @@ def check(planned: Sequence[Results], kinds: Sequence[str], parts: Sequence[str]
         raise UserError(f"two pictures would become {path}: name their common folder, or choose an --out for each")
 
 
-def _expand(given: str) -> Iterator[tuple[Path, Path]]:
+def _videos(folder: Path) -> Sequence[Path]:
+    found = files_of(folder, VIDEOS)
+    if not found:
+        raise UserError(f"{folder}: no videos here")
+    return found
+
+
+def _expand(given: str, listed: Callable[[Path], Iterable[Path]]) -> Iterator[tuple[Path, Path]]:
     path = Path(given)
     if path.is_dir():
-        yield from ((file, file.relative_to(path)) for file in pictures(path))
+        yield from ((file, file.relative_to(path)) for file in listed(path))
     elif path.exists():
         yield path, Path(path.name)
     else:
