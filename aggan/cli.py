@@ -13,6 +13,7 @@ VERBS = {
     "export": ("export", "write a model for ONNX Runtime or OpenVINO, with a report of its parity"),
     "evaluate": ("evaluate", "measure a trained model on held-out pictures"),
     "benchmark": ("benchmark", "compare systems under one budget, with tables and a page"),
+    "demo": ("demo", "serve a web page on which pictures are translated"),
     "systems": ("systems", "list the systems and their sizes"),
     "data": ("data", "unpack the faces that ship, render data sets, prepare original ones"),
     "import": ("import_", "take over weights that the AGGAN authors' code saved"),

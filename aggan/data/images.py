@@ -43,6 +43,8 @@ def opened(path: Path, take: Callable[[Pillow.Image], Taken]) -> Taken:
         raise Unreadable(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise Unreadable(f"{path}: not a picture") from None
+    except Pillow.DecompressionBombError as why:
+        raise Unreadable(f"{path}: too large a picture ({why})") from None
     except Exception as why:  # what decoders raise at a broken picture is of many kinds
         of_disk = isinstance(why, OSError) and why.strerror
         raise Unreadable(f"{path}: {f'cannot be read ({of_disk})' if of_disk else f'broken picture ({why})'}") from None
