@@ -23,7 +23,7 @@ class Demo:
     """The address to listen on; 0.0.0.0 lets others in, who need HTTPS in front of it for their cameras."""
     port: int = 7860
     """The port to listen on."""
-    megapixels: float = 16.0
+    megapixels: float = 12.0
     """Larger pictures are refused."""
     threads: int | None = None
     """Processor threads; all cores unless given."""

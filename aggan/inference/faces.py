@@ -13,12 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from aggan.batches import Translation
 from aggan.data.images import to_pixels
 from aggan.inference.landmarks import USUAL, Points
 from aggan.inference.layers import Backend, Layers, NothingSeen
 from aggan.inference.views import detailed
 
 Finder = Callable[[np.ndarray], list[np.ndarray]]
+_BAND = 128
+"""So many rows of a picture are painted at a time: large faces need little memory."""
 _FEATHER = 0.12
 """Share of a crop's side over which it fades out at its edges."""
 
@@ -62,27 +65,41 @@ def lay_over(layers: Layers, picture: Float[Tensor, "1 3 h w"], face: Similarity
     seen = _crop(picture, face, model.size)
     made = model(seen)
     rows, columns = _box(face, model.size, picture.shape[-2:])
-    if 0 in (rows.stop - rows.start, columns.stop - columns.start):
-        return
-    places = (_points(rows, columns) - face.shift) / face.turn
-    region = (..., rows, columns)
+    for top in range(rows.start, rows.stop, _BAND):
+        band = slice(top, min(top + _BAND, rows.stop))
+        if columns.start < columns.stop:
+            _lay_band(layers, picture, (_points(band, columns) - face.shift) / face.turn, (band, columns), (seen, made))
+
+
+def _lay_band(
+    layers: Layers,
+    picture: Float[Tensor, "1 3 h w"],
+    places: Tensor,
+    region: tuple[slice, slice],
+    said: tuple[Tensor, Translation],
+) -> None:
+    """Some rows of it: `places` in the crop belong to the pixels of the region."""
+    (seen, made), place = said, (..., *region)
 
     def bring(crop: Float[Tensor, "1 c s s"]) -> Float[Tensor, "1 c h2 w2"]:
         return _sampled(crop, places)
 
-    mask = bring(made.mask).clamp(0, 1) * _fading(places, model.size)
-    content = detailed(made.content, seen, picture[region], bring)
-    before = (1 - mask) * layers.mask[region]
+    mask = bring(made.mask).clamp(0, 1) * _fading(places, seen.shape[-1])
+    content = detailed(made.content, seen, picture[place], bring)
+    before = (1 - mask) * layers.mask[place]
     both = (mask + before).clamp(min=torch.finfo().tiny)
-    layers.content[region] = (mask * content + before * layers.content[region]) / both
-    layers.mask[region] = mask + before
+    layers.content[place] = (mask * content + before * layers.content[place]) / both
+    layers.mask[place] = mask + before
 
 
 def _crop(picture: Float[Tensor, "1 3 h w"], face: Similarity, side: int) -> Float[Tensor, "1 3 side side"]:
     """The face as the model knows faces; what lies outside the picture goes on as its edge."""
     finer = max(1, round(abs(face.turn)))
-    places = face.turn * (_points(slice(0, side * finer), slice(0, side * finer)) / finer) + face.shift
-    return F.avg_pool2d(_sampled(picture, places), finer).clamp(-1, 1)
+    rows = []
+    for row in range(side):
+        points = _points(slice(row * finer, (row + 1) * finer), slice(0, side * finer)) / finer
+        rows.append(F.avg_pool2d(_sampled(picture, face.turn * points + face.shift), finer))
+    return torch.cat(rows, dim=2).clamp(-1, 1)
 
 
 def _box(face: Similarity, side: int, shape: tuple[int, ...]) -> tuple[slice, slice]:

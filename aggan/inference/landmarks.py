@@ -21,6 +21,8 @@ USUAL = ((0.755, 0.39), (0.608, 0.395), (0.245, 0.39), (0.392, 0.395), (0.5, 0.6
 """Where the landmarks lie in the crops of a usual face detector, in shares of the side."""
 _SMALLEST = 480
 """Pictures are enlarged to this: the detector finds faces from 80 pixels on."""
+_LARGEST = 8_000_000
+"""Pixels; larger pictures are reduced, which takes seconds instead of tens of them."""
 _MARGIN = 4
 """So manieth part of the shorter side is added all around: faces at the edge would be missed."""
 _LOOKED_AT, _SIDE = 60, 256
@@ -38,8 +40,8 @@ class FaceFinder:
     def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
         """Landmarks of each face in a picture (height, width, 3) of uint8, the largest face first."""
         height, width = pixels.shape[:2]
-        scale = max(1.0, _SMALLEST / min(height, width))
-        if scale > 1:
+        scale = min(max(1.0, _SMALLEST / min(height, width)), (_LARGEST / (height * width)) ** 0.5)
+        if scale != 1:
             size = (round(width * scale), round(height * scale))
             pixels = np.asarray(Pillow.fromarray(pixels).resize(size, Pillow.Resampling.BICUBIC))
         margin = min(pixels.shape[:2]) // _MARGIN
