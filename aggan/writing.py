@@ -22,9 +22,10 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         os.replace(partial, path)
     # torch and safetensors report a full disk with exceptions of their own.
     except (OSError, RuntimeError, SafetensorError) as why:
-        with suppress(OSError):
-            partial.unlink()
         raise UserError(f"cannot write {path}: {why}; what was there before is untouched") from why
+    finally:
+        with suppress(OSError):  # renamed by now, unless something went wrong
+            partial.unlink()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image as Pillow
 from PIL import ImageDraw
+from translating import saved
 from worlds import SMALL
 
 from aggan.systems import aggan
@@ -24,6 +25,11 @@ def _seeded(tmp_path, monkeypatch):
 @pytest.fixture
 def small() -> aggan.Config:
     return aggan.Config.model_validate(SMALL)
+
+
+@pytest.fixture
+def model(tmp_path, small) -> Path:
+    return saved(tmp_path / "model", small)
 
 
 def draw_face(size: int, smiling: bool, seed: int) -> Pillow.Image:

@@ -118,7 +118,7 @@ def test_a_missing_file_and_a_folder_are_called_what_they_are(tmp_path):
 def test_a_picture_too_large_to_be_meant_is_refused(tmp_path, monkeypatch):
     Pillow.new("1", (64, 64)).save(tmp_path / "a.png")
     monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(Unreadable, match=r"a\.png: broken picture \(.*4096 pixels"):
+    with pytest.raises(Unreadable, match=r"a\.png: too large a picture \(.*4096 pixels"):
         read(tmp_path / "a.png")
 
 

@@ -7,49 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image as Pillow
+from translating import DOMAINS, below, noise, picture, pixels, refused, saved, translate
 
-from aggan.cli import run
 from aggan.data.images import to_pixels, to_tensor
 from aggan.errors import UserError
 from aggan.inference.translator import Translator, load
-from aggan.systems.files import CONFIG, WEIGHTS, ModelCard, save_model
-
-DOMAINS = ("neutral", "happy")
-
-
-def saved(folder: Path, small, mask_bias: float | None = None) -> Path:
-    card = ModelCard(system=small, domains=DOMAINS, size=32)
-    state = card.build().translators_state()
-    if mask_bias is not None:
-        for name in ("G_xy", "G_yx"):
-            state[f"{name}.head.bias"][0] = mask_bias
-    save_model(folder, card, state)
-    return folder
-
-
-@pytest.fixture
-def model(tmp_path, small) -> Path:
-    return saved(tmp_path / "model", small)
+from aggan.systems.files import CONFIG, WEIGHTS
 
 
 @pytest.fixture
 def translator(model) -> Translator:
     return load(model)
-
-
-def noise(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def picture(file: Path, height: int = 20, width: int = 30) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Pillow.fromarray(noise(height, width)).save(file)
-    return file
-
-
-def pixels(file: Path) -> np.ndarray:
-    with Pillow.open(file) as image:
-        return np.array(image)
 
 
 SIZES = [(32, 32), (33, 47), (200, 64), (7, 9), (1, 1), (1, 50), (50, 1)]
@@ -114,14 +82,6 @@ def test_a_run_gives_its_best_model_or_else_its_last(tmp_path, small):
     assert np.array(load(tmp_path / "run")(noise(8, 8), "happy").mask).max() == 0
 
 
-def translate(model: Path, *inputs: object, to: str = "happy", out: Path, more: tuple[str, ...] = ()) -> int:
-    return run(["translate", str(model), *map(str, inputs), "--to", to, "--out", str(out), *more])
-
-
-def below(folder: Path) -> set[str]:
-    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
-
-
 def test_files_folders_and_patterns_keep_names_places_and_sizes(tmp_path, model, capsys):
     picture(tmp_path / "in" / "a.png")
     picture(tmp_path / "in" / "deep" / "deeper" / "b.jpeg", 9, 5)
@@ -130,9 +90,9 @@ def test_files_folders_and_patterns_keep_names_places_and_sizes(tmp_path, model,
     picture(tmp_path / "p2.webp")
     out = tmp_path / "out"
     assert translate(model, tmp_path / "in", tmp_path / "c.bmp", tmp_path / "p?.webp", out=out) == 0
-    assert below(out) == {"a.png", "deep/deeper/b.png", "c.png", "p1.png", "p2.png"}
+    assert below(out) == {"a.png", "deep/deeper/b.jpeg", "c.png", "p1.webp", "p2.webp"}
     assert pixels(out / "a.png").shape == (20, 30, 3)
-    assert pixels(out / "deep" / "deeper" / "b.png").shape == (9, 5, 3)
+    assert pixels(out / "deep" / "deeper" / "b.jpeg").shape == (9, 5, 3)
     assert capsys.readouterr().out == f"5 translated to {out}\n"
 
 
@@ -146,12 +106,40 @@ def test_the_command_writes_what_the_translator_gives_and_the_parts_if_asked(tmp
     assert np.abs(pixels(tmp_path / "out" / "a.v2.mask.png") / 255 - made.mask).max() <= 0.501 / 255
 
 
-def test_pictures_that_differ_in_their_suffix_only_keep_it(tmp_path, model):
-    for name in ("a.jpg", "a.png", "b.jpg"):
+def test_pictures_that_differ_in_their_suffix_only_keep_it_where_they_become_png(tmp_path, model):
+    for name in ("a.jpg", "a.bmp", "a.png", "b.bmp"):
         picture(tmp_path / "in" / name)
     assert translate(model, tmp_path / "in", out=tmp_path / "out", more=("--masks",)) == 0
-    names = ("a.jpg", "a.png", "b")
-    assert below(tmp_path / "out") == {f"{name}{part}.png" for name in names for part in ("", ".mask", ".content")}
+    assert {name for name in below(tmp_path / "out") if name.count(".") == 1} == {"a.jpg", "a.png", "b.png"}
+    parts = {name for name in below(tmp_path / "out") if "content" not in name and name.count(".") > 1}
+    assert parts == {"a.bmp.png", "a.jpg.mask.png", "a.bmp.mask.png", "a.png.mask.png", "b.mask.png"}
+
+
+def test_png_makes_every_result_png(tmp_path, model):
+    for name in ("a.jpg", "a.PNG", "b.webp"):
+        picture(tmp_path / "in" / name)
+    assert translate(model, tmp_path / "in", out=tmp_path / "out", more=("--png",)) == 0
+    assert below(tmp_path / "out") == {"a.jpg.png", "a.PNG.png", "b.png"}
+    for name in below(tmp_path / "out"):
+        with Pillow.open(tmp_path / "out" / name) as made:
+            assert made.format == "PNG"
+
+
+def test_strength_scales_what_is_done(tmp_path, model):
+    source = picture(tmp_path / "a.png")
+    made = {}
+    for strength in ("0", "0.5", "1"):
+        assert translate(model, source, out=tmp_path / strength, more=("--strength", strength)) == 0
+        made[strength] = pixels(tmp_path / strength / "a.png").astype(float)
+    assert np.array_equal(made["0"], pixels(source))
+    assert np.abs(made["1"] - made["0"]).max() > 20
+    assert np.abs((made["0"] + made["1"]) / 2 - made["0.5"]).max() <= 1.001
+
+
+@pytest.mark.parametrize("strength", ["-0.1", "1.5", "nan"])
+def test_a_strength_that_is_no_share_is_refused(tmp_path, model, capsys, strength):
+    code = translate(model, picture(tmp_path / "a.png"), out=tmp_path / "out", more=("--strength", strength))
+    assert f"--strength goes from 0 to 1, not {float(strength)}" in refused(capsys, code)
 
 
 def test_a_broken_file_is_named_and_skipped(tmp_path, model, capsys):
@@ -168,13 +156,6 @@ def test_nothing_but_broken_files_is_a_failure(tmp_path, model, capsys):
     (tmp_path / "a.png").write_bytes(b"nonsense")
     assert translate(model, tmp_path / "a.png", out=tmp_path / "out") == 2
     assert "a.png: not a picture" in capsys.readouterr().err
-
-
-def refused(capsys, code: int) -> str:
-    """The one line that says why."""
-    error = capsys.readouterr().err
-    assert (code, error.count("\n")) == (2, 1), error
-    return error
 
 
 def test_what_is_not_there_is_one_line(tmp_path, model, capsys):
@@ -200,13 +181,14 @@ def test_no_picture_to_translate_is_ever_overwritten(tmp_path, model, capsys):
     for name in ("in/a.png", "in/b.jpg", "in/c/d.png", "d.png"):
         picture(tmp_path / name)
     before = {name: (tmp_path / name).read_bytes() for name in below(tmp_path) if "model" not in name}
+    (tmp_path / "in" / "e.bmp").write_bytes((tmp_path / "d.png").read_bytes())
     for inputs, out in [
         ((tmp_path / "in",), tmp_path / "in"),
         ((tmp_path / "in" / "a.png",), tmp_path / "in" / "c" / ".."),
         ((tmp_path / "d.png", tmp_path / "in"), tmp_path / "in" / "c"),  # d.png onto in/c/d.png
     ]:
         assert "and would be overwritten: choose another --out" in refused(capsys, translate(model, *inputs, out=out))
-    assert translate(model, tmp_path / "in" / "b.jpg", out=tmp_path / "in") == 0
+    assert translate(model, tmp_path / "in" / "e.bmp", out=tmp_path / "in") == 0
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 

@@ -5,19 +5,14 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import tyro
-from PIL import Image as Pillow
-from rich.console import Console
-from rich.progress import track
 
-from aggan.data.images import Unreadable, read
 from aggan.errors import UserError
-from aggan.inference.files import beside, plan
-from aggan.writing import write_whole
+from aggan.inference.files import check, plan, plan_videos
 
 
 @dataclass
 class Translate:
-    """Translate pictures. Names and sizes stay; results are PNG, so untouched pixels stay exact."""
+    """Translate pictures. Names, sizes and formats stay, and so does every pixel that the mask leaves out."""
 
     model: Annotated[str, tyro.conf.Positional]
     """A run folder, a model folder, or a model that ships (faces64)."""
@@ -27,8 +22,21 @@ class Translate:
     """The domain to translate to."""
     out: Path
     """Folder for the results."""
+    strength: float = 1.0
+    """Scales the mask: 0 leaves the picture as it is, 1 is the whole translation."""
+    faces: bool = False
+    """Find every face, translate it as the model knows faces, and bring it back. Needs the extra `faces`."""
+    like: Path | None = None
+    """With --faces: a folder of pictures that the model learned from, to learn how faces lie in them. A run and
+    a model that ships know it."""
+    tiles: bool = False
+    """Look at overlapping tiles at the picture's own resolution: for models of textures and scenes."""
+    video: bool = False
+    """The inputs are videos (mp4, m4v, mov, mkv). Sound stays as it is. Needs the extra `video`."""
+    png: bool = False
+    """Write PNG whatever the source's format: exact, and upright."""
     masks: bool = False
-    """Also write NAME.mask.png and NAME.content.png."""
+    """Also write NAME.mask.png and NAME.content.png, upright."""
     source: str | None = None
     """The domain that the pictures come from; few systems ask for it."""
     samples: int = 1
@@ -48,44 +56,40 @@ class Version(NamedTuple):
 def main(arguments: list[str]) -> int:
     """Run the verb and give its exit code."""
     asked = tyro.cli(Translate, args=arguments, prog="aggan translate")
+    _require_sense(asked)
     versions = _versions(asked)
-    parts = ("", ".mask", ".content") if asked.masks else ("",)
-    from aggan.inference.translator import load  # torch only once the options are in order
+    planned = plan_videos(asked.inputs, asked.out) if asked.video else plan(asked.inputs, asked.out, asked.png)
+    check(planned, [version.kind for version in versions], (".mask", ".content") if asked.masks else ())
+    from aggan.commands.looking import COPIED, SKIPPED, TRANSLATED, work_through  # torch once the options are in order
+    from aggan.inference.translator import load
 
-    planned = plan(asked.inputs, asked.out, [version.kind + part for version in versions for part in parts])
     translator = load(asked.model)
-    for version in versions:
-        translator.system.require_target(version.to)
-    console = Console(stderr=True)
-    skipped = 0
-    for source, target in track(planned, "translating", console=console):
-        try:
-            picture = read(source)
-        except Unreadable as why:
-            console.print(f"skipped {why}", markup=False, highlight=False, soft_wrap=True)
-            skipped += 1
-            continue
-        for version in versions:
-            made = translator(picture, version.to, asked.source, version.sample)
-            mask = Pillow.fromarray((made.mask * 255).round().astype("uint8"))
-            for part, image in zip(parts, (made.image, mask, made.content), strict=False):
-                _save(image, beside(target, version.kind + part))
-    print(f"{len(planned) - skipped} translated to {asked.out}" + (f", {skipped} skipped" if skipped else ""))
-    return 2 if skipped == len(planned) else 0
+    backends = {version.kind: translator.backend(version.to, asked.source, version.sample) for version in versions}
+    counted = work_through(planned, asked, translator.card, backends)
+    more = "".join(f", {counted[done]} {done}" for done in (COPIED, SKIPPED) if counted[done])
+    print(f"{counted[TRANSLATED]} translated to {asked.out}{more}")
+    return 2 if counted[SKIPPED] == len(planned) else 0
+
+
+def _require_sense(asked: Translate) -> None:
+    if asked.samples < 1 or asked.path < 0 or asked.path == 1:
+        raise UserError("--samples needs 1 or more answers, --path 2 or more steps")
+    if not 0 <= asked.strength <= 1:
+        raise UserError(f"--strength goes from 0 to 1, not {asked.strength}")
+    if asked.faces and asked.tiles:
+        raise UserError("--faces and --tiles are two ways to look at a picture: choose one")
+    if asked.like and not asked.faces:
+        raise UserError("--like tells --faces how faces lie: give both, or neither")
+    if asked.path and not asked.source:
+        raise UserError("--path leads from --source to --to: name both")
+    if asked.video and (asked.png or asked.masks or asked.samples > 1 or asked.path):
+        raise UserError("--video makes one video of each, without --png, --masks, --samples and --path")
 
 
 def _versions(asked: Translate) -> list[Version]:
-    if asked.samples < 1 or asked.path < 0 or asked.path == 1:
-        raise UserError("--samples needs 1 or more answers, --path 2 or more steps")
-    if asked.path and not asked.source:
-        raise UserError("--path leads from --source to --to: name both")
     if asked.path:
         shares = (step / (asked.path - 1) for step in range(asked.path))
         return [Version(f".{k}", f"{asked.source}>{asked.to}@{share}") for k, share in enumerate(shares, start=1)]
     if asked.samples == 1:
         return [Version("", asked.to)]
     return [Version(f".{k + 1}", asked.to, k) for k in range(asked.samples)]
-
-
-def _save(image: Pillow.Image, path: Path) -> None:
-    write_whole(path, lambda partial: image.save(partial, "PNG"))

@@ -1,5 +1,6 @@
 """Where pictures lie: two folders; or `ROOT/{train,test}/{A,B,...}`, `ROOT/{trainA,trainB,...}`, `ROOT/{A,B,...}`."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -75,13 +76,18 @@ def _require_different(domains: Named) -> None:
 
 def pictures(folder: Path) -> tuple[Path, ...]:
     """The files of a folder and its subfolders that are named like pictures, sorted."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: {_missing(folder)}")
-    files = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    found = tuple(sorted(p for p in files if not p.name.startswith(".")))
+    found = files_of(folder, SUFFIXES)
     if not found:
         raise UserError(f"{folder}: no pictures here")
     return found
+
+
+def files_of(folder: Path, suffixes: Container[str]) -> tuple[Path, ...]:
+    """The files of a folder and its subfolders with such a suffix in lower case, sorted; not the hidden ones."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: {_missing(folder)}")
+    files = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+    return tuple(sorted(p for p in files if not p.name.startswith(".")))
 
 
 def _missing(folder: Path) -> str:

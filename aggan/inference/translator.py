@@ -1,31 +1,27 @@
 """A trained model and pictures of any size.
 
-The model sees a picture at the size it was trained on. Its mask and content are brought back up to
-the picture's own size and fused there (Eq. 1), so what the mask leaves out stays as it was.
+What the mask leaves out stays as it was: mask and content are brought to the picture's own size and fused
+there (Eq. 1).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from PIL import Image as Pillow
 from torch import Tensor
-from torch.nn import functional as F
 
 from aggan.batches import Image, Translation
 from aggan.data.images import to_pixels, to_rgb, to_tensor
 from aggan.errors import UserError
-from aggan.networks.generators import fuse
+from aggan.inference.layers import paint
+from aggan.inference.views import whole
 from aggan.system import System
 from aggan.systems.files import CONFIG, ModelCard, load_model
 
 SHIPPED = Path(__file__).parents[1] / "models"
-STRIDE = 4
-"""Generators halve a picture twice: sides must be multiples of this."""
-UNTOUCHED = 1 / 255
-"""Pixels whose mask is smaller keep their exact value."""
 
 
 class Translated(NamedTuple):
@@ -37,6 +33,32 @@ class Translated(NamedTuple):
     """Attention, float32 in [0, 1], shape (height, width): 0 keeps the input's pixel, 1 replaces it."""
     content: Pillow.Image
     """RGB: what the mask lets through."""
+
+
+@dataclass(frozen=True)
+class Torch:
+    """A system that translates to one domain: the `Backend` that runs in torch."""
+
+    system: System
+    card: ModelCard
+    to: str
+    source: str | None = None
+    sample: int = 0
+
+    @property
+    def size(self) -> int:
+        return self.card.size
+
+    @property
+    def square(self) -> bool:
+        return self.system.square
+
+    @torch.inference_mode()
+    def __call__(self, images: Image) -> Translation:
+        # Systems with noise give the same answer to the same picture; another sample is another answer.
+        with torch.random.fork_rng():
+            torch.manual_seed(self.sample)
+            return self.system.translate(images, self.to, self.source)
 
 
 class Translator:
@@ -62,37 +84,20 @@ class Translator:
         that the model does not know.
         """
         pixels = np.array(_rgb(image))
-        given = to_tensor(pixels)[None]
-        made = self.batch(self._at_model_size(given), to, source, sample)
-        height, width = pixels.shape[:2]
-        mask = _resize(made.mask, height, width).clamp(0, 1)
-        content = _resize(made.content, height, width).clamp(-1, 1)
-        fused = to_pixels(fuse(content, mask, given)[0])
-        weights = mask[0, 0].numpy()
-        fused = np.where(weights[..., None] < UNTOUCHED, pixels, fused)
-        return Translated(Pillow.fromarray(fused), weights, Pillow.fromarray(to_pixels(content[0])))
+        layers = whole(to_tensor(pixels)[None], self.backend(to, source, sample))
+        made = Pillow.fromarray(paint(pixels, layers))
+        return Translated(made, layers.mask[0, 0].numpy(), Pillow.fromarray(to_pixels(layers.content[0])))
 
-    @torch.inference_mode()
-    def batch(self, images: Image, to: str, source: str | None = None, sample: int = 0) -> Translation:
-        """Translate pictures whose sides are multiples of 4, as they are."""
+    def backend(self, to: str, source: str | None = None, sample: int = 0) -> Torch:
+        """What translates to one domain; raises `UserError` for domains that the model does not know."""
         self.system.require_target(to)
         if source is not None and source not in self.card.domains:
             raise UserError(f"no domain {source!r} in this model; it knows {', '.join(self.card.domains)}")
-        # Systems with noise give the same answer to the same picture; another sample is another answer.
-        with torch.random.fork_rng():
-            torch.manual_seed(sample)
-            return self.system.translate(images, to, source)
+        return Torch(self.system, self.card, to, source, sample)
 
-    def _at_model_size(self, source: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 3 h2 w2"]:
-        """The shorter side becomes the model's, the longer one follows, to a multiple of 4.
-
-        A model that takes squares of one size only gets the whole picture squeezed into one.
-        """
-        size = self.card.size
-        height, width = source.shape[-2:]
-        scale = size / min(height, width)
-        sides = [max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (height, width)]
-        return _resize(source, *((size, size) if self.system.square else sides)).clamp(-1, 1)
+    def batch(self, images: Image, to: str, source: str | None = None, sample: int = 0) -> Translation:
+        """Translate pictures whose sides are multiples of 4, as they are."""
+        return self.backend(to, source, sample)(images)
 
 
 def load(name_or_path: str | Path) -> Translator:
@@ -100,10 +105,15 @@ def load(name_or_path: str | Path) -> Translator:
 
     Of a run, the best model is taken where a score chose one, otherwise the last.
     """
+    return Translator(*load_model(folder_of(name_or_path)))
+
+
+def folder_of(name_or_path: str | Path) -> Path:
+    """Where the files of a model lie that `load` would take; raises `UserError` where there is none."""
     path = Path(name_or_path)
     for folder in (path, path / "best", path / "last", SHIPPED / str(name_or_path)):
         if (folder / CONFIG).is_file():
-            return Translator(*load_model(folder))
+            return folder
     shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
     raise UserError(f"{name_or_path}: no model here; give a run folder, a model folder, or one that ships ({shipped})")
 
@@ -114,9 +124,3 @@ def _rgb(image: Pillow.Image | np.ndarray | Tensor) -> Pillow.Image:
     if isinstance(image, np.ndarray):
         image = Pillow.fromarray(image)
     return to_rgb(image)
-
-
-def _resize(image: Float[Tensor, "n c h w"], height: int, width: int) -> Float[Tensor, "n c h2 w2"]:
-    if image.shape[-2:] == (height, width):
-        return image
-    return F.interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False)

@@ -30,6 +30,9 @@ class ModelCard(BaseModel):
     domains: tuple[str, ...]
     size: int = Field(description="Side in pixels of the pictures it was trained on.")
     codes: tuple[tuple[float, ...], ...] = Field(default=(), description="Mean code of each domain, if pictures have.")
+    face: tuple[tuple[float, float], ...] = Field(
+        default=(), description="Where a face's landmarks lie in its pictures (`aggan.inference.landmarks`), if known."
+    )
     steps: int = Field(default=0, description="Steps of training.")
 
     def build(self) -> System:

@@ -73,6 +73,13 @@ def unpack(out: Path, size: int, pairs: bool = False) -> int:
     return len(records)
 
 
+def some(count: int) -> list[Pillow.Image]:
+    """Some held-out people, neutral, as they are packed."""
+    with zipfile.ZipFile(PACK) as file:
+        names = sorted(name for name in file.namelist() if name.startswith("test/neutral/"))[:count]
+        return [_picture(file, name, max(SIZES)) for name in names]
+
+
 def _records(file: zipfile.ZipFile, name: str) -> list[Record]:
     records = [json.loads(line) for line in file.read(name).splitlines()]
     return [{**record, "packed": str(Path(record["file"]).with_suffix(".jpg"))} for record in records]

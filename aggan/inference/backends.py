@@ -1,0 +1,116 @@
+"""Exported models that run without the system that made them: ONNX Runtime and OpenVINO (the extra `export`).
+
+A file has one input, `picture`, float32 (n, 3, height, width) in [-1, 1], and three outputs of its size: `image`
+(what `picture` becomes), `attention` (one channel, in [0, 1]) and `content`. Its metadata say what it is for.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
+
+from aggan.batches import Image, Translation
+from aggan.errors import UserError
+from aggan.extras import needed
+from aggan.inference.layers import Backend
+
+INPUT, OUTPUTS = "picture", ("image", "attention", "content")
+METADATA = "aggan"
+"""The name under which a file keeps its `Exported`."""
+DOING = "exporting and running exported models"
+
+
+class Exported(BaseModel):
+    """What an exported file is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    domain: str
+    """What it translates to."""
+    size: int
+    """Side of the pictures that the model was trained on."""
+    square: bool
+    """Whether it takes squares of that size only; otherwise sides are multiples of 4."""
+
+
+class OnnxRuntime:
+    """Runs an .onnx file."""
+
+    def __init__(self, file: Path, threads: int = 0) -> None:
+        """`threads` 0 leaves the choice to ONNX Runtime. Raises `UserError`."""
+        runtime = needed("onnxruntime", "export", DOING)
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        try:
+            self._session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        except Exception as why:  # its errors have no class in common
+            raise _unreadable(file, why) from why
+        self.about = _about(file, self._session.get_modelmeta().custom_metadata_map.get(METADATA))
+
+    @property
+    def size(self) -> int:
+        return self.about.size
+
+    @property
+    def square(self) -> bool:
+        return self.about.square
+
+    def __call__(self, images: Image) -> Translation:
+        made = self._session.run(list(OUTPUTS), {INPUT: images.contiguous().numpy()})
+        return Translation(*map(torch.from_numpy, made))
+
+
+class OpenVino:
+    """Runs an .xml file with its .bin beside it, in float32: OpenVINO would choose bfloat16 by itself."""
+
+    def __init__(self, file: Path, threads: int = 0) -> None:
+        """`threads` 0 leaves the choice to OpenVINO. Raises `UserError`."""
+        openvino = needed("openvino", "export", DOING)
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = threads
+        try:
+            model = openvino.Core().read_model(file)
+            self._compiled = openvino.compile_model(model, "CPU", settings)
+        except Exception as why:  # its errors have no class in common
+            raise _unreadable(file, why) from why
+        self.about = _about(file, model.get_rt_info(METADATA).astype(str) if model.has_rt_info(METADATA) else None)
+
+    @property
+    def size(self) -> int:
+        return self.about.size
+
+    @property
+    def square(self) -> bool:
+        return self.about.square
+
+    def __call__(self, images: Image) -> Translation:
+        made = self._compiled({INPUT: images.contiguous().numpy()})
+        return Translation(*(Tensor(made[name].copy()) for name in OUTPUTS))
+
+
+RUNTIMES = {".onnx": OnnxRuntime, ".xml": OpenVino}
+
+
+def load_backend(file: Path, threads: int = 0) -> Backend:
+    """What runs an exported file; raises `UserError`."""
+    if file.suffix not in RUNTIMES:
+        raise UserError(f"{file}: no exported model: those are called {' or '.join(RUNTIMES)}")
+    if not file.is_file():
+        raise UserError(f"{file}: no such file")
+    return RUNTIMES[file.suffix](file, threads)
+
+
+def _about(file: Path, said: str | None) -> Exported:
+    try:
+        return Exported.model_validate(json.loads(said or "null"))
+    except (ValidationError, json.JSONDecodeError):
+        raise UserError(f"{file}: not a file that aggan export wrote, or one of a newer aggan") from None
+
+
+def _unreadable(file: Path, why: Exception) -> UserError:
+    return UserError(f"{file}: cannot be read: {' '.join(str(why).split())[:200]}")

@@ -1,0 +1,71 @@
+"""What a model says of a picture, at the picture's own size, and how it is painted into it (Eq. 1)."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from aggan.batches import Image, Translation
+from aggan.networks.generators import fuse
+
+UNTOUCHED = 1 / 255
+"""Pixels whose mask is smaller keep their exact value."""
+_BAND = 2**20
+"""So many pixels are painted at a time: large pictures need little more memory than they take themselves."""
+
+
+class NothingSeen(Exception):
+    """There is nothing in a picture that a model could translate; the message says what was missing."""
+
+
+class Layers(NamedTuple):
+    """Mask and content of one picture."""
+
+    mask: Float[Tensor, "1 1 h w"]
+    """0 keeps the input's pixel, 1 replaces it."""
+    content: Float[Tensor, "1 3 h w"]
+    """In [-1, 1]."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Whatever translates pictures to one domain: a system in torch, or an exported file."""
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures that it was trained on."""
+        ...
+
+    @property
+    def square(self) -> bool:
+        """Whether it takes squares of that size only; otherwise sides are any multiples of 4."""
+        ...
+
+    def __call__(self, images: Image) -> Translation:
+        """Translations of pictures (n, 3, height, width) in [-1, 1]."""
+        ...
+
+
+View = Callable[[Float[Tensor, "1 3 h w"], Backend], Layers]
+"""How a model looks at a picture of any size."""
+
+
+def paint(pixels: np.ndarray, layers: Layers, strength: float = 1.0) -> np.ndarray:
+    """`x + strength * M * (C - x)`, or exactly x where strength * M is below 1/255.
+
+    `pixels` are (height, width, 3) in uint8 or uint16, and the result is of the same kind.
+    """
+    made = np.empty_like(pixels)
+    half = np.iinfo(pixels.dtype).max / 2
+    rows = max(1, _BAND // pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        band = slice(top, top + rows)
+        mask = layers.mask[:, :, band] * strength
+        source = torch.from_numpy(pixels[band].astype(np.float32)).movedim(-1, 0)[None].div_(half).sub_(1)
+        fused = fuse(layers.content[:, :, band], mask, source).clamp(-1, 1).add_(1).mul_(half).round_()
+        values = fused[0].movedim(0, -1).numpy().astype(pixels.dtype)
+        made[band] = np.where(mask[0, 0, ..., None].numpy() < UNTOUCHED, pixels[band], values)
+    return made
