@@ -121,6 +121,8 @@ class System(nn.Module, ABC):
     """The networks that `translate` needs: these are what a model file holds."""
     square: ClassVar[bool] = False
     """Whether it takes pictures of its training size only."""
+    noisy: ClassVar[bool] = False
+    """Whether `translate` draws random numbers."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()

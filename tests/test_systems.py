@@ -195,6 +195,17 @@ def test_code_losses():
     assert codes.to_standard_normal(mean, log_variance) == 0.5
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_systems_that_draw_random_numbers_say_so(name):
+    system, image = built(name).eval(), torch.rand(1, 3, 64, 64) * 2 - 1
+    answers = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        with torch.inference_mode():
+            answers.append(system.translate(image, system.targets[-1], system.task.domains[0]).image)
+    assert torch.equal(*answers) != system.noisy
+
+
 # --- peculiarities --------------------------------------------------------------------------------
 
 

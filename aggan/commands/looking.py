@@ -1,5 +1,6 @@
 """How `aggan translate` goes about it: how a model looks at pictures, and what becomes of each."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from aggan.inference.faces import Faces
 from aggan.inference.files import Results
 from aggan.inference.landmarks import FaceFinder
 from aggan.inference.layers import Backend, NothingSeen, View
+from aggan.inference.parallel import in_parallel
 from aggan.inference.places import place_like, place_of
 from aggan.inference.steady import steady
 from aggan.inference.video import VideoWork
@@ -35,9 +37,11 @@ def work_through(
 
     if asked.video:
         translate = VideoWork(backends[""], partial(steady, view), asked.strength, frames).translate
-        return _each(planned, translate, console)
+        return _each(planned, translate, console, jobs=1, shown=False)
     translate = Work(backends, view, asked.strength, asked.masks).translate
-    return _each(track(planned, "translating", console=console), translate, console)
+    # What finds faces is not made for several threads.
+    jobs = 1 if asked.faces else asked.jobs or min(len(planned), os.cpu_count() or 1)
+    return _each(planned, translate, console, jobs)
 
 
 def _view(asked: Translate, card: ModelCard) -> View:
@@ -47,11 +51,14 @@ def _view(asked: Translate, card: ModelCard) -> View:
     return Faces(finder, place_like(asked.like, finder) if asked.like else place_of(asked.model, card, finder))
 
 
-def _each(planned: Iterable[Results], translate: Callable[[Results], None], console: Console) -> Counter[str]:
+def _each(
+    planned: Sequence[Results], translate: Callable[[Results], None], console: Console, jobs: int, shown: bool = True
+) -> Counter[str]:
     counted = Counter[str]()
-    for results in planned:
+    outcomes = in_parallel(planned, translate, jobs)
+    for results, outcome in track(outcomes, "translating", len(planned), console=console, disable=not shown):
         try:
-            translate(results)
+            outcome.result()
             counted[TRANSLATED] += 1
         except NothingSeen as why:
             console.print(f"copied {results.source}: {why}", markup=False, highlight=False, soft_wrap=True)

@@ -41,6 +41,8 @@ class Translate:
     """The domain that the pictures come from; few systems ask for it."""
     samples: int = 1
     """So many answers to each picture, NAME.1.png, NAME.2.png, ..., from a system that has many."""
+    jobs: int = 0
+    """Pictures at a time; as many as there are cores if left out."""
     path: int = 0
     """So many steps from --source to --to, NAME.1.png, ..., from a system with codes (ganimation)."""
 
@@ -74,6 +76,8 @@ def main(arguments: list[str]) -> int:
 def _require_sense(asked: Translate) -> None:
     if asked.samples < 1 or asked.path < 0 or asked.path == 1:
         raise UserError("--samples needs 1 or more answers, --path 2 or more steps")
+    if asked.jobs < 0:
+        raise UserError(f"--jobs {asked.jobs}: it should be at least 1")
     if not 0 <= asked.strength <= 1:
         raise UserError(f"--strength goes from 0 to 1, not {asked.strength}")
     if asked.faces and asked.tiles:

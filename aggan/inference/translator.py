@@ -6,6 +6,7 @@ there (Eq. 1).
 
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from aggan.inference.views import whole
 from aggan.system import System
 from aggan.systems.files import CONFIG, ModelCard, load_model
 
+_DRAWING = Lock()
+"""All threads share one source of random numbers."""
 SHIPPED = Path(__file__).parents[1] / "models"
 
 
@@ -55,8 +58,10 @@ class Torch:
 
     @torch.inference_mode()
     def __call__(self, images: Image) -> Translation:
-        # Systems with noise give the same answer to the same picture; another sample is another answer.
-        with torch.random.fork_rng():
+        if not self.system.noisy:
+            return self.system.translate(images, self.to, self.source)
+        # The same picture gets the same answer, also beside other threads; another sample is another answer.
+        with _DRAWING, torch.random.fork_rng():
             torch.manual_seed(self.sample)
             return self.system.translate(images, self.to, self.source)
 

@@ -80,6 +80,7 @@ class BicycleGAN(Supervised):
     """cVAE-GAN and cLR-GAN together."""
 
     square = True
+    noisy = True
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)

@@ -52,6 +52,7 @@ class DualGAN(TwoWay):
     """Two U-Nets, two critics; two steps of the generators to one of the critics."""
 
     square = True
+    noisy = True
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)

@@ -43,6 +43,7 @@ class Pix2pix(Supervised):
     """Learned from pairs; the only noise is dropout, which stays on."""
 
     square = True
+    noisy = True
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
