@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from translating import below, picture, refused, saved
@@ -10,12 +11,14 @@ from worlds import SMALL
 
 from aggan.batches import Translation
 from aggan.cli import run
+from aggan.data.images import read
 from aggan.errors import UserError
 from aggan.inference import export as exporting
-from aggan.inference.backends import load_backend
+from aggan.inference.backends import OnnxRuntime, OpenVino, load_backend
 from aggan.inference.export import export
 from aggan.inference.layers import Backend, paint
 from aggan.inference.parity import compare
+from aggan.inference.runtimes import MANY, Asked, runtime_for
 from aggan.inference.translator import Torch, load
 from aggan.inference.views import whole
 from aggan.networks.notation import AffineInstanceNorm
@@ -192,3 +195,50 @@ def test_an_onnx_file_of_somebody_else_is_refused(tmp_path, backend):
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(UserError, match="not a file that aggan export wrote"):
         load_backend(tmp_path / "other.onnx")
+
+
+# --- as what computes a folder ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("AGGAN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "in").mkdir()
+    for index in range(3):
+        picture(tmp_path / "in" / f"{index}.png", 40, 50 + index)
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_folder_is_translated_alike_by_what_was_exported_and_kept(shared, folder, tmp_path, monkeypatch, runtime):
+    pytest.importorskip(runtime)
+    command = ["translate", str(shared), str(folder), "--to", "happy", "--jobs", "2"]
+    assert run([*command, "--out", str(tmp_path / "torch"), "--backend", "torch"]) == 0
+    for out in ("first", "again"):
+        assert run([*command, "--out", str(tmp_path / out), "--backend", runtime]) == 0
+        for file in (tmp_path / "torch").iterdir():
+            apart = read(file), read(tmp_path / out / file.name)
+            assert np.abs(np.subtract(*(np.asarray(some, int) for some in apart))).mean() < 0.1
+        monkeypatch.setattr(exporting, "export", None)  # once is enough
+
+
+def test_few_pictures_are_left_to_torch_and_many_to_the_fastest(shared, folder, monkeypatch):
+    backend, said = load(shared).backend("happy"), []
+    asked = Asked(shared, "auto", 3, threads=1)
+    assert runtime_for(backend, asked, said.append) is backend
+    exported = runtime_for(backend, asked._replace(pictures=MANY), said.append)
+    assert isinstance(exported, OnnxRuntime | OpenVino)
+    assert isinstance(runtime_for(backend, asked, said.append), OnnxRuntime | OpenVino)  # as it is there now
+    assert said == []
+
+
+def test_what_differs_from_torch_is_not_used_and_why_is_told(shared, folder, monkeypatch):
+    def refuse(*_) -> None:
+        raise UserError("it differs")
+
+    monkeypatch.setattr(exporting, "export", refuse)
+    backend, said = load(shared).backend("happy"), []
+    assert runtime_for(backend, Asked(shared, "auto", MANY, threads=1), said.append) is backend
+    assert said[-1] == "not by onnxruntime: it differs"
+    with pytest.raises(UserError, match="it differs"):
+        runtime_for(backend, Asked(shared, "onnxruntime", 1, threads=1), said.append)

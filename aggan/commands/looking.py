@@ -13,10 +13,12 @@ from aggan.data.images import Unreadable
 from aggan.inference.faces import Faces
 from aggan.inference.files import Results
 from aggan.inference.landmarks import FaceFinder
-from aggan.inference.layers import Backend, NothingSeen, View
+from aggan.inference.layers import NothingSeen, View
 from aggan.inference.parallel import in_parallel
 from aggan.inference.places import place_like, place_of
+from aggan.inference.runtimes import Asked, runtime_for
 from aggan.inference.steady import steady
+from aggan.inference.translator import Torch, folder_of
 from aggan.inference.video import VideoWork
 from aggan.inference.views import Tiles, whole
 from aggan.inference.work import Work
@@ -26,11 +28,16 @@ TRANSLATED, COPIED, SKIPPED = "translated", "copied unchanged", "skipped"
 
 
 def work_through(
-    planned: Sequence[Results], asked: Translate, card: ModelCard, backends: Mapping[str, Backend]
+    planned: Sequence[Results], asked: Translate, card: ModelCard, torches: Mapping[str, Torch]
 ) -> Counter[str]:
     """What became of how many; raises `UserError`."""
     console = Console(stderr=True)
     view = _view(asked, card)
+    # What finds faces is not made for several threads, and videos are steadied frame after frame.
+    alone = asked.faces or asked.video
+    jobs = 1 if alone else asked.jobs or min(len(planned), os.cpu_count() or 1)
+    wanted = Asked(folder_of(asked.model), asked.backend, len(planned), threads=1 if jobs > 1 else 0)
+    backends = {kind: runtime_for(backend, wanted, console.print) for kind, backend in torches.items()}
 
     def frames(some: Iterable[None], count: int) -> Iterable[None]:
         return track(some, "translating", total=count or None, console=console)
@@ -39,8 +46,6 @@ def work_through(
         translate = VideoWork(backends[""], partial(steady, view), asked.strength, frames).translate
         return _each(planned, translate, console, jobs=1, shown=False)
     translate = Work(backends, view, asked.strength, asked.masks).translate
-    # What finds faces is not made for several threads.
-    jobs = 1 if asked.faces else asked.jobs or min(len(planned), os.cpu_count() or 1)
     return _each(planned, translate, console, jobs)
 
 

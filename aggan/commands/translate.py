@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import tyro
 
@@ -41,6 +41,8 @@ class Translate:
     """The domain that the pictures come from; few systems ask for it."""
     samples: int = 1
     """So many answers to each picture, NAME.1.png, NAME.2.png, ..., from a system that has many."""
+    backend: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
+    """What computes; auto takes the fastest for many pictures, if it says what torch says (extra `export`)."""
     jobs: int = 0
     """Pictures at a time; as many as there are cores if left out."""
     path: int = 0

@@ -5,6 +5,7 @@ A file has one input, `picture`, float32 (n, 3, height, width) in [-1, 1], and t
 """
 
 import json
+import threading
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,6 +76,7 @@ class OpenVino:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:
             model = openvino.Core().read_model(file)
+            self._requests = threading.local()  # a request serves one thread at a time
             self._compiled = openvino.compile_model(model, "CPU", settings)
         except Exception as why:  # its errors have no class in common
             raise _unreadable(file, why) from why
@@ -89,7 +91,9 @@ class OpenVino:
         return self.about.square
 
     def __call__(self, images: Image) -> Translation:
-        made = self._compiled({INPUT: images.contiguous().numpy()})
+        if not hasattr(self._requests, "mine"):
+            self._requests.mine = self._compiled.create_infer_request()
+        made = self._requests.mine.infer({INPUT: images.contiguous().numpy()})
         return Translation(*(Tensor(made[name].copy()) for name in OUTPUTS))
 
 
