@@ -4,6 +4,7 @@ RUN/experiment.json    what was asked for
 RUN/journal.jsonl      losses, masks, scores, warnings
 RUN/samples/           sheets: input, mask, content, output, back again
 RUN/checkpoint.pt      the whole state, to go on from
+RUN/stopped.txt        why several processes stopped too early, if they did
 RUN/last/, RUN/best/   model.safetensors and config.json, to translate with
 """
 
@@ -16,15 +17,17 @@ from rich.console import Console
 
 from aggan.data.annotations import with_action_units
 from aggan.data.cache import Decoded, decoded
-from aggan.data.datasets import BATCHES, Order
+from aggan.data.datasets import BATCHES, Order, Pictures
 from aggan.data.folders import Data, Domain, find
 from aggan.data.images import to_tensor
 from aggan.errors import UserError
-from aggan.system import Task
+from aggan.system import System, Task
+from aggan.training import checkpoint, stops
 from aggan.training.display import Display
 from aggan.training.engine import Engine
 from aggan.training.experiment import FILE, Experiment
-from aggan.training.health import Diverged
+from aggan.training.launch import launched, one_voice_a_machine
+from aggan.training.stops import one_voice
 from aggan.training.trainer import Score, Trainer
 
 SAMPLES = 4
@@ -45,23 +48,19 @@ def train(
     `scorer` makes the score that chooses the best model, if there are held-out pictures.
     Raises `UserError` for whatever the user can mend.
     """
-    split = find(experiment.data)
-    if not resume and (run / FILE).exists():
-        raise UserError(f"{run} already holds a run: go on with --resume {run}, or choose another --out")
-    engine, display = Engine(experiment.training), Display(console)
+    with one_voice_a_machine():
+        engine = Engine(experiment.training)
+    display = Display(console)
+    resume = engine.together(lambda: _goes_on(experiment, run, resume))
+    split = engine.together(lambda: find(experiment.data))
     learned = _decode(split.train, experiment.data, engine, display)
     trainer = _begin(experiment, learned, engine, run, resume)
     held_out = _decode(split.test, experiment.data, engine, display) if split.test else None
     shown = [domain.pixels for domain in held_out or learned]
     scored = scorer and held_out and experiment.training.score_every
     score = scorer([some[:SCORED] for some in shown]) if scorer and scored else None
-    try:
+    with one_voice(run, alone=engine.world == 1):
         finished = trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
-    except Diverged as why:
-        raise UserError(
-            f"training stopped: {why}. The checkpoint in {run} is from before; "
-            f"try a lower --training.learning-rate, or --training.precision 32-true"
-        ) from why
     if engine.first and finished:
         display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {trainer.system.targets[-1]} --out DIR")
     elif engine.first:
@@ -69,23 +68,41 @@ def train(
     return finished
 
 
+def _goes_on(experiment: Experiment, run: Path, asked: bool) -> bool:
+    """Whether to go on in `run`; a command that its launcher starts again goes on with what it began."""
+    held, by = (run / FILE).exists(), launched()
+    begun = held and by is not None and by.again and Experiment.load(run) == experiment
+    if held and not (asked or begun):
+        raise UserError(f"{run} already holds a run: go on with --resume {run}, or choose another --out")
+    return asked or (begun and (run / checkpoint.FILE).exists())
+
+
 def _begin(experiment: Experiment, domains: list[Decoded], engine: Engine, run: Path, resume: bool) -> Trainer:
     """The trainer of a new system, or of one that goes on where its run stopped."""
+    system, pictures = engine.together(lambda: _learner(experiment, domains, engine))
+    trainer = Trainer(experiment, system, pictures, engine, run)
+
+    def begin() -> None:
+        if resume:
+            trainer.load()
+        else:
+            system.prepare(pictures.at(step) for step in range(PREPARED))
+        if engine.first:
+            experiment.save(run)
+            (run / stops.FILE).unlink(missing_ok=True)
+
+    engine.together(begin)
+    return trainer
+
+
+def _learner(experiment: Experiment, domains: list[Decoded], engine: Engine) -> tuple[System, Pictures]:
     recipe, data = experiment.training, experiment.data
     learned = with_action_units(domains) if experiment.system.codes else domains
     experiment.system.require_batch(recipe.batch)
     torch.manual_seed(recipe.seed)
     system = experiment.system.build(task_of(learned, data.size))
     order = Order(recipe.batch, recipe.seed, data.flip, engine.rank, engine.world)
-    pictures = BATCHES[system.batch_type](learned, order)
-    trainer = Trainer(experiment, system, pictures, engine, run)
-    if resume:
-        trainer.load()
-    else:
-        system.prepare(pictures.at(step) for step in range(PREPARED))
-    if engine.first:
-        experiment.save(run)
-    return trainer
+    return system, BATCHES[system.batch_type](learned, order)
 
 
 def task_of(domains: Sequence[Decoded], size: int) -> Task:
@@ -98,10 +115,5 @@ def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Di
     def skipped(failure: str) -> None:
         display.warn(f"skipped {failure}")
 
-    # The first process decodes, the others wait and then find it done.
-    if not engine.first:
-        engine.barrier()
-    found = [decoded(d, data.size, data.strict, skipped if engine.first else lambda _: None) for d in domains]
-    if engine.first:
-        engine.barrier()
-    return found
+    tell = skipped if engine.first else lambda _: None
+    return engine.in_turns(lambda: [decoded(d, data.size, data.strict, tell) for d in domains])
