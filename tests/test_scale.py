@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -191,6 +191,28 @@ def test_two_hosts_end_where_one_does(world, whole, hosts):
     said = [finish(process) for process in started]
     assert [text.count("Done.") for text in said] == [1, 0]
     assert_same_run(world, "hosts", whole)
+
+
+@pytest.fixture
+def ray(world) -> Iterator[Any]:
+    ray = pytest.importorskip("ray", reason="needs the extra `ray`")
+    ours = {"AGGAN_CACHE": str(world.root / "cache"), "OMP_NUM_THREADS": "1"}
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 * 2**20, runtime_env={"env_vars": ours})
+    yield ray
+    ray.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # Ray's own
+def test_ray_ends_where_torchrun_does_and_says_one_sentence_otherwise(world, whole, ray):
+    from aggan.training.ray import train_on_ray
+
+    asked = Experiment.load(world.root / whole)
+    train_on_ray(asked, world.root / "ray", workers=2)
+    assert_same_run(world, "ray", whole)
+    longer = asked.model_copy(update={"training": asked.training.model_copy(update={"steps": 16})})
+    with pytest.raises(UserError, match="already holds a run"):
+        train_on_ray(longer, world.root / "ray", workers=2)
 
 
 # --- deaths ---------------------------------------------------------------------------------------
