@@ -2,9 +2,10 @@
 
 import importlib
 import sys
+import time
 
 from aggan import __version__
-from aggan.errors import UserError
+from aggan.errors import AlreadySaid, UserError
 
 VERBS = {
     "quickstart": ("quickstart", "train, translate and measure on the faces that ship, with a report"),
@@ -52,6 +53,9 @@ def run(arguments: list[str]) -> int:
         return 2
     try:
         return importlib.import_module(f"aggan.commands.{VERBS[verb][0]}").main(rest)
+    except AlreadySaid:
+        time.sleep(1)  # launchers end all processes when one ends, and another is about to speak
+        return 2
     except UserError as why:
         print(f"aggan {verb}: {why}", file=sys.stderr)
         return 2

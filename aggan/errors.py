@@ -3,3 +3,7 @@
 
 class UserError(Exception):
     """What is wrong, where, and what to do about it, in one sentence."""
+
+
+class AlreadySaid(UserError):
+    """What another process of the same training tells the user; this one ends with the same exit code, silently."""

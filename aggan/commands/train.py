@@ -11,6 +11,7 @@ from aggan.commands import settings
 from aggan.data.folders import Data
 from aggan.errors import UserError
 from aggan.training.experiment import Experiment
+from aggan.training.launch import launched, one_voice_a_machine
 from aggan.training.recipe import Recipe
 
 INTERRUPTED = 130
@@ -18,6 +19,16 @@ INTERRUPTED = 130
 
 def main(arguments: list[str]) -> int:
     """Train, or go on training; 130 when a signal ended it with everything saved."""
+    with one_voice_a_machine():
+        experiment, run, resume = _asked(arguments)
+    from aggan.evaluation.best import frechet_score  # torch only once the options are in order
+    from aggan.training.run import train
+
+    return 0 if train(experiment, run, Console(), resume=resume, scorer=frechet_score) else INTERRUPTED
+
+
+def _asked(arguments: list[str]) -> tuple[Experiment, Path, bool]:
+    """What to train, in which folder, and whether to go on there."""
     named = bool(arguments) and not arguments[0].startswith("-")
     system, rest = (arguments[0], arguments[1:]) if named else ("aggan", arguments)
     early = argparse.ArgumentParser(add_help=False, exit_on_error=False, allow_abbrev=False)
@@ -25,8 +36,15 @@ def main(arguments: list[str]) -> int:
     early.add_argument("--resume", type=Path, nargs="?")
     known, _ = early.parse_known_args(rest)
     start = Experiment.load(known.resume) if known.resume else settings.of(system, known.recipe)
-    asked = tyro.cli(_form(start), args=rest, prog=f"aggan train {system}")
-    return _train(asked, start)
+    speaks = (by := launched()) is None or by.local == 0
+    asked = tyro.cli(_form(start), args=rest, prog=f"aggan train {system}", console_outputs=speaks)
+    experiment = Experiment(system=asked.system, data=asked.data, training=asked.training)
+    if asked.resume and (experiment.system, experiment.data) != (start.system, start.data):
+        raise UserError("a resumed run keeps its system and data; only --training settings can change")
+    run = asked.resume or asked.out
+    if run is None:
+        raise UserError("where to? give a run folder with --out DIR")
+    return experiment, run, asked.resume is not None
 
 
 def _form(start: Experiment) -> type:
@@ -48,17 +66,3 @@ def _form(start: Experiment) -> type:
         training: Recipe = field(default_factory=lambda: start.training)
 
     return Train
-
-
-def _train(asked, start: Experiment) -> int:
-    experiment = Experiment(system=asked.system, data=asked.data, training=asked.training)
-    if asked.resume and (experiment.system, experiment.data) != (start.system, start.data):
-        raise UserError("a resumed run keeps its system and data; only --training settings can change")
-    run = asked.resume or asked.out
-    if run is None:
-        raise UserError("where to? give a run folder with --out DIR")
-    from aggan.evaluation.best import frechet_score  # torch only once the options are in order
-    from aggan.training.run import train
-
-    finished = train(experiment, run, Console(), resume=asked.resume is not None, scorer=frechet_score)
-    return 0 if finished else INTERRUPTED

@@ -40,7 +40,12 @@ class Recipe(BaseModel):
     )
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    devices: int = Field(default=1, ge=1, description="Processes, one a GPU (or CPU processes).")
+    devices: int = Field(
+        default=1, ge=1, description="Processes, one a GPU (or CPU processes); torchrun and SLURM say it themselves."
+    )
+    timeout: float = Field(
+        default=10, gt=0, description="Minutes that a process waits for the others before it gives up."
+    )
     precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
         default="32-true", description="auto: bf16 where it is faster."
     )

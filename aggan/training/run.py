@@ -4,6 +4,7 @@ RUN/experiment.json    what was asked for
 RUN/journal.jsonl      losses, masks, scores, warnings
 RUN/samples/           sheets: input, mask, content, output, back again
 RUN/checkpoint.pt      the whole state, to go on from
+RUN/stopped.txt        why several processes stopped too early, if they did
 RUN/last/, RUN/best/   model.safetensors and config.json, to translate with
 """
 
@@ -16,17 +17,19 @@ from rich.console import Console
 
 from aggan.data.annotations import with_action_units
 from aggan.data.cache import Decoded, decoded
-from aggan.data.datasets import BATCHES, Order
+from aggan.data.datasets import BATCHES, Order, Pictures
 from aggan.data.folders import Data, Domain, find
 from aggan.data.images import to_tensor
 from aggan.errors import UserError
 from aggan.networks.recompute import save_memory
 from aggan.system import System, Task
-from aggan.systems.files import CONFIG, load_model
+from aggan.training import checkpoint, stops
+from aggan.training.beginning import begin_with
 from aggan.training.display import Display
 from aggan.training.engine import Engine
 from aggan.training.experiment import FILE, Experiment
-from aggan.training.health import Diverged
+from aggan.training.launch import launched, one_voice_a_machine
+from aggan.training.stops import one_voice
 from aggan.training.trainer import Score, Trainer
 
 SAMPLES = 4
@@ -47,23 +50,19 @@ def train(
     `scorer` makes the score that chooses the best model, if there are held-out pictures.
     Raises `UserError` for whatever the user can mend.
     """
-    split = find(experiment.data)
-    if not resume and (run / FILE).exists():
-        raise UserError(f"{run} already holds a run: go on with --resume {run}, or choose another --out")
-    engine, display = Engine(experiment.training), Display(console)
+    with one_voice_a_machine():
+        engine = Engine(experiment.training)
+    display = Display(console)
+    resume = engine.together(lambda: _goes_on(experiment, run, resume))
+    split = engine.together(lambda: find(experiment.data))
     learned = _decode(split.train, experiment.data, engine, display)
     trainer = _begin(experiment, learned, engine, run, resume)
     held_out = _decode(split.test, experiment.data, engine, display) if split.test else None
     shown = [domain.pixels for domain in held_out or learned]
     scored = scorer and held_out and experiment.training.score_every
     score = scorer([some[:SCORED] for some in shown]) if scorer and scored else None
-    try:
+    with one_voice(run, alone=engine.world == 1):
         finished = trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
-    except Diverged as why:
-        raise UserError(
-            f"training stopped: {why}. The checkpoint in {run} is from before; "
-            f"try a lower --training.learning-rate, or --training.precision 32-true"
-        ) from why
     if engine.first and finished:
         display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {trainer.system.targets[-1]} --out DIR")
     elif engine.first:
@@ -71,8 +70,36 @@ def train(
     return finished
 
 
+def _goes_on(experiment: Experiment, run: Path, asked: bool) -> bool:
+    """Whether to go on in `run`; a command that its launcher starts again goes on with what it began."""
+    held, by = (run / FILE).exists(), launched()
+    begun = held and by is not None and by.again and Experiment.load(run) == experiment
+    if held and not (asked or begun):
+        raise UserError(f"{run} already holds a run: go on with --resume {run}, or choose another --out")
+    return asked or (begun and (run / checkpoint.FILE).exists())
+
+
 def _begin(experiment: Experiment, domains: list[Decoded], engine: Engine, run: Path, resume: bool) -> Trainer:
     """The trainer of a new system, or of one that goes on where its run stopped."""
+    system, pictures = engine.together(lambda: _learner(experiment, domains, engine))
+    trainer = Trainer(experiment, system, pictures, engine, run)
+
+    def begin() -> None:
+        if resume:
+            trainer.load()
+        else:
+            if experiment.training.begin_with:
+                begin_with(experiment.training.begin_with, system)
+            system.prepare(pictures.at(step) for step in range(PREPARED))
+        if engine.first:
+            experiment.save(run)
+            (run / stops.FILE).unlink(missing_ok=True)
+
+    engine.together(begin)
+    return trainer
+
+
+def _learner(experiment: Experiment, domains: list[Decoded], engine: Engine) -> tuple[System, Pictures]:
     recipe, data = experiment.training, experiment.data
     learned = with_action_units(domains) if experiment.system.codes else domains
     experiment.system.require_batch(recipe.batch)
@@ -81,32 +108,7 @@ def _begin(experiment: Experiment, domains: list[Decoded], engine: Engine, run: 
     if recipe.recompute and not save_memory(system):
         raise UserError(f"{experiment.system.system} has no layers to compute twice: leave out --training.recompute")
     order = Order(recipe.batch, recipe.seed, data.flip, engine.rank, engine.world)
-    pictures = BATCHES[system.batch_type](learned, order)
-    trainer = Trainer(experiment, system, pictures, engine, run)
-    if resume:
-        trainer.load()
-    else:
-        if recipe.begin_with:
-            _begin_with(recipe.begin_with, system)
-        system.prepare(pictures.at(step) for step in range(PREPARED))
-    if engine.first:
-        experiment.save(run)
-    return trainer
-
-
-def _begin_with(model: Path, system: System) -> None:
-    """Take over the translators of a model; raises `UserError` where they are of another make."""
-    folders = [folder for folder in (model, model / "best", model / "last") if (folder / CONFIG).is_file()]
-    if not folders:
-        raise UserError(f"--training.begin-with {model}: no model here")
-    state = load_model(folders[0])[0].translators_state()
-    try:
-        system.load_translators(state)
-    except RuntimeError as why:
-        first = str(why).splitlines()[1].strip() if "\n" in str(why) else str(why)
-        raise UserError(
-            f"--training.begin-with {model}: its networks differ from those to be trained: {first}"
-        ) from why
+    return system, BATCHES[system.batch_type](learned, order)
 
 
 def task_of(domains: Sequence[Decoded], size: int) -> Task:
@@ -119,10 +121,5 @@ def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Di
     def skipped(failure: str) -> None:
         display.warn(f"skipped {failure}")
 
-    # The first process decodes, the others wait and then find it done.
-    if not engine.first:
-        engine.barrier()
-    found = [decoded(d, data.size, data.strict, skipped if engine.first else lambda _: None) for d in domains]
-    if engine.first:
-        engine.barrier()
-    return found
+    tell = skipped if engine.first else lambda _: None
+    return engine.in_turns(lambda: [decoded(d, data.size, data.strict, tell) for d in domains])

@@ -135,12 +135,13 @@ class Trainer:
 
     def _figures(self) -> dict[str, float]:
         """What the window holds; if it is not finite anywhere, all processes stop together."""
+        figures, wrong = {}, ""
         try:
-            figures, wrong = self.window.empty_out(), None
+            figures = self.window.empty_out()
         except Diverged as why:
-            figures, wrong = {}, why
-        if self.engine.agree(wrong is not None):
-            raise wrong or Diverged(f"a loss term of another process was not finite before step {self.steps}")
+            wrong = str(why)
+        if told := next(filter(None, self.engine.gather(wrong)), None):
+            raise Diverged(told)
         return figures
 
     @torch.no_grad()
@@ -200,7 +201,8 @@ class Trainer:
         ranks = state["ranks"]
         if len(ranks) != self.engine.world:
             raise UserError(
-                f"{self.folder} was trained by {len(ranks)} processes: resume it with --training.devices {len(ranks)}"
+                f"{self.folder} was trained by {len(ranks)} processes, and here are {self.engine.world}: "
+                f"resume it with as many (--training.devices {len(ranks)}, or torchrun, or srun)"
             )
         self.system.load_state_dict(state["system"] | ranks[self.engine.rank])
         for name, optimizer in self.optimizers.items():
