@@ -1,79 +1,78 @@
 """A folder shared among processes: nothing twice, nothing lost, whatever is killed."""
 
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from translating import picture, saved
+from worlds import SMALL
 
-from aggan.inference.shards import Planned, share
-from aggan.writing import write_whole
+from aggan.cli import run
+from aggan.inference.files import Results
+from aggan.inference.shards import share, unfinished
+from aggan.systems import aggan
 
-PICTURES = 60
+PICTURES = 40
 
 
-@given(st.integers(0, 40), st.integers(1, 9), st.sets(st.integers(0, 39)))
-def test_processes_share_all_that_is_not_finished_and_nothing_twice(tmp_path_factory, count, world, finished):
-    out = tmp_path_factory.mktemp("out")
-    planned = [(Path(f"{k}.jpg"), out / f"{k}.png") for k in range(count)]
-    for k in finished:
-        (out / f"{k}.png").touch()
-    shares = [list(share(planned, rank=rank, world=world)) for rank in range(world)]
-    done = [pair for part in shares for pair in part]
-    assert sorted(done) == sorted(planned[k] for k in range(count) if k not in finished)
-    sizes = [len(planned[rank::world]) for rank in range(world)]
-    assert max(sizes) - min(sizes) <= 1
+def plan(count: int, out: Path) -> list[Results]:
+    return [Results(Path(f"{k}.jpg"), out / str(k), ".jpg") for k in range(count)]
+
+
+@given(st.integers(0, 40), st.integers(1, 9))
+def test_processes_share_everything_and_nothing_twice(count, world):
+    planned = plan(count, Path("out"))
+    parts = [share(planned, rank, world) for rank in range(world)]
+    assert sorted(results for part in parts for results in part) == sorted(planned)
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
 def test_a_picture_is_finished_when_all_its_results_are_there(tmp_path):
-    planned = [(Path("a.jpg"), tmp_path / "a.png"), (Path("b.jpg"), tmp_path / "b.png")]
-    for name in ("a.png", "a.mask.png", "b.png"):
+    planned = plan(3, tmp_path)
+    for name in ("0.jpg", "0.mask.png", "1.jpg"):
         (tmp_path / name).touch()
-    assert list(share(planned, ("", ".mask"))) == planned[1:]
+    assert unfinished(planned, [""], []) == planned[2:]
+    assert unfinished(planned, [""], [".mask"]) == planned[1:]
 
 
-def test_what_another_process_finished_meanwhile_is_left_out(tmp_path):
-    planned = [(Path(f"{k}.jpg"), tmp_path / f"{k}.png") for k in range(3)]
-    work = share(planned)
-    assert next(work) == planned[0]
-    planned[1][1].touch()
-    assert list(work) == planned[2:]
+@pytest.fixture
+def command(tmp_path) -> list[str]:
+    for index in range(PICTURES):
+        picture(tmp_path / "in" / f"{index:02}.png", 300, 400)
+    model = saved(tmp_path / "model", aggan.Config.model_validate(SMALL))
+    return ["translate", str(model), str(tmp_path / "in"), "--to", "happy", "--out", str(tmp_path / "out")]
 
 
-def copy(planned: Sequence[Planned], rank: int, world: int) -> None:
-    """What stands for a translation: slow, whole, and with the process's name in it."""
-    for source, target in share(planned, rank=rank, world=world):
-        time.sleep(0.005)
-        write_whole(target, lambda partial, name=source.name: partial.write_text(f"{name} by {os.getpid()}"))
+def test_each_process_takes_its_share(command, tmp_path, monkeypatch, capsys):
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "4", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(command) == 0
+    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == [f"{k:02}" for k in range(1, PICTURES, 4)]
+    monkeypatch.setenv("RANK", "2")
+    assert run([*command, "--missing"]) == 0
+    assert "10 translated" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_a_killed_translation_started_again_by_more_processes_does_no_picture_twice_and_loses_none(tmp_path):
-    planned = [(Path(f"{k:02}.jpg"), tmp_path / f"{k:02}.png") for k in range(PICTURES)]
-    fork = multiprocessing.get_context("fork")
-    first = [fork.Process(target=copy, args=(planned, rank, 2)) for rank in range(2)]
-    for process in first:
-        process.start()
-    while len(list(tmp_path.glob("*.png"))) < PICTURES // 4:
-        time.sleep(0.001)
-    for process in first:
-        assert process.pid
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-    before = {path: path.read_text() for path in tmp_path.glob("*.png")}
-    assert 0 < len(before) < PICTURES
-    second = [fork.Process(target=copy, args=(planned, rank, 3)) for rank in range(3)]
-    for process in second:
-        process.start()
-    for process in second:
-        process.join(60)
-        assert process.exitcode == 0
-    after = {path: path.read_text() for path in tmp_path.iterdir()}
-    assert sorted(after) == [target for _, target in planned]
+def test_a_killed_translation_goes_on_and_does_no_picture_twice(command, tmp_path, capsys):
+    out = tmp_path / "out"
+    begun = subprocess.Popen([sys.executable, "-m", "aggan", *command, "--jobs", "1"], stderr=subprocess.DEVNULL)
+    while len(list(out.glob("*.png"))) < 3:
+        time.sleep(0.01)
+    os.kill(begun.pid, signal.SIGKILL)
+    begun.wait()
+    before = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    assert 3 <= len(before) < PICTURES
+    assert run([*command, "--missing"]) == 0
+    assert f"{len(before)} there already" in capsys.readouterr().out
+    after = {path: path.stat().st_mtime_ns for path in out.glob("*.png")}
+    assert len(after) == PICTURES
     assert before.items() <= after.items()
-    assert all(text.startswith(path.stem) for path, text in after.items())
+    assert run([*command, "--missing"]) == 0
+    assert f"0 translated to {out}, {PICTURES} there already" in capsys.readouterr().out

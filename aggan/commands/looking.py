@@ -35,7 +35,7 @@ def work_through(
     view = _view(asked, card)
     # What finds faces is not made for several threads, and videos are steadied frame after frame.
     alone = asked.faces or asked.video
-    jobs = 1 if alone else asked.jobs or min(len(planned), os.cpu_count() or 1)
+    jobs = 1 if alone else asked.jobs or max(1, min(len(planned), os.cpu_count() or 1))
     wanted = Asked(folder_of(asked.model), asked.backend, len(planned), threads=1 if jobs > 1 else 0)
     backends = {kind: runtime_for(backend, wanted, console.print) for kind, backend in torches.items()}
 

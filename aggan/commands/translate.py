@@ -8,6 +8,8 @@ import tyro
 
 from aggan.errors import UserError
 from aggan.inference.files import check, plan, plan_videos
+from aggan.inference.shards import share, unfinished
+from aggan.training.launch import launched
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Translate:
     """The domain that the pictures come from; few systems ask for it."""
     samples: int = 1
     """So many answers to each picture, NAME.1.png, NAME.2.png, ..., from a system that has many."""
+    missing: bool = False
+    """Leave out pictures whose results are there already, so that the same command goes on where it was stopped."""
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
     """What computes; auto takes the fastest for many pictures, if it says what torch says (extra `export`)."""
     jobs: int = 0
@@ -63,16 +67,21 @@ def main(arguments: list[str]) -> int:
     _require_sense(asked)
     versions = _versions(asked)
     planned = plan_videos(asked.inputs, asked.out) if asked.video else plan(asked.inputs, asked.out, asked.png)
-    check(planned, [version.kind for version in versions], (".mask", ".content") if asked.masks else ())
+    kinds, parts = [version.kind for version in versions], (".mask", ".content") if asked.masks else ()
+    check(planned, kinds, parts)
+    # Under torchrun or srun, pictures are shared among the processes.
+    mine = share(planned, by.rank, by.world) if (by := launched()) else planned
+    left = unfinished(mine, kinds, parts) if asked.missing else mine
     from aggan.commands.looking import COPIED, SKIPPED, TRANSLATED, work_through  # torch once the options are in order
     from aggan.inference.translator import load
 
     translator = load(asked.model)
     backends = {version.kind: translator.backend(version.to, asked.source, version.sample) for version in versions}
-    counted = work_through(planned, asked, translator.card, backends)
+    counted = work_through(left, asked, translator.card, backends)
     more = "".join(f", {counted[done]} {done}" for done in (COPIED, SKIPPED) if counted[done])
+    more += f", {len(mine) - len(left)} there already" if asked.missing else ""
     print(f"{counted[TRANSLATED]} translated to {asked.out}{more}")
-    return 2 if counted[SKIPPED] == len(planned) else 0
+    return 2 if left and counted[SKIPPED] == len(left) else 0
 
 
 def _require_sense(asked: Translate) -> None:

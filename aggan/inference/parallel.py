@@ -1,7 +1,7 @@
 """Many pictures, some at a time: while one is decoded another is computed and a third is encoded."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -12,7 +12,9 @@ WAITING = 2
 """Items begun ahead for each worker, so that memory does not grow with their number."""
 
 
-def in_parallel(items: Iterable[Item], do: Callable[[Item], None], workers: int) -> Iterator[tuple[Item, Future[None]]]:
+def in_parallel(
+    items: Iterable[Item], do: Callable[[Item], None], workers: int
+) -> Generator[tuple[Item, Future[None]]]:
     """Each item with what became of it, in order. `do` runs in threads: pictures and tensors let go of Python's lock.
 
     Each worker computes with one thread. Where the iteration is left early, what was begun is finished.

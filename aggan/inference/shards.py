@@ -3,23 +3,27 @@
 A result is renamed into place when it is whole, so the results that are there tell what is finished.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from aggan.inference.files import beside
-
-Planned = tuple[Path, Path]
-"""A source and the name of its result."""
+from aggan.inference.files import Results
 
 
-def share(planned: Sequence[Planned], kinds: Sequence[str] = ("",), rank: int = 0, world: int = 1) -> Iterator[Planned]:
-    """What process `rank` of `world` has to do: its part of the plan, without what is finished when its turn comes.
+def share(planned: Sequence[Results], rank: int, world: int) -> Sequence[Results]:
+    """What process `rank` of `world` has to do.
 
-    Every `world`-th picture of the whole plan is its own: processes that start at different times see
-    different results, and would lose pictures or do them twice if they divided what is left. A picture is
-    finished when the results of all `kinds` are there, which `files.plan` took. The plan must be the same in
-    all processes; another number of them may go on with it.
+    Every `world`-th picture of the whole plan is its own: processes that start at different times see different
+    results, and would lose pictures or do them twice if they divided what is left. The plan must be the same in all
+    processes.
     """
-    for source, target in planned[rank::world]:
-        if not all(beside(target, kind).exists() for kind in kinds):
-            yield source, target
+    return planned[rank::world]
+
+
+def unfinished(planned: Sequence[Results], kinds: Sequence[str], parts: Sequence[str]) -> list[Results]:
+    """Those of which a result is not there yet; `kinds` and `parts` as `files.check` takes them."""
+    return [results for results in planned if not _finished(results, kinds, parts)]
+
+
+def _finished(results: Results, kinds: Sequence[str], parts: Sequence[str]) -> bool:
+    written = [results.picture(kind) for kind in kinds]
+    written += [results.part(kind + part) for kind in kinds for part in parts]
+    return all(path.exists() for path in written)
