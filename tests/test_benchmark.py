@@ -1,13 +1,14 @@
 """A benchmark from its plan to its page; what is finished is never done again."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 from worlds import shrunk
 
-from aggan.benchmark import steps
+from aggan.benchmark import steps, work
 from aggan.benchmark.plan import PLANS, Cell, Plan, cells, read_plan
 from aggan.benchmark.steps import root_of, training
 from aggan.cli import run
@@ -58,6 +59,22 @@ def test_cells_are_every_system_on_every_set_with_every_seed():
 def test_systems_that_learn_from_pairs_get_them(tmp_path):
     plan = Plan(systems=("aggan", "pix2pix"), minutes=1)
     assert [root_of(plan, tmp_path, cell).name for cell in cells(plan)] == ["faces", "faces-pairs"]
+
+
+def test_after_an_interrupt_no_other_training_begins(tmp_path, monkeypatch):
+    begun = []
+
+    def interrupted(commands, folder, environment, tell) -> None:
+        begun.append(folder)
+        time.sleep(0.05)
+        raise work.Stopped
+
+    monkeypatch.setattr(work, "carry_out", interrupted)
+    plan = Plan(systems=("aggan", "cyclegan", "dualgan", "discogan", "stargan"), minutes=1)
+    monkeypatch.setattr(steps, "paired", lambda *_: True)
+    with pytest.raises(work.Stopped):
+        work.work(plan, tmp_path, cells(plan), 2, lambda cell, what: None)
+    assert len(begun) == 2
 
 
 def test_a_training_that_was_begun_is_resumed(tmp_path):

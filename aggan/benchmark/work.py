@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 from PIL import Image as Pillow
 
@@ -69,14 +70,22 @@ def work(plan: Plan, out: Path, chosen: list[Cell], jobs: int, tell: Tell) -> No
     """Do all chosen cells that have no results yet; `tell` hears what becomes of each. Raises `Stopped`."""
     # Threads of several trainings that fight for the same cores run many times slower.
     environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ}
+    stopping = Event()
 
     def do(cell: Cell) -> None:
+        if stopping.is_set():
+            raise Stopped
         folder, run = cell.folder(out), cell.folder(out) / "run"
         asked = ways(root_of(plan, out, cell), plan.source, plan.targets, plan.inception, plan.lpips)
         tested = [test(run, folder, way) for way in asked]
         if state(out, cell, plan.targets) == "done":
             return tell(cell, "done")
-        return carry_out([training(plan, out, cell), *tested], folder, environment, lambda what: tell(cell, what))
+        try:
+            carry_out([training(plan, out, cell), *tested], folder, environment, lambda what: tell(cell, what))
+        except Stopped:
+            stopping.set()  # at once, or the other threads begin with the next cells
+            raise
+        return None
 
     with ThreadPoolExecutor(jobs) as pool:
         outcomes = [pool.submit(do, cell) for cell in chosen]
