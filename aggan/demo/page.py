@@ -63,31 +63,38 @@ def build(gr: Any, visits: Visits) -> Any:
         gr.Markdown(_INTRODUCTION)
         with gr.Row():
             with gr.Column(scale=2):
-                picture = gr.Image(
-                    label="Picture", type="filepath", sources=SOURCES, height=360, buttons=["fullscreen"]
-                )
-                # gradio would open the file before anybody has looked at what it is.
-                picture.preprocess = lambda payload: payload and payload.path
-                model = gr.Dropdown(list(visits.models), value=first, label="Model", visible=len(visits.models) > 1)
+                picture, model = _picture(gr), _model(gr, visits, first)
                 to, look = _choices(gr, visits, first)
                 strength = gr.Slider(0, 1, 1, step=0.05, label="Strength")
                 run, all_of_them = gr.Button("Translate", variant="primary"), _all_button(gr, visits, first)
             with gr.Column(scale=3):
-                slider = gr.ImageSlider(label="Before and after", interactive=False, max_height=560, buttons=BUTTONS)
-                with gr.Row():
-                    mask = gr.Image(label="Attention: where", interactive=False, height=240, buttons=BUTTONS)
-                    content = gr.Image(label="Content: what", interactive=False, height=240, buttons=BUTTONS)
-                file = gr.DownloadButton("Download at full size", interactive=False)
+                shown = _results(gr)
                 gallery = gr.Gallery(label="All at once", columns=4, visible=False, format="png")
         wish = [picture, model, look, strength]
-        shown = [slider, mask, content, file]
         for event in (run.click, strength.release):
             event(_told(gr, partial(_translate, gr, visits)), [*wish, to], shown, concurrency_id="model")
         all_of_them.click(_told(gr, partial(_everything, gr, visits)), wish, gallery, concurrency_id="model")
-        model.change(
-            lambda name: (*_choices(gr, visits, name), _all_button(gr, visits, name)), model, [to, look, all_of_them]
-        )
+        model.change(partial(_other_model, gr, visits), model, [to, look, all_of_them])
     return page
+
+
+def _picture(gr: Any) -> Any:
+    picture = gr.Image(label="Picture", type="filepath", sources=SOURCES, height=360, buttons=["fullscreen"])
+    # gradio would open the file before anybody has looked at what it is.
+    picture.preprocess = lambda payload: payload and payload.path
+    return picture
+
+
+def _model(gr: Any, visits: Visits, first: str) -> Any:
+    return gr.Dropdown(list(visits.models), value=first, label="Model", visible=len(visits.models) > 1)
+
+
+def _results(gr: Any) -> list[Any]:
+    slider = gr.ImageSlider(label="Before and after", interactive=False, max_height=560, buttons=BUTTONS)
+    with gr.Row():
+        mask = gr.Image(label="Attention: where", interactive=False, height=240, buttons=BUTTONS)
+        content = gr.Image(label="Content: what", interactive=False, height=240, buttons=BUTTONS)
+    return [slider, mask, content, gr.DownloadButton("Download at full size", interactive=False)]
 
 
 def _translate(gr: Any, visits: Visits, path: str | None, *asked: Any) -> tuple[Any, ...]:
