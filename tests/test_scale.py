@@ -115,9 +115,11 @@ def world(tmp_path_factory) -> World:
 
 @pytest.fixture(scope="module")
 def whole(world) -> str:
-    """The run of two processes under torchrun that nobody interrupts, and what the others are held against."""
-    said = finish(world.start([*TORCHRUN, *TWO_HERE, *world.train("whole")]))
-    assert said.count("\n") == said.count("Done.") == 1
+    """The run of two processes that nobody interrupts; the others are held against it."""
+    first, second = [task.finish() for task in world.slurm(*world.command("whole"))]
+    assert first.startswith("Done.")
+    assert first.count("\n") == 1
+    assert second == ""
     return "whole"
 
 
@@ -136,7 +138,7 @@ def assert_same_run(world: World, run: str, whole: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_under_torchrun_end_where_one_does_with_the_double_batch(world, whole):
+def test_two_processes_under_slurm_end_where_one_does_with_the_double_batch(world, whole):
     asked = Experiment.load(world.root / whole)
     double = asked.model_copy(update={"training": asked.training.model_copy(update={"batch": 2})})
     assert train(double, world.root / "one", QUIET)
@@ -182,7 +184,7 @@ def hosts() -> Iterator[list[tuple[str, str, str]]]:
 
 
 @pytest.mark.slow
-def test_two_hosts_end_where_one_does(world, whole, hosts):
+def test_torchrun_on_two_hosts_ends_where_one_does(world, whole, hosts):
     master = ["--nnodes", "2", "--nproc-per-node", "1", "--master-addr", hosts[0][2], "--master-port", "29511"]
     started = []
     for k, (name, cable, _) in enumerate(hosts):
@@ -204,7 +206,7 @@ def ray(world) -> Iterator[Any]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # Ray's own
-def test_ray_ends_where_torchrun_does_and_says_one_sentence_otherwise(world, whole, ray):
+def test_ray_ends_where_slurm_does_and_says_one_sentence_otherwise(world, whole, ray):
     from aggan.training.ray import train_on_ray
 
     asked = Experiment.load(world.root / whole)
@@ -298,6 +300,11 @@ def test_only_the_first_process_of_a_machine_complains_of_the_command_line(monke
         assert command_line(["train", *mistake]) == 2
     output = capsys.readouterr()
     assert bool(output.out + output.err) == (local == 0)
+
+
+def test_a_shell_in_an_allocation_trains_alone(faces, tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert train(experiment(faces, steps=1), tmp_path / "run", QUIET)
 
 
 def test_a_command_that_its_launcher_starts_again_goes_on_with_its_own_run_only(faces, tmp_path, monkeypatch):

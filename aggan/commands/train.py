@@ -11,7 +11,7 @@ from aggan.commands import settings
 from aggan.data.folders import Data
 from aggan.errors import UserError
 from aggan.training.experiment import Experiment
-from aggan.training.launch import launched, one_voice_a_machine
+from aggan.training.launch import one_voice_a_machine, speaks
 from aggan.training.recipe import Recipe
 
 INTERRUPTED = 130
@@ -36,8 +36,7 @@ def _asked(arguments: list[str]) -> tuple[Experiment, Path, bool]:
     early.add_argument("--resume", type=Path, nargs="?")
     known, _ = early.parse_known_args(rest)
     start = Experiment.load(known.resume) if known.resume else settings.of(system, known.recipe)
-    speaks = (by := launched()) is None or by.local == 0
-    asked = tyro.cli(_form(start), args=rest, prog=f"aggan train {system}", console_outputs=speaks)
+    asked = tyro.cli(_form(start), args=rest, prog=f"aggan train {system}", console_outputs=speaks())
     experiment = Experiment(system=asked.system, data=asked.data, training=asked.training)
     if asked.resume and (experiment.system, experiment.data) != (start.system, start.data):
         raise UserError("a resumed run keeps its system and data; only --training settings can change")

@@ -56,9 +56,14 @@ def one_voice_a_machine() -> Iterator[None]:
     try:
         yield
     except UserError as why:
-        if (here := launched()) and here.local:
-            raise AlreadySaid(why) from why
-        raise
+        if speaks():
+            raise
+        raise AlreadySaid(why) from why
+
+
+def speaks() -> bool:
+    """Whether this process is the first on its machine; also where a launcher's variables make no sense."""
+    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))) == 0
 
 
 def _torchrun(environment: Mapping[str, str]) -> Launch:

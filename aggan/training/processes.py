@@ -52,13 +52,14 @@ class Processes:
         by = launched()
         devices, nodes = (by.devices, by.nodes) if by else (recipe.devices, 1)
         environment = ENVIRONMENTS[by.by]() if by else LightningEnvironment()
-        several = DDPStrategy(cluster_environment=environment, timeout=timedelta(minutes=recipe.timeout))
+        several = DDPStrategy(timeout=timedelta(minutes=recipe.timeout))
         self.fabric = Fabric(
             accelerator=recipe.accelerator,
             devices=devices,
             num_nodes=nodes,
             strategy=several if devices * nodes > 1 else "auto",
             precision=precision,
+            plugins=[environment],  # named, because Fabric takes a shell in an allocation of SLURM for a task
         )
         try:
             self.fabric.launch()
