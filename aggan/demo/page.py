@@ -52,7 +52,7 @@ def launch(visits: Visits, host: str, port: int) -> Any:
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         )
     except OSError as why:
-        raise UserError(f"cannot listen on {host}:{port}: {' '.join(str(why).split())}") from why
+        raise UserError(f"cannot listen on {host}:{port}: choose another --host or --port") from why
     return page
 
 
