@@ -126,6 +126,14 @@ def test_runs_that_exist_make_the_same_report(faces, tmp_path, capsys):
     assert f"Report: {(tmp_path / 'out' / 'report.html').resolve().as_uri()}" in capsys.readouterr().out
 
 
+def test_another_run_under_the_same_name_is_measured_anew(faces, tmp_path):
+    first, second = (trained(tmp_path / name, faces) for name in ("first", "second"))
+    results = tmp_path / "out" / "faces" / "aggan" / "seed-0" / "happy" / "results.json"
+    for run_folder in (first, second):
+        assert run(["report", f"aggan={run_folder}", "--out", str(tmp_path / "out")]) == 0
+        assert json.loads(results.read_text())["model"] == str(run_folder.resolve())
+
+
 def test_without_pairs_there_is_no_ratio_and_a_sentence_says_why(faces, tmp_path):
     for file in sorted((faces / "test" / "happy").iterdir()):
         file.rename(file.with_stem(f"{file.stem}-of-another"))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from aggan.benchmark import work
 from aggan.benchmark.plan import Cell, Plan
 from aggan.benchmark.runs import Run, require_comparable
-from aggan.benchmark.steps import paired, test, ways
+from aggan.benchmark.steps import RESULTS, paired, test, ways
 from aggan.evaluation.capacity import RAFD, table_three
 from aggan.reports import comparison
 from aggan.reports.comparison import CAPACITY, Comparison
@@ -52,6 +52,8 @@ def measure(task: Task, out: Path, environment: dict[str, str], tell: Callable[[
     for run in task.runs:
         folder = Cell(data, run.name, seeds[run.name]).folder(out)
         seeds[run.name] += 1
+        for way in asked:
+            _forget_others(folder / way.to / RESULTS, run)
         commands = [test(run.folder.resolve(), folder, way) for way in asked]
         work.carry_out(commands, folder, environment, lambda what, name=run.name: tell(name, what))
         failed |= (folder / work.FAILURE).exists()
@@ -60,6 +62,14 @@ def measure(task: Task, out: Path, environment: dict[str, str], tell: Callable[[
     found = _comparison(names, roots, task.source, task.targets, task.runs[0].card.size, f"Steps of training: {told}.")
     comparison.note(out, found)
     return not failed
+
+
+def _forget_others(results: Path, run: Run) -> None:
+    """Figures of another run of that name, or of this one before it was trained further, are measured anew."""
+    if results.exists():
+        told = json.loads(results.read_text(encoding="utf-8"))
+        if (told["model"], told["steps"]) != (str(run.folder.resolve()), run.card.steps):
+            results.unlink()
 
 
 def _comparison(

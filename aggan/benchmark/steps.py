@@ -69,7 +69,7 @@ def paired(inputs: Path, others: Path) -> bool:
 
 def root_of(plan: Plan, out: Path, cell: Cell) -> Path:
     """The folder that a cell learns from."""
-    source, paired = plan.data[cell.data], CATALOGUE[cell.system].about.needs == "pairs"
+    source, by_pairs = plan.data[cell.data], CATALOGUE[cell.system].about.needs == "pairs"
     if source.root is None:
-        return out / ("faces-pairs" if paired else "faces")
-    return source.pairs if paired and source.pairs else source.root
+        return out / ("faces-pairs" if by_pairs else "faces")
+    return source.pairs if by_pairs and source.pairs else source.root

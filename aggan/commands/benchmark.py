@@ -21,7 +21,7 @@ class Benchmark:
     """Compare systems under one budget: trainings, measures, tables."""
 
     plan: Annotated[str, tyro.conf.Positional]
-    """A plan that ships (quick, table1, table2), or a YAML file."""
+    """A plan that ships (quick, table1, table2, expressions), or a YAML file."""
     out: Path
     """Folder for everything; the same command goes on there."""
     only: tuple[str, ...] = ()
