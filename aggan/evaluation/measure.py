@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from aggan.data.images import to_pixels, to_tensor
 from aggan.evaluation.held_out import HeldOut, Says, read_held_out
 from aggan.evaluation.judges import Judges, in_batches
-from aggan.evaluation.scores import Measured, columns, table
+from aggan.evaluation.scores import Measured, columns, each, table
 from aggan.inference.translator import Translator
 from aggan.writing import write_whole
 
@@ -44,6 +44,7 @@ def evaluate(
     if keep:
         save_pictures(keep, names, made)
     measured = Measured(inputs, made.images, answers, made.masks, real, _back(translator, made.images, asked))
+    values = each(measured, judges, asked.expression)
     return {
         "version": VERSION,
         "to": asked.to,
@@ -55,8 +56,8 @@ def evaluate(
         "seconds a picture": made.seconds,
         "features": {"name": judges.features.name, "sha256": judges.features.sha256} if judges.features else None,
         "lpips sha256": judges.perceptual.sha256 if judges.perceptual else None,
-        "rows": table(measured, judges, asked.expression),
-        "each": {"name": names, **columns(measured, judges, asked.expression)},
+        "rows": table(measured, judges, asked.expression, values),
+        "each": {"name": names, **columns(values)},
     }
 
 

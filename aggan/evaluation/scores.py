@@ -11,6 +11,8 @@ from aggan.evaluation.judges import Features, Judges
 
 Row = dict[str, Any]
 """Figures by measure, None for what cannot be measured; `pictures`; and `intervals`, of 95 %, by measure."""
+Values = dict[str, np.ndarray]
+"""Every measure of each picture, (n,) by its name."""
 FEW = 10
 """Sets of fewer pictures are not compared as sets."""
 
@@ -31,10 +33,13 @@ class Measured:
     """The outputs, translated back to where they came from."""
 
 
-def table(measured: Measured, judges: Judges, target: str) -> dict[str, Row]:
-    """Rows by name: the translation, copy the input, and the true answer where it is known."""
+def table(measured: Measured, judges: Judges, target: str, values: Values | None = None) -> dict[str, Row]:
+    """Rows by name: the translation, copy the input, and the true answer where it is known.
+
+    `values` are the translation's by `each`, where they are there already.
+    """
     rows = {
-        "translation": row(measured, judges, target),
+        "translation": row(measured, judges, target, values),
         "copy the input": row(replace(measured, outputs=measured.inputs, masks=None, back=None), judges, target),
     }
     # Of the answers no distance from real pictures is told: as a rule they are these pictures.
@@ -43,10 +48,11 @@ def table(measured: Measured, judges: Judges, target: str) -> dict[str, Row]:
     return rows
 
 
-def row(measured: Measured, judges: Judges, target: str) -> Row:
+def row(measured: Measured, judges: Judges, target: str, values: Values | None = None) -> Row:
     """Means over the pictures of each measure, with their intervals."""
     found: Row = {"pictures": len(measured.inputs)}
-    values, distances = each(measured, judges, target), _distances(measured, judges.features)
+    values = each(measured, judges, target) if values is None else values
+    distances = _distances(measured, judges.features)
     found |= {name: float(known.mean()) if len(known := _known(some)) else None for name, some in values.items()}
     if "mse" in values:
         errors = values["mse"]
@@ -57,15 +63,14 @@ def row(measured: Measured, judges: Judges, target: str) -> Row:
     return found | {name: value for name, (value, _) in distances.items()} | {"intervals": intervals}
 
 
-def columns(measured: Measured, judges: Judges, target: str) -> dict[str, list[float | None]]:
+def columns(values: Values) -> dict[str, list[float | None]]:
     """What `each` gives, for JSON: None where a measure is not defined."""
     return {
-        name: [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
-        for name, values in each(measured, judges, target).items()
+        name: [float(f"{value:.6g}") if np.isfinite(value) else None for value in some] for name, some in values.items()
     }
 
 
-def each(measured: Measured, judges: Judges, target: str) -> dict[str, np.ndarray]:
+def each(measured: Measured, judges: Judges, target: str) -> Values:
     """Every measure of each picture, (n,) by its name; nan or infinite where it is not defined."""
     inputs, outputs = measured.inputs, measured.outputs
     found = {"change": metrics.change(inputs, outputs)}
