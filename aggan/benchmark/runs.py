@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aggan.data.folders import find, pictures
 from aggan.data.index import CARD, INDEX, read_records
 from aggan.errors import UserError
-from aggan.systems.files import CONFIG, ModelCard, read_card
+from aggan.systems.files import CONFIG, ModelCard, find_model, read_card
 from aggan.training.experiment import Experiment
 
 
@@ -33,10 +33,10 @@ def _named(given: str) -> tuple[str, Path]:
 
 
 def _read(name: str, folder: Path) -> Run:
-    cards = [path / CONFIG for path in (folder / "best", folder / "last") if (path / CONFIG).exists()]
-    if not cards:
+    model = find_model(folder)
+    if model is None:
         raise UserError(f"{folder}: not a run with a model: train it to its first checkpoint")
-    return Run(name, folder, Experiment.load(folder), read_card(cards[0]))
+    return Run(name, folder, Experiment.load(folder), read_card(model / CONFIG))
 
 
 def require_comparable(runs: list[Run], domains: tuple[str, ...], test: Path) -> None:

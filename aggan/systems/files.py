@@ -47,6 +47,11 @@ def save_model(folder: Path, card: ModelCard, state: dict[str, torch.Tensor]) ->
     write_whole(folder / CONFIG, lambda path: path.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8"))
 
 
+def find_model(path: Path) -> Path | None:
+    """The model folder that is meant: `path` itself, or in a run the best model or the last; None if there is none."""
+    return next((folder for folder in (path, path / "best", path / "last") if (folder / CONFIG).is_file()), None)
+
+
 def load_model(folder: Path) -> tuple[System, ModelCard]:
     """The system in eval mode (only its translators are trained) and its card; raises `UserError`."""
     card = read_card(folder / CONFIG)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from aggan.errors import UserError
 from aggan.system import System
-from aggan.systems.files import CONFIG, load_model
+from aggan.systems.files import find_model, load_model
 
 
 def begin_with(model: Path, system: System) -> None:
     """Take over the translators of a model; raises `UserError` where they are of another make."""
-    folders = [folder for folder in (model, model / "best", model / "last") if (folder / CONFIG).is_file()]
-    if not folders:
+    folder = find_model(model)
+    if folder is None:
         raise UserError(f"--training.begin-with {model}: no model here")
-    state = load_model(folders[0])[0].translators_state()
+    state = load_model(folder)[0].translators_state()
     try:
         system.load_translators(state)
     except RuntimeError as why:
