@@ -10,6 +10,7 @@ from aggan.networks.augment import Augmented
 from aggan.networks.frozen import frozen
 from aggan.networks.generators import resnet
 from aggan.networks.initial import initialise
+from aggan.networks.narrow import FILTERS_A_PIXEL, NarrowConv2d, NarrowConvTranspose2d, narrow
 from aggan.networks.notation import NORMS, InstanceNorm, Style, layers
 from aggan.networks.pool import Pool
 from aggan.networks.recompute import save_memory
@@ -236,3 +237,52 @@ def test_what_is_computed_twice_learns_the_same_and_counts_its_statistics_once(n
 
 def test_networks_without_such_layers_are_told_apart():
     assert not save_memory(shrunk("pix2pix").build(Task(("x", "y"), 64)))
+
+
+@pytest.mark.parametrize("pictures", [1, 3])
+@pytest.mark.parametrize(
+    ("layer", "side"),
+    [
+        (nn.Conv2d(48, 64, 4, 2, 1), 2),
+        (nn.Conv2d(48, 64, 4, 1, 1), 3),
+        (nn.Conv2d(48, 64, 3, 2, 1, bias=False), 5),
+        (nn.ConvTranspose2d(64, 48, 4, 2, 1), 1),
+        (nn.ConvTranspose2d(64, 48, 3, 2, 1, output_padding=1), 3),
+        (nn.ConvTranspose2d(64, 48, 5, 2, 2, output_padding=1, bias=False), 2),
+    ],
+)
+def test_narrow_convolutions_are_convolutions(layer, side, pictures, monkeypatch):
+    monkeypatch.setattr("aggan.networks.narrow.FILTERS_A_PIXEL", 0)  # whatever the size
+    torch.manual_seed(0)
+    layer = layer.double().to(memory_format=torch.channels_last)
+    told = []
+    for way in ("wide", "narrow"):
+        if way == "narrow":
+            narrow(layer)
+            assert type(layer) in (NarrowConv2d, NarrowConvTranspose2d)
+        x = torch.linspace(-1, 1, pictures * layer.in_channels * side * side, dtype=torch.float64).sin()
+        x = x.view(pictures, layer.in_channels, side, side).requires_grad_()
+        out = layer(x)
+        (slope,) = torch.autograd.grad(out.pow(3).sum(), x, create_graph=True)
+        second = torch.autograd.grad(slope.square().sum(), (x, layer.weight))  # as a gradient penalty has it
+        told.append([out, slope, *second])
+    for wide, close in zip(*told, strict=True):
+        torch.testing.assert_close(close, wide)
+
+
+def test_convolutions_are_narrow_where_weights_outweigh_the_map(monkeypatch):
+    ways = []
+    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: ways.append("wide") or x)
+    layer = nn.Conv2d(64, 64, 4, 2, 1)
+    narrow(layer)
+    pixels = 64 * 64 // FILTERS_A_PIXEL
+    layer(torch.zeros(1, 64, 2, 2 * pixels))
+    assert not ways
+    layer(torch.zeros(1, 64, 2, 2 * pixels + 2))
+    assert ways == ["wide"]
+
+
+def test_other_kinds_of_convolutions_stay_as_they_are():
+    network = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"), nn.Conv2d(8, 8, 3, groups=2))
+    narrow(network)
+    assert [type(layer) for layer in network] == [nn.Conv2d, nn.Conv2d]

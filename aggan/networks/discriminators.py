@@ -85,3 +85,8 @@ class DomainDiscriminator(nn.Module):
         """The map (n, 1, h/64, w/64) and the code (n, codes)."""
         features = self.tower(image)
         return self.judge(features).float(), self.read(features).flatten(1).float()
+
+    def compare(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The maps of real and of fake pictures, and the codes of the real ones, in one pass through the weights."""
+        maps, codes = self(torch.cat((real, fake)))
+        return maps[: len(real)], maps[len(real) :], codes[: len(real)]

@@ -99,9 +99,9 @@ class AttentionStar(ManyDomains):
     def judge(self, name: str, D: DomainDiscriminator, real: Labelled, seen: Tensor, fake: Tensor) -> Terms:
         """StarGAN's discriminator losses of what a discriminator sees of real and made pictures."""
         c = self.config
-        verdict, logits = D(seen)
+        of_real, of_fake, logits = D.compare(seen, fake)
         return {
-            name: gan.judge(verdict, D(fake)[0]),
+            name: gan.judge(of_real, of_fake),
             f"{name} penalty": c.lambda_gp * gradient_penalty(lambda x: D(x)[0], seen, fake),
             f"{name} cls": classification(logits, real.code),
         }

@@ -108,9 +108,9 @@ class GANimation(ManyDomains):
 
     def discriminator_loss(self, real: Labelled, made: tuple[Translation, Code]) -> Terms:
         (fake, *_), _ = made
-        verdict, units = self.D(real.image)
+        of_real, of_fake, units = self.D.compare(real.image, fake.detach())
         return {
-            "D": gan.judge(verdict, self.D(fake.detach())[0]),  # Eq. 1
+            "D": gan.judge(of_real, of_fake),  # Eq. 1
             "D units": self.config.lambda_units * regression(units, real.code),  # Eq. 3
         }
 

@@ -68,9 +68,9 @@ class StarGAN(ManyDomains):
         return self.G(batch.image, batch.target)
 
     def discriminator_loss(self, real: Labelled, fake: Image) -> Terms:
-        verdict, logits = self.D(real.image)
+        of_real, of_fake, logits = self.D.compare(real.image, fake.detach())
         return {
-            "D": gan.judge(verdict, self.D(fake.detach())[0]),  # Eq. 8
+            "D": gan.judge(of_real, of_fake),  # Eq. 8
             "D penalty": self.config.lambda_gp * gradient_penalty(self._verdict, real.image, fake),  # Eq. 8
             "D cls": self.config.lambda_cls * classification(logits, real.code),  # Eq. 2
         }

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aggan.errors import UserError
+from aggan.networks.narrow import narrow
 from aggan.training.processes import Processes
 from aggan.training.recipe import Recipe
 
@@ -41,6 +42,8 @@ class Engine(Processes):
 
     def place(self, module: nn.Module) -> None:
         """Move a module to the device, its convolutions in channels-last memory; all processes start alike."""
+        if self.fabric.device.type == "cpu":
+            narrow(module)
         module.to(device=self.fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.world > 1:
             for tensor in (*module.parameters(), *module.buffers()):
