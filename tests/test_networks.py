@@ -128,7 +128,10 @@ def test_without_attention_the_mask_is_one(small):
     assert torch.equal(made.mask, torch.ones(1, 1, 32, 32))
 
 
-@pytest.mark.parametrize(("channels", "kind", "shape"), [(3, "pooled", (2, 1, 1, 1)), (4, "patch", (2, 1, 6, 6))])
+@pytest.mark.parametrize(
+    ("channels", "kind", "shape"),
+    [(3, "pooled", (2, 1, 1, 1)), (4, "patch", (2, 1, 6, 6)), (3, "patch142", (2, 1, 2, 2))],
+)
 def test_discriminators_say_one_number_a_picture_or_a_patch(small, channels, kind, shape):
     critic = small.model_copy(update={"discriminator": kind}).critic(channels)
     assert critic(torch.rand(2, channels, 64, 64)).shape == shape

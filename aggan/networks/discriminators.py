@@ -18,9 +18,10 @@ def paper_tower(width: int) -> str:
     return f"C{width} C{2 * width} C{4 * width} C{8 * width} C{8 * width}s1+"
 
 
-def patch_tower(width: int) -> str:
-    """The 70x70 patch discriminator (Isola et al., 2017): `C64+ C128 C256 C512s1` at width 64."""
-    return f"C{width}+ C{2 * width} C{4 * width} C{8 * width}s1"
+def patch_tower(width: int, halvings: int = 3) -> str:
+    """Of 70x70 patches (Isola et al., 2017): `C64+ C128 C256 C512s1` at width 64; with four halvings of 142x142."""
+    halved = " ".join(f"C{min(2**k, 8) * width}" for k in range(1, halvings))
+    return f"C{width}+ {halved} C{8 * width}s1"
 
 
 class PooledDiscriminator(nn.Module):
@@ -58,11 +59,11 @@ class Critic(nn.Module):
 
 
 class PatchDiscriminator(Critic):
-    """The discriminator of patches of 70x70 pixels."""
+    """The discriminator of patches of 70x70 pixels, or 142x142 with four halvings."""
 
-    def __init__(self, channels: int, width: int, style: Style) -> None:
+    def __init__(self, channels: int, width: int, style: Style, halvings: int = 3) -> None:
         judge = nn.Conv2d(8 * width, 1, 4, padding=style.padding)
-        super().__init__(channels, patch_tower(width), style, judge)
+        super().__init__(channels, patch_tower(width, halvings), style, judge)
 
 
 SLOPE = 0.01

@@ -9,6 +9,7 @@
 Where the paper leaves a choice open, `docs/decisions/0002-aggan.md` says what is done here and why.
 """
 
+from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
@@ -28,7 +29,11 @@ from aggan.networks.pool import Pool
 from aggan.system import About, Clock, System, Task, Terms, Turn
 from aggan.systems.families import require_two
 
-DISCRIMINATORS = {"pooled": PooledDiscriminator, "patch": PatchDiscriminator}
+DISCRIMINATORS = {
+    "pooled": PooledDiscriminator,
+    "patch": PatchDiscriminator,
+    "patch142": partial(PatchDiscriminator, halvings=4),
+}
 
 
 class Attended(NamedTuple):
@@ -63,7 +68,9 @@ class Config(system.Config):
     generator_norm: Literal["instance", "batch"] = "instance"
     upsampling: Literal["transposed", "pixelshuffle", "nearest"] = "transposed"
     content: Literal["tanh", "linear"] = "tanh"
-    discriminator: Literal["pooled", "patch"] = Field(default="pooled", description="The paper's, or 70x70 patches.")
+    discriminator: Literal["pooled", "patch", "patch142"] = Field(
+        default="pooled", description="The paper's, or patches of 70x70 or 142x142 pixels."
+    )
     discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
     discriminator_norm: Literal["instance", "batch"] = "instance"
     discriminator_slope: float = Field(default=0.2, ge=0, description="Of the leaky ReLUs.")
@@ -89,7 +96,7 @@ class Config(system.Config):
 
     def build(self, task: Task) -> "AttentionGuided":
         require_two(task, "aggan")
-        smallest = 32 if self.discriminator_padding else 94
+        smallest = 94 if not self.discriminator_padding else 64 if self.discriminator == "patch142" else 32
         if task.size < smallest:
             raise UserError(f"the discriminators need at least {smallest} px: raise --data.size {task.size}")
         return AGGAN(self, task) if self.attention_guided_discriminators else AttentionGuided(self, task)
