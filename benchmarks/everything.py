@@ -66,10 +66,11 @@ def _best(told: dict[str, Any]) -> float:
 
 def _ideas(told: dict[str, Any]) -> str:
     rows = [
-        f"| {name} | {one['ratio']['median']:.2f} ({one['ratio']['min']:.2f} to {one['ratio']['max']:.2f}) |"
+        f"| {name} | {one['predicted']:.2f} | "
+        f"{one['ratio']['median']:.2f} ({one['ratio']['min']:.2f} to {one['ratio']['max']:.2f}) |"
         for name, one in told["ideas"].items()
     ]
-    return _rows("| by itself, against the plain step | times as fast |", rows)
+    return _rows("| by itself, against the plain step | operations predict | measured |", rows)
 
 
 def _memory(told: dict[str, Any]) -> str:

@@ -111,9 +111,9 @@ def trainer(setting: Setting, precision: Literal["auto", "32-true", "bf16-mixed"
     return Trainer(experiment, system, setting.pictures(), Engine(recipe), Path())
 
 
-def operations(setting: Setting) -> float:
-    """Floating-point operations that a step needs, over a whole round of turns; a product and a sum are two."""
-    steps, round_ = Steps(setting, ALL), 0
+def operations(setting: Setting, ideas: Ideas = ALL) -> float:
+    """Floating-point operations of a step, over a whole round of turns; a product and a sum are two."""
+    steps, round_ = Steps(setting, ideas), 0
     with Counter() as counter:
         while round_ == 0 or not all(turn.due(Clock(round_ - 1)) for turn in steps.turns):
             steps.step()

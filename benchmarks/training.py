@@ -42,7 +42,9 @@ def main() -> None:
     if "paper" in asked.only:
         found["paper"] = _compared(PAPER, asked.precision, asked.pairs)
     if "ideas" in asked.only:
-        found["ideas"] = {name: _idea(ideas, asked.pairs) for name, ideas in IDEAS.items()}
+        ceilings = found["machine"]["ceiling, GFLOP/s"]
+        bf16, plain = ceilings["bf16"] / ceilings["fp32"], operations(PAPER, Ideas())
+        found["ideas"] = {name: _idea(ideas, plain, bf16, asked.pairs) for name, ideas in IDEAS.items()}
     if "small" in asked.only:
         found["small"] = [_compared(setting, asked.precision, asked.pairs) for setting in SMALL]
     asked.out.write_text(json.dumps(found, indent=2) + "\n")
@@ -65,8 +67,10 @@ def _many(step: Any, times: int) -> None:
         step()
 
 
-def _idea(ideas: Ideas, pairs: int) -> dict[str, Any]:
-    told = in_turn(Steps(PAPER).step, Steps(PAPER, ideas).step, pairs)
+def _idea(ideas: Ideas, plain: float, bf16: float, pairs: int) -> dict[str, Any]:
+    """Predicted from the counted operations alone, in bf16 at so many times the rate of fp32; and measured."""
+    predicted = plain / operations(PAPER, ideas) * (bf16 if ideas.bf16 else 1)
+    told = in_turn(Steps(PAPER).step, Steps(PAPER, ideas).step, pairs) | {"predicted": predicted}
     print(json.dumps(told), flush=True)
     return told
 
