@@ -6,6 +6,7 @@ A file has one input, `picture`, float32 (n, 3, height, width) in [-1, 1], and t
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +39,27 @@ class Exported(BaseModel):
     """Whether it takes squares of that size only; otherwise sides are multiples of 4."""
 
 
-class OnnxRuntime:
+class ExportedModel(ABC):
+    """What runs an exported file."""
+
+    about: Exported
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures that the model was trained on."""
+        return self.about.size
+
+    @property
+    def square(self) -> bool:
+        """Whether it takes squares of that size only."""
+        return self.about.square
+
+    @abstractmethod
+    def __call__(self, images: Image) -> Translation:
+        """Translations of pictures (n, 3, height, width) in [-1, 1]."""
+
+
+class OnnxRuntime(ExportedModel):
     """Runs an .onnx file."""
 
     def __init__(self, file: Path, threads: int = 0) -> None:
@@ -52,20 +73,12 @@ class OnnxRuntime:
             raise _unreadable(file, why) from why
         self.about = _about(file, self._session.get_modelmeta().custom_metadata_map.get(METADATA))
 
-    @property
-    def size(self) -> int:
-        return self.about.size
-
-    @property
-    def square(self) -> bool:
-        return self.about.square
-
     def __call__(self, images: Image) -> Translation:
         made = self._session.run(list(OUTPUTS), {INPUT: images.contiguous().numpy()})
         return Translation(*map(torch.from_numpy, made))
 
 
-class OpenVino:
+class OpenVino(ExportedModel):
     """Runs an .xml file with its .bin beside it, in float32: OpenVINO would choose bfloat16 by itself."""
 
     def __init__(self, file: Path, threads: int = 0) -> None:
@@ -81,14 +94,6 @@ class OpenVino:
         except Exception as why:  # its errors have no class in common
             raise _unreadable(file, why) from why
         self.about = _about(file, model.get_rt_info(METADATA).astype(str) if model.has_rt_info(METADATA) else None)
-
-    @property
-    def size(self) -> int:
-        return self.about.size
-
-    @property
-    def square(self) -> bool:
-        return self.about.square
 
     def __call__(self, images: Image) -> Translation:
         if not hasattr(self._requests, "mine"):
