@@ -20,11 +20,10 @@ from aggan.errors import UserError
 from aggan.inference.layers import paint
 from aggan.inference.views import whole
 from aggan.system import System
-from aggan.systems.files import CONFIG, ModelCard, find_model, load_model
+from aggan.systems.files import CONFIG, SHIPPED, ModelCard, find_model, load_model
 
 _DRAWING = Lock()
 """All threads share one source of random numbers."""
-SHIPPED = Path(__file__).parents[1] / "models"
 
 
 class Translated(NamedTuple):
@@ -115,8 +114,7 @@ def load(name_or_path: str | Path) -> Translator:
 
 def folder_of(name_or_path: str | Path) -> Path:
     """Where the files of a model lie that `load` would take; raises `UserError` where there is none."""
-    found = find_model(Path(name_or_path)) or find_model(SHIPPED / str(name_or_path))
-    if found:
+    if found := find_model(Path(name_or_path)):
         return found
     shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
     raise UserError(f"{name_or_path}: no model here; give a run folder, a model folder, or one that ships ({shipped})")

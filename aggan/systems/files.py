@@ -17,6 +17,7 @@ from aggan.writing import write_whole
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 VERSION = 1
+SHIPPED = Path(__file__).parents[1] / "models"
 
 
 class ModelCard(BaseModel):
@@ -48,8 +49,9 @@ def save_model(folder: Path, card: ModelCard, state: dict[str, torch.Tensor]) ->
 
 
 def find_model(path: Path) -> Path | None:
-    """The model folder that is meant: `path` itself, or in a run the best model or the last; None if there is none."""
-    return next((folder for folder in (path, path / "best", path / "last") if (folder / CONFIG).is_file()), None)
+    """The folder of the model that is meant, or None: `path`, in a run the best or the last, or one that ships."""
+    folders = (path, path / "best", path / "last", SHIPPED / path)
+    return next((folder for folder in folders if (folder / CONFIG).is_file()), None)
 
 
 def load_model(folder: Path) -> tuple[System, ModelCard]:

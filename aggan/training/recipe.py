@@ -36,7 +36,8 @@ class Recipe(BaseModel):
     ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the generators' moving average; 0 is none.")
     seed: int = Field(default=0, ge=0)
     begin_with: Path | None = Field(
-        default=None, description="Model folder or run whose translators to begin with, perhaps of another size."
+        default=None,
+        description="Model folder, run, or model that ships whose translators to begin with, perhaps of another size.",
     )
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
