@@ -1,7 +1,7 @@
 """AGGAN: attention-guided GANs for unpaired image-to-image translation.
 
 import aggan
-translator = aggan.load("faces64")
+translator = aggan.load("faces128")
 translated = translator(picture, to="happy")    # .image, .mask, .content
 """
 

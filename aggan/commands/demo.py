@@ -17,8 +17,8 @@ FACES, WHOLE = "each face", "the whole picture"
 class Demo:
     """Serve a web page on which pictures are translated. Needs the extra `demo`; nothing leaves this machine."""
 
-    models: Annotated[list[str], tyro.conf.Positional] = field(default_factory=lambda: ["faces64"])
-    """Run folders, model folders, or models that ship; faces64 unless given."""
+    models: Annotated[list[str], tyro.conf.Positional] = field(default_factory=lambda: ["faces128"])
+    """Run folders, model folders, or models that ship; faces128 unless given."""
     host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 lets others in, who need HTTPS in front of it for their cameras."""
     port: int = 7860

@@ -36,7 +36,7 @@ class Evaluate:
     """Measure a model on held-out pictures, always beside copying the input."""
 
     model: Annotated[str, tyro.conf.Positional]
-    """A run folder, a model folder, or a model that ships (faces64)."""
+    """A run folder, a model folder, or a model that ships (faces128, faces64)."""
     inputs: Path
     """Folder of pictures to translate."""
     to: str

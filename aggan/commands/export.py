@@ -18,7 +18,7 @@ class Export:
     """Write a model as DOMAIN.onnx, or DOMAIN.xml and .bin, each with a report of its parity with torch."""
 
     model: Annotated[str, tyro.conf.Positional]
-    """A run folder, a model folder, or a model that ships (faces64)."""
+    """A run folder, a model folder, or a model that ships (faces128, faces64)."""
     to: Literal["onnx", "openvino"]
     """The format."""
     out: Path

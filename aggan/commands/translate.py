@@ -17,7 +17,7 @@ class Translate:
     """Translate pictures. Names, sizes and formats stay, and so does every pixel that the mask leaves out."""
 
     model: Annotated[str, tyro.conf.Positional]
-    """A run folder, a model folder, or a model that ships (faces64)."""
+    """A run folder, a model folder, or a model that ships (faces128, faces64)."""
     inputs: Annotated[list[str], tyro.conf.Positional]
     """Files, folders or patterns."""
     to: str
