@@ -30,8 +30,9 @@ def main() -> None:
     page = DOCS / "performance.md"
     text = page.read_text(encoding="utf-8")
     for name, (part, table) in TABLES.items():
-        if (folder / f"{part}.json").exists():
-            made = table(json.loads((folder / f"{part}.json").read_text(encoding="utf-8")))
+        told = json.loads((folder / f"{part}.json").read_text("utf-8")) if (folder / f"{part}.json").exists() else {}
+        if told and (part != "training" or name in told):
+            made = table(told)
             marked = rf"(<!-- {name} -->\n).*?(<!-- / -->)"
             text = re.sub(marked, lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text, flags=re.DOTALL)
     page.write_text(text, encoding="utf-8")
