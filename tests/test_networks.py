@@ -1,5 +1,7 @@
 """Architectures: layers in order, parameters to the last one, sizes, and what surrounds them."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from worlds import shrunk
 
 from aggan.errors import UserError
 from aggan.networks.augment import Augmented
+from aggan.networks.discriminators import DomainDiscriminator
 from aggan.networks.frozen import frozen
 from aggan.networks.generators import resnet
 from aggan.networks.initial import initialise
@@ -257,12 +260,12 @@ def test_networks_without_such_layers_are_told_apart():
 def test_narrow_convolutions_are_convolutions(layer, side, pictures, monkeypatch):
     monkeypatch.setattr("aggan.networks.narrow.FILTERS_A_PIXEL", 0)  # whatever the size
     torch.manual_seed(0)
-    layer = layer.double().to(memory_format=torch.channels_last)
+    layer = copy.deepcopy(layer).double().to(memory_format=torch.channels_last)  # parameters are shared by the cases
     told = []
     for way in ("wide", "narrow"):
         if way == "narrow":
             narrow(layer)
-            assert type(layer) in (NarrowConv2d, NarrowConvTranspose2d)
+        assert (way == "narrow") == (type(layer) in (NarrowConv2d, NarrowConvTranspose2d))
         x = torch.linspace(-1, 1, pictures * layer.in_channels * side * side, dtype=torch.float64).sin()
         x = x.view(pictures, layer.in_channels, side, side).requires_grad_()
         out = layer(x)
@@ -289,3 +292,11 @@ def test_other_kinds_of_convolutions_stay_as_they_are():
     network = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"), nn.Conv2d(8, 8, 3, groups=2))
     narrow(network)
     assert [type(layer) for layer in network] == [nn.Conv2d, nn.Conv2d]
+
+
+def test_real_and_fake_are_compared_as_if_each_were_alone():
+    torch.manual_seed(0)
+    critic, real, fake = DomainDiscriminator(64, 3, 2), torch.rand(2, 3, 64, 64), torch.rand(3, 3, 64, 64)
+    told = critic.compare(real, fake)
+    for one, alone in zip(told, (critic(real)[0], critic(fake)[0], critic(real)[1]), strict=True):
+        torch.testing.assert_close(one, alone)
