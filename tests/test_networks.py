@@ -152,6 +152,14 @@ def test_the_smallest_pictures_pass_through(name, size):
     assert critic(torch.rand(1, 3, size, size)).shape == (1, 1, 1, 1)
 
 
+@pytest.mark.parametrize(("padding", "size"), [(0, 142), (1, 48)])
+def test_the_smallest_pictures_of_large_patches(small, padding, size):
+    config = small.model_copy(update={"discriminator": "patch142", "discriminator_padding": padding})
+    assert config.critic(3)(torch.rand(2, 3, size, size)).shape == (2, 1, 1, 1)
+    with pytest.raises(UserError, match=f"at least {size} px"):
+        config.build(Task(("x", "y"), size - 1))
+
+
 def test_more_than_two_domains_are_refused():
     with pytest.raises(UserError, match="two domains"):
         CATALOGUE["aggan"].build(Task(("a", "b", "c"), 64))

@@ -34,6 +34,8 @@ DISCRIMINATORS = {
     "patch": PatchDiscriminator,
     "patch142": partial(PatchDiscriminator, halvings=4),
 }
+SMALLEST = {"pooled": (94, 32), "patch": (94, 32), "patch142": (142, 48)}
+"""Sides in pixels that each can look at, without padding and with it."""
 
 
 class Attended(NamedTuple):
@@ -96,7 +98,7 @@ class Config(system.Config):
 
     def build(self, task: Task) -> "AttentionGuided":
         require_two(task, "aggan")
-        smallest = 94 if not self.discriminator_padding else 64 if self.discriminator == "patch142" else 32
+        smallest = SMALLEST[self.discriminator][self.discriminator_padding]
         if task.size < smallest:
             raise UserError(f"the discriminators need at least {smallest} px: raise --data.size {task.size}")
         return AGGAN(self, task) if self.attention_guided_discriminators else AttentionGuided(self, task)
