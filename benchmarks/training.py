@@ -34,7 +34,7 @@ IDEAS = {
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--out", type=Path, default=Path("training.json"))
-    options.add_argument("--pairs", type=int, default=5)
+    options.add_argument("--pairs", type=int, default=3)
     options.add_argument("--precision", default="auto", choices=("auto", "32-true", "bf16-mixed"))
     options.add_argument("--only", choices=("paper", "ideas", "small"), nargs="+", default=("paper", "ideas", "small"))
     asked = options.parse_args()

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from aggan.batches import Translation
 from aggan.errors import UserError
+from aggan.inference.layers import ALL
 from aggan.inference.views import Tiles, whole
 
 
@@ -35,7 +36,7 @@ def noise(height: int, width: int) -> Tensor:
 @pytest.mark.parametrize("overlap", [0.0, 0.5, 0.9])
 def test_tiles_cover_a_picture_at_its_own_resolution(height, width, overlap):
     picture, model = noise(height, width), Echo()
-    layers = Tiles(overlap)(picture, model)
+    layers = Tiles(overlap)(picture, model).rows(ALL)
     assert set(model.seen) == {(1, 3, 16, 16)}
     torch.testing.assert_close(layers.content, picture)
     torch.testing.assert_close(layers.mask, (picture.mean(1, keepdim=True) + 1) / 2)
@@ -52,7 +53,7 @@ def test_tiles_overlap_by_the_share_asked_for_or_more():
 
 def test_a_picture_smaller_than_a_tile_is_looked_at_as_a_whole():
     picture, model = noise(8, 40), Echo()
-    assert Tiles()(picture, model).content.shape == picture.shape
+    assert Tiles()(picture, model).rows(ALL).content.shape == picture.shape
     assert model.seen == [(1, 3, 16, 80)]
 
 
@@ -65,7 +66,7 @@ def test_an_overlap_that_is_no_share_is_refused(overlap):
 @pytest.mark.parametrize(("square", "expected"), [(False, (1, 3, 16, 32)), (True, (1, 3, 16, 16))])
 def test_a_whole_picture_is_brought_to_the_models_size(square, expected):
     model = Echo(square=square)
-    layers = whole(noise(50, 100), model)
+    layers = whole(noise(50, 100), model).rows(ALL)
     assert model.seen == [expected]
     assert (layers.mask.shape, layers.content.shape) == ((1, 1, 50, 100), (1, 3, 50, 100))
     assert 0 <= layers.mask.min() <= layers.mask.max() <= 1
@@ -73,11 +74,11 @@ def test_a_whole_picture_is_brought_to_the_models_size(square, expected):
 
 def test_content_that_agrees_with_the_picture_keeps_its_detail():
     picture = noise(128, 128)
-    torch.testing.assert_close(whole(picture, Echo()).content, picture)
+    torch.testing.assert_close(whole(picture, Echo()).rows(ALL).content, picture)
 
 
 def test_content_of_its_own_takes_no_detail_from_the_picture():
     picture = noise(128, 128) / 10
-    content = whole(picture, Echo(shift=0.5)).content
+    content = whole(picture, Echo(shift=0.5)).rows(ALL).content
     small = F.interpolate(picture, (16, 16), mode="bicubic", antialias=True)
     torch.testing.assert_close(content, F.interpolate(small + 0.5, (128, 128), mode="bicubic", antialias=True))

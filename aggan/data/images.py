@@ -77,8 +77,8 @@ def square(image: Pillow.Image, size: int) -> Pixels:
 
 
 def to_tensor(pixels: UInt8[np.ndarray, "*n h w 3"]) -> Float[Tensor, "*n 3 h w"]:
-    """uint8 to [-1, 1], channels first (in channels-last memory)."""
-    values = torch.from_numpy(np.array(pixels)).movedim(-1, -3)
+    """uint8 to [-1, 1], channels first."""
+    values = torch.from_numpy(np.array(pixels)).movedim(-1, -3).contiguous()
     return values.float().div_(127.5).sub_(1)
 
 

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from aggan.data.encodings import FORMATS
 from aggan.data.images import Unreadable, opened, to_pixels, to_tensor
 from aggan.errors import UserError
-from aggan.inference.layers import Backend, NothingSeen, View, paint
+from aggan.inference.layers import ALL, Backend, NothingSeen, View, paint
 from aggan.inference.photograph import Photograph, read_photograph
 
 READ = frozenset("AVIF BMP GIF JPEG MPO PNG PPM TIFF WEBP".split())
@@ -65,7 +65,7 @@ def fetch(path: Path, megapixels: float) -> Photograph:
 def show(photograph: Photograph, backend: Backend, view: View, strength: float, target: Path) -> Shown:
     """Translate; `target` has no suffix. Raises `UserError` where there is nothing to translate."""
     try:
-        layers = view(to_tensor(photograph.seen)[None], backend)
+        layers = view(to_tensor(photograph.seen)[None], backend).rows(ALL)
     except NothingSeen as why:
         raise UserError(f"There is {why} in this picture. Try to look at the whole of it.") from None
     made = photograph.painted(paint(photograph.pixels, layers, strength))

@@ -13,11 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from aggan.batches import Translation
 from aggan.data.images import to_pixels
 from aggan.inference.landmarks import USUAL, Points
 from aggan.inference.layers import Backend, Layers, NothingSeen
-from aggan.inference.views import detailed
+from aggan.inference.views import detailed, planes
 
 Finder = Callable[[np.ndarray], list[np.ndarray]]
 _BAND = 128
@@ -63,12 +62,12 @@ class Similarity(NamedTuple):
 def lay_over(layers: Layers, picture: Float[Tensor, "1 3 h w"], face: Similarity, model: Backend) -> None:
     """Lay what a model says of a face over what was said before."""
     seen = _crop(picture, face, model.size)
-    made = model(seen)
+    brought = planes(seen, model(seen))
     rows, columns = _box(face, model.size, picture.shape[-2:])
     for top in range(rows.start, rows.stop, _BAND):
         band = slice(top, min(top + _BAND, rows.stop))
         if columns.start < columns.stop:
-            _lay_band(layers, picture, (_points(band, columns) - face.shift) / face.turn, (band, columns), (seen, made))
+            _lay_band(layers, picture, (_points(band, columns) - face.shift) / face.turn, (band, columns), brought)
 
 
 def _lay_band(
@@ -76,16 +75,12 @@ def _lay_band(
     picture: Float[Tensor, "1 3 h w"],
     places: Tensor,
     region: tuple[slice, slice],
-    said: tuple[Tensor, Translation],
+    said: Float[Tensor, "1 8 side side"],
 ) -> None:
     """Some rows of it: `places` in the crop belong to the pixels of the region."""
-    (seen, made), place = said, (..., *region)
-
-    def bring(crop: Float[Tensor, "1 c s s"]) -> Float[Tensor, "1 c h2 w2"]:
-        return _sampled(crop, places)
-
-    mask = bring(made.mask).clamp(0, 1) * _fading(places, seen.shape[-1])
-    content = detailed(made.content, seen, picture[place], bring)
+    place = (..., *region)
+    mask, content = detailed(_sampled(said, places), picture[place])
+    mask = mask * _fading(places, said.shape[-1])
     before = (1 - mask) * layers.mask[place]
     both = (mask + before).clamp(min=torch.finfo().tiny)
     layers.content[place] = (mask * content + before * layers.content[place]) / both

@@ -7,14 +7,18 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from aggan.batches import Image, Translation
-from aggan.networks.generators import fuse
 
 UNTOUCHED = 1 / 255
 """Pixels whose mask is smaller keep their exact value."""
-_BAND = 2**20
-"""So many pixels are painted at a time: large pictures need little more memory than they take themselves."""
+_BAND = 2**15
+"""So many pixels are painted at a time: they stay in the processor's cache."""
+
+
+ALL = slice(None)
+"""Of `Said.rows`: the whole picture."""
 
 
 class NothingSeen(Exception):
@@ -28,6 +32,19 @@ class Layers(NamedTuple):
     """0 keeps the input's pixel, 1 replaces it."""
     content: Float[Tensor, "1 3 h w"]
     """In [-1, 1]."""
+
+    def rows(self, band: slice) -> "Layers":
+        """Some rows of both."""
+        return Layers(self.mask[..., band, :], self.content[..., band, :])
+
+
+@runtime_checkable
+class Said(Protocol):
+    """What a model says of one picture: layers that are there, or are made when they are asked for."""
+
+    def rows(self, band: slice) -> Layers:
+        """Some rows of both."""
+        ...
 
 
 @runtime_checkable
@@ -49,23 +66,23 @@ class Backend(Protocol):
         ...
 
 
-View = Callable[[Float[Tensor, "1 3 h w"], Backend], Layers]
+View = Callable[[Float[Tensor, "1 3 h w"], Backend], Said]
 """How a model looks at a picture of any size."""
 
 
-def paint(pixels: np.ndarray, layers: Layers, strength: float = 1.0) -> np.ndarray:
-    """`x + strength * M * (C - x)`, or exactly x where strength * M is below 1/255.
+def paint(pixels: np.ndarray, said: Said, strength: float = 1.0) -> np.ndarray:
+    """`x + strength * M * (C - x)`, or exactly x where strength * M is not above 1/255.
 
     `pixels` are (height, width, 3) in uint8 or uint16, and the result is of the same kind.
     """
-    made = np.empty_like(pixels)
+    given, made = torch.from_numpy(pixels), torch.from_numpy(np.empty_like(pixels))
     half = np.iinfo(pixels.dtype).max / 2
     rows = max(1, _BAND // pixels.shape[1])
     for top in range(0, len(pixels), rows):
         band = slice(top, top + rows)
-        mask = layers.mask[:, :, band] * strength
-        source = torch.from_numpy(pixels[band].astype(np.float32)).movedim(-1, 0)[None].div_(half).sub_(1)
-        fused = fuse(layers.content[:, :, band], mask, source).clamp(-1, 1).add_(1).mul_(half).round_()
-        values = fused[0].movedim(0, -1).numpy().astype(pixels.dtype)
-        made[band] = np.where(mask[0, 0, ..., None].numpy() < UNTOUCHED, pixels[band], values)
-    return made
+        mask, content = said.rows(band)
+        mask = F.threshold(mask * strength, UNTOUCHED, 0.0)
+        source = given[band].movedim(-1, 0)[None].contiguous().float().div_(half).sub_(1)
+        fused = torch.lerp(source, content, mask).clamp_(-1, 1).add_(1).mul_(half).round_().to(made.dtype)
+        torch.stack(fused[0].unbind(), dim=-1, out=made[band])
+    return made.numpy()

@@ -14,8 +14,8 @@ from aggan.batches import Image, Mask, Translation
 from aggan.data.images import to_pixels
 from aggan.inference.faces import Faces, Finder, Similarity, lay_over
 from aggan.inference.landmarks import USUAL, Points
-from aggan.inference.layers import Backend, Layers, View
-from aggan.inference.views import resize
+from aggan.inference.layers import Backend, Layers, Said, View
+from aggan.inference.resampling import resize
 from aggan.networks.generators import fuse
 
 KEPT = 0.6
@@ -115,7 +115,7 @@ class SteadyView:
     view: View
     model: Smoothed | None = None
 
-    def __call__(self, picture: Float[Tensor, "1 3 h w"], model: Backend) -> Layers:
+    def __call__(self, picture: Float[Tensor, "1 3 h w"], model: Backend) -> Said:
         self.model = self.model or Smoothed(model)
         return self.view(picture, self.model.begin())
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from aggan.batches import Image, Translation
 from aggan.data.images import to_pixels, to_rgb, to_tensor
 from aggan.errors import UserError
-from aggan.inference.layers import paint
+from aggan.inference.layers import ALL, paint
 from aggan.inference.views import whole
 from aggan.system import System
 from aggan.systems.files import CONFIG, SHIPPED, ModelCard, find_model, load_model
@@ -88,7 +88,7 @@ class Translator:
         that the model does not know.
         """
         pixels = np.array(_rgb(image))
-        layers = whole(to_tensor(pixels)[None], self.backend(to, source, sample))
+        layers = whole(to_tensor(pixels)[None], self.backend(to, source, sample)).rows(ALL)
         made = Pillow.fromarray(paint(pixels, layers))
         return Translated(made, layers.mask[0, 0].numpy(), Pillow.fromarray(to_pixels(layers.content[0])))
 

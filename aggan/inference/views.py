@@ -5,7 +5,6 @@ over the large one's detail: skin keeps its pores, and no blur shows beside what
 what was measured, and why a guided filter is not used.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from aggan.batches import Translation
 from aggan.errors import UserError
-from aggan.inference.layers import Backend, Layers
+from aggan.inference.layers import Backend, Layers, Said
+from aggan.inference.resampling import resize, resize_columns, resize_rows
 
 STRIDE = 4
 """Generators halve a picture twice: sides must be multiples of this."""
@@ -22,7 +23,7 @@ _AGREES = 0.2
 """Content that differs by more (of 2, around a pixel) has a detail of its own."""
 
 
-def whole(picture: Float[Tensor, "1 3 h w"], model: Backend) -> Layers:
+def whole(picture: Float[Tensor, "1 3 h w"], model: Backend) -> Said:
     """The whole picture at the model's size: its shorter side becomes the model's, the longer one follows.
 
     A model that takes squares of one size only gets the picture squeezed into one.
@@ -48,7 +49,7 @@ class Tiles:
         if not 0 <= self.overlap < 1:
             raise UserError(f"tiles overlap by a share from 0 to below 1, not {self.overlap}")
 
-    def __call__(self, picture: Float[Tensor, "1 3 h w"], model: Backend) -> Layers:
+    def __call__(self, picture: Float[Tensor, "1 3 h w"], model: Backend) -> Said:
         side, (height, width) = model.size, picture.shape[-2:]
         if min(height, width) < side:
             return whole(picture, model)
@@ -65,34 +66,37 @@ class Tiles:
         return Layers(mask.div_(weights), content.div_(weights))
 
 
-def look(picture: Float[Tensor, "1 3 h w"], seen: Float[Tensor, "1 3 h2 w2"], model: Backend) -> Layers:
+@dataclass(frozen=True)
+class Enlarged:
+    """What a model said of a copy of a picture of another size, at the picture's own, made as rows are asked for."""
+
+    picture: Float[Tensor, "1 3 h w"]
+    planes: Float[Tensor, "1 8 h2 w"]
+    """`planes` of the copy, as wide as the picture."""
+
+    def rows(self, band: slice) -> Layers:
+        return detailed(resize_rows(self.planes, self.picture.shape[-2], band), self.picture[..., band, :])
+
+
+def look(picture: Float[Tensor, "1 3 h w"], seen: Float[Tensor, "1 3 h2 w2"], model: Backend) -> Said:
     """What a model says of a smaller (or larger) copy of a picture, at the picture's size."""
     made = model(seen)
-    height, width = picture.shape[-2:]
     if seen.shape == picture.shape:
         return Layers(made.mask, made.content)
-    mask = resize(made.mask, height, width).clamp(0, 1)
-    return Layers(mask, detailed(made.content, seen, picture, lambda small: resize(small, height, width)))
+    return Enlarged(picture, resize_columns(planes(seen, made), picture.shape[-1]))
 
 
-def detailed(
-    content: Float[Tensor, "1 3 h2 w2"],
-    seen: Float[Tensor, "1 3 h2 w2"],
-    picture: Float[Tensor, "1 3 h w"],
-    bring: Callable[[Tensor], Tensor],
-) -> Float[Tensor, "1 3 h w"]:
-    """Content at the picture's size, brought there by `bring`, with the picture's detail where the two agree."""
-    apart = F.avg_pool2d((content - seen).abs().amax(1, keepdim=True), 3, 1, padding=1, count_include_pad=False)
-    agrees = bring((1 - apart / _AGREES).clamp(0, 1)).clamp(0, 1)
-    detail = bring(seen).neg_().add_(picture).mul_(agrees)
-    return detail.add_(bring(content)).clamp_(-1, 1)
+def planes(seen: Float[Tensor, "1 3 h w"], made: Translation) -> Float[Tensor, "1 8 h w"]:
+    """All that has to be brought to a picture's size: mask, where content and what was seen agree, and these two."""
+    apart = F.avg_pool2d((made.content - seen).abs().amax(1, keepdim=True), 3, 1, padding=1, count_include_pad=False)
+    return torch.cat((made.mask, 1 - apart / _AGREES, seen, made.content), dim=1)
 
 
-def resize(image: Float[Tensor, "n c h w"], height: int, width: int) -> Float[Tensor, "n c h2 w2"]:
-    """Bicubic, antialiased on the way down."""
-    if image.shape[-2:] == (height, width):
-        return image.clone()
-    return F.interpolate(image, (height, width), mode="bicubic", antialias=True, align_corners=False)
+def detailed(brought: Float[Tensor, "1 8 h w"], picture: Float[Tensor, "1 3 h w"]) -> Layers:
+    """The layers that `planes` at a picture's size stand for: content has the picture's detail where the two agree."""
+    mask, agrees, seen, content = brought.split((1, 1, 3, 3), dim=1)
+    detail = (picture - seen).mul_(agrees.clamp(0, 1))
+    return Layers(mask.clamp(0, 1), detail.add_(content).clamp_(-1, 1))
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:

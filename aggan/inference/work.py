@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from aggan.data.images import to_pixels, to_tensor
 from aggan.inference.files import Results
-from aggan.inference.layers import Backend, Layers, NothingSeen, View, paint
+from aggan.inference.layers import ALL, Backend, NothingSeen, Said, View, paint
 from aggan.inference.photograph import Photograph, read_photograph
 from aggan.writing import write_whole
 
@@ -37,14 +37,14 @@ class Work:
         seen = to_tensor(photograph.seen)[None]
         for kind, backend in self.backends.items():
             try:
-                layers = self.view(seen, backend)
+                said = self.view(seen, backend)
             except NothingSeen:
                 for each in self.backends:
                     _copy(photograph, results.source, results.picture(each))
                 raise
-            photograph.painted(paint(photograph.pixels, layers, self.strength)).save(results.picture(kind))
+            photograph.painted(paint(photograph.pixels, said, self.strength)).save(results.picture(kind))
             if self.parts:
-                _save_parts(layers, results, kind)
+                _save_parts(said, results, kind)
 
 
 def _copy(photograph: Photograph, source: Path, target: Path) -> None:
@@ -54,7 +54,8 @@ def _copy(photograph: Photograph, source: Path, target: Path) -> None:
         photograph.save(target)
 
 
-def _save_parts(layers: Layers, results: Results, kind: str) -> None:
+def _save_parts(said: Said, results: Results, kind: str) -> None:
+    layers = said.rows(ALL)
     mask = Pillow.fromarray((layers.mask[0, 0].numpy() * 255).round().astype("uint8"))
     for part, image in zip(PARTS, (mask, Pillow.fromarray(to_pixels(layers.content[0]))), strict=True):
         write_whole(results.part(kind + part), lambda partial, image=image: image.save(partial, "PNG"))
