@@ -87,10 +87,12 @@ def _startup(told: dict[str, Any]) -> str:
 
 def _translating(told: dict[str, Any]) -> str:
     rows = [
-        f"| {one['way']} | {one['pictures a second']:.2f} | {one['ratio']:.2f} | {one['difference, of 255']:.3f} |"
+        f"| {one['way']} | {one['pictures a second']:.1f} | {one['ratio']:.2f} | {one['difference, of 255']:.3f} |"
         for one in told["ways"]
     ]
-    return _rows("| | pictures a second | times the plain loop | differs by, of 255 |", rows)
+    made = _rows("| | pictures a second | times the plain loop | differs by, of 255 |", rows)
+    peaks = [f"{peak:,.0f} MB for {count} pictures" for count, peak in told["peak of so many pictures, MB"].items()]
+    return f"{made}\n\nPeak memory of `aggan translate`: {', '.join(peaks)}."
 
 
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {

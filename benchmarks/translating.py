@@ -1,26 +1,31 @@
 """A folder of JPEGs of 681x1024 through the model that ships: `python benchmarks/translating.py`.
 
 `aggan translate` as a process of its own against the plain loop in another: decode, run the model in fp32 with a batch
-of one, bring mask and content up, fuse, encode, one picture after the other. The two take their turns.
+of one, bring mask and content up, fuse, encode, one picture after the other. They take their turns. Then ten times as
+many pictures once, for the peak of the memory.
 """
 
 import argparse
 import json
-import resource
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from subprocess import DEVNULL
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image as Pillow
 
 WIDTH, HEIGHT, QUALITY = 681, 1024, 90
+TEN = 10
 MODEL, TO = "faces64", "happy"
-WAYS = {"aggan translate": ["translate", MODEL, "INPUTS", "--to", TO, "--out", "OUT"]}
+OURS, REFERENCE = "aggan translate", "aggan translate --backend torch"
+WORDS = ["translate", MODEL, "INPUTS", "--to", TO, "--out", "OUT"]
+WAYS = {REFERENCE: [*WORDS, "--backend", "torch"], OURS: WORDS}
 
 
 def main() -> None:
@@ -65,33 +70,48 @@ def _measured(room: Path, pictures: int, times: int) -> dict[str, Any]:
     commands = {"the plain loop": [sys.executable, __file__, "--plainly", str(inputs), "OUT"]}
     for way, words in WAYS.items():
         commands[way] = [sys.executable, "-m", "aggan", *(str(inputs) if word == "INPUTS" else word for word in words)]
-    told: dict[str, list[float]] = {way: [] for way in commands}
+    told: dict[str, list[Told]] = {way: [] for way in commands}
     for number in range(times):
         for way, command in commands.items():
-            out = room / f"{way}-{number}"
-            began = time.perf_counter()
-            subprocess.run([str(out) if w == "OUT" else w for w in command], check=True, capture_output=True)
-            told[way].append(time.perf_counter() - began)
-    plain, reference = statistics.median(told["the plain loop"]), room / f"{next(iter(WAYS))}-0"
+            told[way].append(_told(command, room / f"{way}-{number}"))
+    plain, reference = statistics.median(one.seconds for one in told["the plain loop"]), room / f"{REFERENCE}-0"
     ways = [_row(way, told[way], plain, pictures, room / f"{way}-0", reference) for way in commands]
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {
-        "pictures": pictures,
-        "width": WIDTH,
-        "height": HEIGHT,
-        "times": times,
-        "ways": ways,
-        "peak of all, MB": peak,
+    for number in range(1, TEN):
+        for file in sorted(inputs.iterdir())[:pictures]:
+            os.link(file, file.with_name(f"{number}-{file.name}"))
+    many = {
+        f"{pictures:,}": ways[-1]["peak, MB"],
+        f"{TEN * pictures:,}": _told(commands[OURS], room / "many").megabytes,
     }
+    size = {"pictures": pictures, "width": WIDTH, "height": HEIGHT, "times": times}
+    return size | {"ways": ways, "peak of so many pictures, MB": many}
 
 
-def _row(way: str, told: list[float], plain: float, pictures: int, made: Path, reference: Path) -> dict[str, Any]:
+class Told(NamedTuple):
+    """What a process took."""
+
+    seconds: float
+    megabytes: float
+    """Its peak."""
+
+
+def _told(command: list[str], out: Path) -> Told:
+    began = time.perf_counter()
+    process = subprocess.Popen([str(out) if w == "OUT" else w for w in command], stdout=DEVNULL, stderr=DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return Told(time.perf_counter() - began, usage.ru_maxrss / 1024)
+
+
+def _row(way: str, told: list[Told], plain: float, pictures: int, made: Path, reference: Path) -> dict[str, Any]:
     names = sorted(path.name for path in reference.iterdir())[:50]
     apart = [np.abs(_pixels(made / name) - _pixels(reference / name)).mean() for name in names]
-    seconds = statistics.median(told)
+    seconds = statistics.median(one.seconds for one in told)
     return {
         "way": way,
-        "seconds": told,
+        "seconds": [one.seconds for one in told],
+        "peak, MB": max(one.megabytes for one in told),
         "pictures a second": pictures / seconds,
         "ratio": plain / seconds,
         "difference, of 255": float(np.mean(apart)),
