@@ -15,7 +15,7 @@ from aggan.batches import Translation
 from aggan.data.images import to_tensor
 from aggan.inference.faces import Faces
 from aggan.inference.files import Results
-from aggan.inference.layers import NothingSeen
+from aggan.inference.layers import ALL, NothingSeen
 from aggan.inference.steady import KEPT, Cuts, Smoothed, SteadyFaces, SteadyView, steady
 from aggan.inference.video import VideoWork
 from aggan.inference.views import Tiles, whole
@@ -174,11 +174,11 @@ def test_masks_remember_those_before():
 def test_the_tiles_of_a_frame_remember_their_own_masks():
     view = SteadyView(Tiles(0.0))
     picture = torch.ones(1, 3, 32, 96)
-    first, second = (view(picture, model).mask for model in [Flicker()] * 2)
+    first, second = (view(picture, model).rows(ALL).mask for model in [Flicker()] * 2)
     assert first[0, 0, 0, [0, 32, 64]].tolist() == [1, 0, 1]
     assert second[0, 0, 0, [0, 32, 64]].tolist() == pytest.approx([KEPT, 1 - KEPT, KEPT])
     view.forget()
-    assert view(picture, Flicker()).mask[0, 0, 0, 0] == 1
+    assert view(picture, Flicker()).rows(ALL).mask[0, 0, 0, 0] == 1
 
 
 def test_faces_are_followed_kept_for_some_frames_and_given_up():
