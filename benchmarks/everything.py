@@ -1,7 +1,7 @@
 """Measure everything that docs/performance.md tells, and write its tables: `python benchmarks/everything.py`.
 
-On a quiet machine: about half an hour on two cores. Figures go to docs/performance/*.json; what stands between the
-markers of docs/performance.md is made of them. `--tables` only makes the tables again.
+On a quiet machine: about three quarters of an hour on two cores. Figures go to docs/performance/*.json; what stands
+between the markers of docs/performance.md is made of them. `--tables` only makes the tables again.
 """
 
 import argparse
@@ -51,12 +51,14 @@ def _machine(told: dict[str, Any]) -> str:
 
 
 def _steps(told: list[dict[str, Any]], ceiling: float) -> str:
-    heads = "| system | px | batch | plain, s | ours, s | ratio (least to most) | GFLOP a step | of the ceiling |"
+    heads = (
+        "| system | px | batch | plain, s | ours, s | ratio (least to most) | pairs | GFLOP a step | of the ceiling |"
+    )
     rows = []
     for one in told:
         ratio, steps = one["ratio"], one["steps"]
         times = f"{one['plain seconds'] / steps:.3f} | {one['our seconds'] / steps:.3f}"
-        spread = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
+        spread = f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}) | {one['pairs']}"
         needed = f"{one['needed GFLOP'] / steps:,.0f} | {one['our GFLOP/s'] / ceiling:.0%}"
         rows.append(f"| {one['system']} | {one['px']} | {one['batch']} | {times} | {spread} | {needed} |")
     return _rows(heads, rows)

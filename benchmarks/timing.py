@@ -19,19 +19,32 @@ def seconds(call: Call) -> float:
     return time.perf_counter() - began
 
 
-def in_turn(plain: Call, ours: Call, pairs: int, warm: int = 1) -> dict[str, Any]:
-    """Both sides step by step in turn: medians, and the ratio of each pair with its spread."""
-    for _ in range(warm):
-        plain()
-        ours()
-    found = [(seconds(plain), seconds(ours)) for _ in range(pairs)]
+PATIENCE = 60
+"""Seconds after which no further pair is begun."""
+
+
+def in_turn(plain: Call, ours: Call, pairs: int, times: int = 1) -> dict[str, Any]:
+    """Both sides step by step in turn, so many steps at a time: medians, and the ratio of each pair with its spread.
+
+    Fewer pairs where they take long.
+    """
+    plain()
+    ours()
+    began, found = time.perf_counter(), []
+    while len(found) < pairs and (not found or time.perf_counter() - began < PATIENCE):
+        found.append((seconds(lambda: _many(plain, times)), seconds(lambda: _many(ours, times))))
     ratios = sorted(a / b for a, b in found)
     return {
         "plain seconds": statistics.median(a for a, _ in found),
         "our seconds": statistics.median(b for _, b in found),
         "ratio": {"min": ratios[0], "median": statistics.median(ratios), "max": ratios[-1]},
-        "pairs": pairs,
+        "pairs": len(found),
     }
+
+
+def _many(step: Call, times: int) -> None:
+    for _ in range(times):
+        step()
 
 
 def ceiling(kind: torch.dtype, times: int = 20) -> float:

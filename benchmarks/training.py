@@ -6,6 +6,7 @@ what each idea brings by itself. Both sides take their steps in turn in one proc
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,18 +37,17 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=Path("training.json"))
     options.add_argument("--pairs", type=int, default=3)
     options.add_argument("--precision", default="auto", choices=("auto", "32-true", "bf16-mixed"))
-    options.add_argument("--only", choices=("paper", "ideas", "small"), nargs="+", default=("paper", "ideas", "small"))
+    options.add_argument("--only", choices=PARTS, nargs="+", default=tuple(PARTS))
     asked = options.parse_args()
     found: dict[str, Any] = {"machine": machine(), "precision": asked.precision}
-    if "paper" in asked.only:
-        found["paper"] = _compared(PAPER, asked.precision, asked.pairs)
-    if "ideas" in asked.only:
-        ceilings = found["machine"]["ceiling, GFLOP/s"]
-        bf16, plain = ceilings["bf16"] / ceilings["fp32"], operations(PAPER, Ideas())
-        found["ideas"] = {name: _idea(ideas, plain, bf16, asked.pairs) for name, ideas in IDEAS.items()}
-    if "small" in asked.only:
-        found["small"] = [_compared(setting, asked.precision, asked.pairs) for setting in SMALL]
-    asked.out.write_text(json.dumps(found, indent=2) + "\n")
+    for part in asked.only:
+        found[part] = PARTS[part](found["machine"]["ceiling, GFLOP/s"], asked.precision, asked.pairs)
+        asked.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _ideas(ceilings: dict[str, float], _: str, pairs: int) -> dict[str, Any]:
+    bf16, plain = ceilings["bf16"] / ceilings["fp32"], operations(PAPER, Ideas())
+    return {name: _idea(ideas, plain, bf16, pairs) for name, ideas in IDEAS.items()}
 
 
 def _compared(setting: Setting, precision: Any, pairs: int) -> dict[str, Any]:
@@ -55,16 +55,11 @@ def _compared(setting: Setting, precision: Any, pairs: int) -> dict[str, Any]:
     # Systems whose generator learns every so many steps are compared over whole rounds.
     round_ = 5 if setting.name == "stargan" else 1
     plain, needed = Steps(setting), operations(setting)
-    told = in_turn(lambda: _many(plain.step, round_), lambda: _many(ours.step, round_), pairs)
+    told = in_turn(plain.step, ours.step, pairs, round_)
     told |= {"system": setting.name, "px": setting.size, "batch": setting.batch, "steps": round_}
     told |= {"needed GFLOP": needed * round_ / 1e9, "our GFLOP/s": needed * round_ / told["our seconds"] / 1e9}
     print(json.dumps(told), flush=True)
     return told
-
-
-def _many(step: Any, times: int) -> None:
-    for _ in range(times):
-        step()
 
 
 def _idea(ideas: Ideas, plain: float, bf16: float, pairs: int) -> dict[str, Any]:
@@ -74,6 +69,12 @@ def _idea(ideas: Ideas, plain: float, bf16: float, pairs: int) -> dict[str, Any]
     print(json.dumps(told), flush=True)
     return told
 
+
+PARTS: dict[str, Callable[[dict[str, float], str, int], Any]] = {
+    "paper": lambda _, precision, pairs: _compared(PAPER, precision, pairs),
+    "ideas": _ideas,
+    "small": lambda _, precision, pairs: [_compared(setting, precision, pairs) for setting in SMALL],
+}
 
 if __name__ == "__main__":
     main()
