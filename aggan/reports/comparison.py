@@ -89,10 +89,12 @@ def _results(comparison: Comparison, out: Path, rows_of: dict[str, list[Row]]) -
         about = f"{comparison.source} to {main} on {data}."
         if data in comparison.unpaired:
             about += " Its test pictures have no true answers, so there is no PSNR, MSE or SSIM, and no still region."
-        yield quality(title, about, systems, main)
-        if len(comparison.ablations) > 1:
+        ablated = len(comparison.ablations) > 1
+        if not (ablated and set(comparison.systems) <= set(comparison.ablations)):
+            yield quality(title, about, systems, main)
+        if ablated:
             chosen = [row for row in rows if row.fixed or row.name in comparison.ablations]
-            about = "AD: attention-guided discriminators, AG: generators, PL: pixel loss, AL: attention loss."
+            about += " AD: attention-guided discriminators, AG: generators, PL: pixel loss, AL: attention loss."
             yield quality(title.replace("Table I", "Table II"), about, chosen, main)
         for to in comparison.targets[1:]:
             about = f"{comparison.source} to {to} on {data}."
