@@ -257,6 +257,11 @@ def test_a_palette_becomes_the_colours_it_stands_for(tmp_path):
     assert right_half_kept_left_white(before, seen(painted(tmp_path / "a.gif", tmp_path / "b.png")))
 
 
+def test_a_view_of_a_turned_picture_is_painted_like_its_copy():
+    turned = np.rot90(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8))
+    assert np.array_equal(paint(turned, layers(8, 6)), paint(turned.copy(), layers(8, 6)))
+
+
 def test_large_pictures_are_painted_band_by_band_without_seams():
     pixels = np.random.default_rng(0).integers(0, 256, (1100, 1000, 3), np.uint8)
     mask = torch.full((1, 1, 1100, 1000), 0.5)

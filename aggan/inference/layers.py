@@ -12,11 +12,9 @@ from torch.nn import functional as F
 from aggan.batches import Image, Translation
 
 UNTOUCHED = 1 / 255
-"""Pixels whose mask is smaller keep their exact value."""
+"""Pixels whose mask is not larger keep their exact value."""
 _BAND = 2**15
 """So many pixels are painted at a time: they stay in the processor's cache."""
-
-
 ALL = slice(None)
 """Of `Said.rows`: the whole picture."""
 
@@ -75,7 +73,8 @@ def paint(pixels: np.ndarray, said: Said, strength: float = 1.0) -> np.ndarray:
 
     `pixels` are (height, width, 3) in uint8 or uint16, and the result is of the same kind.
     """
-    given, made = torch.from_numpy(pixels), torch.from_numpy(np.empty_like(pixels))
+    given = torch.from_numpy(np.ascontiguousarray(pixels))
+    made = torch.empty_like(given)
     half = np.iinfo(pixels.dtype).max / 2
     rows = max(1, _BAND // pixels.shape[1])
     for top in range(0, len(pixels), rows):
