@@ -119,10 +119,18 @@ def test_gradients_do_not_depend_on_the_memory_format(small, upsampling, picture
         torch.testing.assert_close(plain, fast, atol=1e-7, rtol=1e-3)
 
 
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("pictures", [1, 3])
-def test_instance_norm_is_torchs(pictures):
+def test_instance_norm_is_torchs(pictures, memory):
     x = torch.randn(pictures, 4, 5, 6) * 3 + 1
-    torch.testing.assert_close(InstanceNorm(4)(x), nn.InstanceNorm2d(4)(x))
+    made = InstanceNorm(4)(x.to(memory_format=memory))
+    torch.testing.assert_close(made, nn.InstanceNorm2d(4)(x))
+    assert made.is_contiguous(memory_format=memory)
+
+
+def test_instance_norm_has_a_gradient_of_its_gradient():
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64).to(memory_format=torch.channels_last).requires_grad_()
+    assert torch.autograd.gradgradcheck(InstanceNorm(3), x)
 
 
 def test_without_attention_the_mask_is_one(small):

@@ -44,8 +44,12 @@ def plainly(system: System, pictures, recipe: Recipe) -> None:
                 turn.after()
 
 
-@pytest.mark.parametrize("name", ["aggan", "aggan-released", "cyclegan", "stargan"])
-def test_the_trainer_learns_what_the_plain_step_learns(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "close"),
+    # With its norms in double precision CycleGAN is as far from itself: rounding alone leads it there.
+    [("aggan", 1e-5), ("aggan-released", 1e-5), ("stargan", 1e-5), ("cyclegan", 1e-4)],
+)
+def test_the_trainer_learns_what_the_plain_step_learns(name, close, tmp_path):
     config, size = shrunk(name), 64
     torch.manual_seed(0)
     system = config.build(Task(("x", "y"), size))
@@ -61,4 +65,4 @@ def test_the_trainer_learns_what_the_plain_step_learns(name, tmp_path):
     # Adam's first steps have one size whatever the gradient's, so where that is nearly 0 rounding decides:
     # single weights may differ by some steps of 1e-4, their mean may not.
     apart = [(a - b).abs().flatten() for a, b in zip(system.parameters(), plain.parameters(), strict=True)]
-    assert torch.cat(apart).mean() < 1e-5
+    assert torch.cat(apart).mean() < close

@@ -34,9 +34,9 @@ def no_norm(channels: int) -> nn.Module:
 class InstanceNorm(nn.Module):
     """Every channel of every picture to mean 0 and variance 1, with no weights and no running statistics.
 
-    Training and evaluation are then the same. One picture alone goes through batch norm, which is the
-    same arithmetic: PyTorch's instance norm gives a wrong gradient on the CPU for a single picture in
-    channels-last memory (docs/decisions/0005).
+    Training and evaluation are then the same. In channels-last memory each picture goes through batch norm
+    by itself, which is the same arithmetic: PyTorch's instance norm copies several of them to contiguous
+    memory and back, and gives a wrong gradient on the CPU for a single one (docs/decisions/0005).
     """
 
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
@@ -50,6 +50,8 @@ class InstanceNorm(nn.Module):
             return F.group_norm(x, x.shape[1], eps=self.eps)
         if len(x) == 1:
             return F.batch_norm(x, None, None, training=True, eps=self.eps)
+        if x.device.type == "cpu" and not x.is_contiguous():
+            return torch.cat([F.batch_norm(one, None, None, training=True, eps=self.eps) for one in x.split(1)])
         return F.instance_norm(x, eps=self.eps)
 
 
