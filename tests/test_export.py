@@ -14,11 +14,12 @@ from aggan.cli import run
 from aggan.data.images import read
 from aggan.errors import UserError
 from aggan.inference import export as exporting
+from aggan.inference import runtimes
 from aggan.inference.backends import OnnxRuntime, OpenVino, load_backend
 from aggan.inference.export import export
 from aggan.inference.layers import Backend, paint
 from aggan.inference.parity import compare
-from aggan.inference.runtimes import MANY, Asked, runtime_for
+from aggan.inference.runtimes import FEW, Asked, runtime_for
 from aggan.inference.translator import Torch, load
 from aggan.inference.views import whole
 from aggan.networks.notation import AffineInstanceNorm
@@ -222,14 +223,33 @@ def test_a_folder_is_translated_alike_by_what_was_exported_and_kept(shared, fold
         monkeypatch.setattr(exporting, "export", None)  # once is enough
 
 
-def test_few_pictures_are_left_to_torch_and_many_to_the_fastest(shared, folder, monkeypatch):
+@pytest.mark.parametrize("fastest", [Torch, OnnxRuntime, OpenVino])
+def test_few_pictures_are_left_to_torch_and_many_to_the_fastest(shared, folder, monkeypatch, fastest):
+    pytest.importorskip("openvino")
+    times = {way: 0.1 if way is fastest else 0.2 for way in (Torch, OnnxRuntime, OpenVino)}
+    monkeypatch.setattr(runtimes, "_seconds", lambda way, threads: times[type(way)])
     backend, said = load(shared).backend("happy"), []
-    asked = Asked(shared, "auto", 3, threads=1)
-    assert runtime_for(backend, asked, said.append) is backend
-    exported = runtime_for(backend, asked._replace(pictures=MANY), said.append)
-    assert isinstance(exported, OnnxRuntime | OpenVino)
-    assert isinstance(runtime_for(backend, asked, said.append), OnnxRuntime | OpenVino)  # as it is there now
+    asked = Asked(shared, "auto", FEW, threads=1)
+    assert runtime_for(backend, asked, said.append) is backend  # it does not pay to export
+    assert isinstance(runtime_for(backend, asked._replace(pictures=1000), said.append), fastest)
+    assert isinstance(runtime_for(backend, asked, said.append), fastest)  # as it is there now
+    assert runtime_for(backend, asked._replace(pictures=FEW - 1), said.append) is backend
     assert said == []
+
+
+def test_backends_are_timed_with_the_threads_that_they_will_have(shared, folder):
+    seen = []
+
+    class Watching(Torch):
+        def __call__(self, images):
+            seen.append(torch.get_num_threads())
+            return super().__call__(images)
+
+    translator = load(shared)
+    backend, before = Watching(translator.system, translator.card, "happy"), torch.get_num_threads()
+    runtime_for(backend, Asked(shared, "auto", FEW, threads=3), print)
+    assert set(seen) == {3}
+    assert torch.get_num_threads() == before
 
 
 def test_what_differs_from_torch_is_not_used_and_why_is_told(shared, folder, monkeypatch):
@@ -238,7 +258,7 @@ def test_what_differs_from_torch_is_not_used_and_why_is_told(shared, folder, mon
 
     monkeypatch.setattr(exporting, "export", refuse)
     backend, said = load(shared).backend("happy"), []
-    assert runtime_for(backend, Asked(shared, "auto", MANY, threads=1), said.append) is backend
-    assert said[-1] == "not by onnxruntime: it differs"
+    assert runtime_for(backend, Asked(shared, "auto", 10**9, threads=1), said.append) is backend
+    assert said[0] == "not by onnxruntime: it differs"
     with pytest.raises(UserError, match="it differs"):
         runtime_for(backend, Asked(shared, "onnxruntime", 1, threads=1), said.append)

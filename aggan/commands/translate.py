@@ -46,7 +46,7 @@ class Translate:
     missing: bool = False
     """Leave out pictures whose results are there already, so that the same command goes on where it was stopped."""
     backend: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
-    """What computes; auto takes the fastest for many pictures, if it says what torch says (extra `export`)."""
+    """What computes; auto takes for many pictures what is fastest here and says what torch says (extra `export`)."""
     jobs: int = 0
     """Pictures at a time; as many as there are cores if left out."""
     path: int = 0

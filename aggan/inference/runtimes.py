@@ -2,11 +2,13 @@
 
 import hashlib
 import importlib.util
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from aggan import __version__
@@ -20,12 +22,13 @@ from aggan.inference.translator import Torch
 from aggan.systems.files import CONFIG, WEIGHTS
 
 Runtime = Literal["auto", "torch", "onnxruntime", "openvino"]
-SUFFIXES = {"openvino": ".xml", "onnxruntime": ".onnx"}
-"""The fastest first."""
-NEEDED = {"openvino": ("onnx", "onnxscript", "openvino"), "onnxruntime": ("onnx", "onnxscript", "onnxruntime")}
-MANY = 200
-"""From so many pictures on it pays to export a model first."""
-COMPARED = 8
+SUFFIXES = {"onnxruntime": ".onnx", "openvino": ".xml"}
+NEEDED = {"onnxruntime": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
+FEW = 16
+"""Fewer pictures are translated before anything else is ready."""
+LONG = 60.0
+"""Seconds that torch would need for all pictures: an exported model saves some tenths, and takes seconds to make."""
+COMPARED, TIMED = 8, 3
 
 
 class Asked(NamedTuple):
@@ -40,22 +43,35 @@ class Asked(NamedTuple):
 
 
 def runtime_for(backend: Torch, asked: Asked, say: Callable[[str], None]) -> Backend:
-    """What will compute: as asked for, or for many pictures the fastest that says what torch says.
+    """What will compute: as asked for, or for many pictures the fastest here that says what torch says.
 
     Raises `UserError` where what was asked for is not installed, or differs from torch.
     """
-    if asked.runtime == "torch" or (asked.runtime == "auto" and backend.system.noisy):
+    if asked.runtime == "torch" or (asked.runtime == "auto" and (backend.system.noisy or asked.pictures < FEW)):
         return backend
     if asked.runtime != "auto":
         return _exported(backend, asked, asked.runtime)
-    for name in SUFFIXES:
-        worth_it = asked.pictures >= MANY or _file(backend, asked.model, name).exists()
-        if worth_it and all(importlib.util.find_spec(module) for module in NEEDED[name]):
+    found: list[tuple[float, Backend]] = [(_seconds(backend, asked.threads), backend)]
+    worth_it = found[0][0] * asked.pictures > LONG
+    for name, modules in NEEDED.items():
+        wanted = worth_it or _file(backend, asked.model, name).exists()
+        if wanted and all(importlib.util.find_spec(module) for module in modules):
             try:
-                return _exported(backend, asked, name)
+                exported = _exported(backend, asked, name)
+                found.append((_seconds(exported, asked.threads), exported))
             except UserError as why:
                 say(f"not by {name}: {why}")
-    return backend
+    return min(found, key=lambda each: each[0])[1]
+
+
+def _seconds(backend: Backend, threads: int) -> float:
+    """For one picture, the best of some."""
+    picture, before = _compared(backend.size)[:1], torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        return min(timeit.repeat(lambda: backend(picture), number=1, repeat=1 + TIMED)[1:])  # the first one prepares
+    finally:
+        torch.set_num_threads(before)
 
 
 def _exported(backend: Torch, asked: Asked, name: str) -> Backend:
