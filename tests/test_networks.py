@@ -9,7 +9,7 @@ from worlds import shrunk
 
 from aggan.errors import UserError
 from aggan.networks.augment import Augmented
-from aggan.networks.discriminators import DomainDiscriminator
+from aggan.networks.discriminators import DomainDiscriminator, verdicts
 from aggan.networks.frozen import frozen
 from aggan.networks.generators import resnet
 from aggan.networks.initial import initialise
@@ -131,6 +131,15 @@ def test_instance_norm_is_torchs(pictures, memory):
 def test_instance_norm_has_a_gradient_of_its_gradient():
     x = torch.randn(2, 3, 4, 5, dtype=torch.float64).to(memory_format=torch.channels_last).requires_grad_()
     assert torch.autograd.gradgradcheck(InstanceNorm(3), x)
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch"])
+def test_real_and_fake_pictures_are_judged_as_if_alone(small, norm):
+    discriminator = small.model_copy(update={"discriminator_norm": norm}).critic(channels=3)
+    real, fake = torch.randn(2, 3, 64, 64), torch.randn(1, 3, 64, 64) - 1
+    of_real, of_fake = verdicts(discriminator, real, fake)
+    torch.testing.assert_close(of_real, discriminator(real))
+    torch.testing.assert_close(of_fake, discriminator(fake))
 
 
 def test_without_attention_the_mask_is_one(small):

@@ -13,6 +13,14 @@ def attend(mask: Mask, image: Image) -> Tensor:
     return torch.cat((mask, image), dim=1)
 
 
+def verdicts(discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """What it says of real and of fake pictures; in one pass where no norm mixes pictures, which is faster."""
+    if any(isinstance(part, nn.BatchNorm2d) for part in discriminator.modules()):
+        return discriminator(real), discriminator(fake)
+    of_real, of_fake = discriminator(torch.cat((real, fake))).split((len(real), len(fake)))
+    return of_real, of_fake
+
+
 def paper_tower(width: int) -> str:
     """The paper's list (Sec. III-D), norm in the first layer, none in the last: `C64 ... C512 C512s1+`."""
     return f"C{width} C{2 * width} C{4 * width} C{8 * width} C{8 * width}s1+"

@@ -21,7 +21,7 @@ from aggan.errors import UserError
 from aggan.losses.adversarial import least_squares as gan
 from aggan.losses.pixels import l1, outside_band, total_variation
 from aggan.networks.augment import Augmented
-from aggan.networks.discriminators import PatchDiscriminator, PooledDiscriminator, attend
+from aggan.networks.discriminators import PatchDiscriminator, PooledDiscriminator, attend, verdicts
 from aggan.networks.generators import CONTENT_BOUNDS, AttentionGenerator, PlainGenerator, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import NORMS, UPSAMPLINGS, Style
@@ -166,8 +166,8 @@ class AttentionGuided(System):
     def judge(self, real: Unpaired, M_y: Mask, G_y: Image, M_x: Mask, G_x: Image) -> Terms:
         """Eq. 2, halved to slow the discriminators down (Sec. III-D)."""
         return {
-            "D_y": gan.judge(self.D_y(real.y), self.D_y(G_y)) / 2,  # Eq. 2
-            "D_x": gan.judge(self.D_x(real.x), self.D_x(G_x)) / 2,
+            "D_y": gan.judge(*verdicts(self.D_y, real.y, G_y)) / 2,  # Eq. 2
+            "D_x": gan.judge(*verdicts(self.D_x, real.x, G_x)) / 2,
         }
 
     def masks(self, made: Attended) -> dict[str, Mask]:
@@ -198,6 +198,6 @@ class AGGAN(AttentionGuided):
     def judge(self, real: Unpaired, M_y: Mask, G_y: Image, M_x: Mask, G_x: Image) -> Terms:
         """Eq. 3 literally: real and fake are shown with the same mask, so the mask alone tells nothing."""
         return super().judge(real, M_y, G_y, M_x, G_x) | {
-            "D_ya": gan.judge(self.D_ya(attend(M_y, real.y)), self.D_ya(attend(M_y, G_y))) / 2,  # Eq. 3
-            "D_xa": gan.judge(self.D_xa(attend(M_x, real.x)), self.D_xa(attend(M_x, G_x))) / 2,
+            "D_ya": gan.judge(*verdicts(self.D_ya, attend(M_y, real.y), attend(M_y, G_y))) / 2,  # Eq. 3
+            "D_xa": gan.judge(*verdicts(self.D_xa, attend(M_x, real.x), attend(M_x, G_x))) / 2,
         }

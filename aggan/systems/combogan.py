@@ -15,7 +15,7 @@ from aggan.batches import Crossing, Image, Translation, whole
 from aggan.errors import UserError
 from aggan.losses.adversarial import least_squares as gan
 from aggan.losses.pixels import l1
-from aggan.networks.discriminators import PatchDiscriminator
+from aggan.networks.discriminators import PatchDiscriminator, verdicts
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style, layers, transposed4
 from aggan.networks.pool import Pool
@@ -98,8 +98,8 @@ class ComboGAN(System):
         a, b = real.a, real.b
         (G_y,), (G_x,) = self.past[b](made.y), self.past[a](made.x)
         return {
-            "D_y": gan.judge(self.critics[b](real.y), self.critics[b](G_y)) / 2,
-            "D_x": gan.judge(self.critics[a](real.x), self.critics[a](G_x)) / 2,
+            "D_y": gan.judge(*verdicts(self.critics[b], real.y, G_y)) / 2,
+            "D_x": gan.judge(*verdicts(self.critics[a], real.x, G_x)) / 2,
         }
 
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:

@@ -14,7 +14,7 @@ from aggan import system
 from aggan.batches import Unpaired
 from aggan.losses.adversarial import least_squares as gan
 from aggan.losses.pixels import l1
-from aggan.networks.discriminators import PatchDiscriminator
+from aggan.networks.discriminators import PatchDiscriminator, verdicts
 from aggan.networks.generators import ResNetGenerator, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style
@@ -74,6 +74,6 @@ class CycleGAN(TwoWay):
     def discriminator_loss(self, real: Unpaired, made: Crossed) -> Terms:
         (G_y,), (G_x,) = self.past_y(made.y), self.past_x(made.x)
         return {
-            "D_y": gan.judge(self.D_y(real.y), self.D_y(G_y)) / 2,  # Eq. 1; halved: appendix 7.1
-            "D_x": gan.judge(self.D_x(real.x), self.D_x(G_x)) / 2,
+            "D_y": gan.judge(*verdicts(self.D_y, real.y, G_y)) / 2,  # Eq. 1; halved: appendix 7.1
+            "D_x": gan.judge(*verdicts(self.D_x, real.x, G_x)) / 2,
         }

@@ -17,7 +17,7 @@ from aggan.batches import Image, Unpaired
 from aggan.losses.adversarial import least_squares as gan
 from aggan.losses.features import perceived
 from aggan.losses.pixels import total_variation
-from aggan.networks.discriminators import PatchDiscriminator
+from aggan.networks.discriminators import PatchDiscriminator, verdicts
 from aggan.networks.generators import ResNetGenerator, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import Style
@@ -79,4 +79,4 @@ class DIAT(OneWay):
         }
 
     def discriminator_loss(self, real: Unpaired, made: Image) -> Terms:
-        return {"D": gan.judge(self.D(real.y), self.D(made.detach())) / 2}
+        return {"D": gan.judge(*verdicts(self.D, real.y, made.detach())) / 2}

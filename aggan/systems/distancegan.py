@@ -17,7 +17,7 @@ from aggan.errors import UserError
 from aggan.losses.adversarial import least_squares as gan
 from aggan.losses.distances import across, within
 from aggan.losses.pixels import l1
-from aggan.networks.discriminators import PatchDiscriminator
+from aggan.networks.discriminators import PatchDiscriminator, verdicts
 from aggan.networks.generators import ResNetGenerator, resnet
 from aggan.networks.initial import initialise
 from aggan.networks.notation import AffineInstanceNorm, Style
@@ -107,6 +107,6 @@ class DistanceGAN(TwoWay):
     def discriminator_loss(self, real: Unpaired, made: Crossed) -> Terms:
         (G_y,), (G_x,) = self.past_y(made.y), self.past_x(made.x)
         return {
-            "D_y": gan.judge(self.D_y(real.y), self.D_y(G_y)) / 2,
-            "D_x": gan.judge(self.D_x(real.x), self.D_x(G_x)) / 2,
+            "D_y": gan.judge(*verdicts(self.D_y, real.y, G_y)) / 2,
+            "D_x": gan.judge(*verdicts(self.D_x, real.x, G_x)) / 2,
         }
