@@ -14,6 +14,7 @@ from aggan.data.folders import Data
 from aggan.data.images import read
 from aggan.evaluation.capacity import table_three
 from aggan.reports import comparison
+from aggan.reports.rows import Figure, Row, quality
 from aggan.reports.tables import Cell, Line, Table, beside, latex, markdown
 from aggan.systems.files import ModelCard, save_model
 from aggan.training.experiment import Experiment
@@ -67,6 +68,16 @@ def test_the_best_is_bold_and_so_is_what_ties_with_it(compared):
     assert list(cells_of(second)) == ["", "---", "aggan (2 seeds)", "aggan-no-ad", "copy the input", "true answer"]
 
 
+def test_what_hardly_translates_is_never_best():
+    def row(name: str, judged: float, psnr: float) -> Row:
+        return Row(name, {"judged": Figure(judged, judged, judged), "psnr": Figure(psnr, psnr, psnr)})
+
+    told = quality("", "", [row("aggan", 0.9, 28), row("cyclegan", 0.95, 22), row("ganimation", 0.1, 29)], "happy")
+    best = {line.label: [cell.best for cell in line.cells] for line in told.lines}
+    assert best == {"aggan": [False, True], "cyclegan": [True, False], "ganimation": [False, False]}
+    assert [line.note for line in told.lines] == ["", "", "hardly translates"]
+
+
 def test_tables_for_calculators_and_for_papers(compared):
     header, first, *_ = (compared / "tables.csv").read_text().splitlines()
     values = dict(zip(header.split(","), first.split(","), strict=True))
@@ -118,7 +129,9 @@ def test_runs_that_exist_make_the_same_report(faces, tmp_path, capsys):
     first = (tmp_path / "out" / "tables.md").read_text().split("\n## ")[0]
     assert first.startswith("## Table II\n")  # there is but one system for Table I
     told = cells_of(first)
-    assert list(told)[2:] == ["aggan (2 seeds)", "aggan-no-ad-ag", "copy the input", "true answer"]
+    names = [name.partition(" (") for name in list(told)[2:]]
+    assert [name for name, *_ in names] == ["aggan", "aggan-no-ad-ag", "copy the input", "true answer"]
+    assert names[0][2].startswith("2 seeds")
     page = (tmp_path / "out" / "report.html").read_text()
     for title in ("The same people", "What aggan attends to", "The worst", "What it costs", "Table III"):
         assert title in page

@@ -13,6 +13,9 @@ from aggan.reports.tables import Cell, Line, Table
 FIXED = ("copy the input", "true answer")
 """Rows that no system made; nothing of them is ever best."""
 
+TRANSLATES = 0.5
+"""Of whose pictures fewer are judged to show the target, that system hardly translates: it is never best either."""
+BOLD = "Bold: the best of a column, and what cannot be told from it by its interval; of what translates."
 STUDY = "study.json"
 """What a people study found, where one lies beside the cells."""
 
@@ -67,6 +70,16 @@ class Row:
     def fixed(self) -> bool:
         return self.name in FIXED
 
+    @property
+    def idle(self) -> bool:
+        """Whether it hardly translates: a copy of the input stands high in most columns."""
+        return not self.fixed and "judged" in self.figures and self.figures["judged"].mean < TRANSLATES
+
+    @property
+    def competes(self) -> bool:
+        """Whether its figures can be best."""
+        return not (self.fixed or self.idle)
+
 
 def read_rows(out: Path, data: str, systems: list[str], to: str) -> list[Row]:
     """Every system's row, then copying the input and the true answer."""
@@ -119,14 +132,14 @@ def quality(title: str, about: str, rows: list[Row], to: str, measures: tuple[st
     shown = [name for name in measures if any(name in row.figures for row in rows)]
     features = next((row.features for row in rows if row.folders), "judge")
     headings = (MEASURES[name].heading.format(to=to, features=features) for name in shown)
-    return Table(title, about, tuple(headings), tuple(_line(row, rows, shown, to) for row in rows))
+    return Table(title, f"{about} {BOLD}".strip(), tuple(headings), tuple(_line(row, rows, shown, to) for row in rows))
 
 
 def _line(row: Row, rows: list[Row], shown: list[str], to: str) -> Line:
     link = str(row.folders[0] / to / "results.json") if row.folders else ""
     cells = () if row.why else tuple(_cell(name, row, rows, link) for name in shown)
-    note = f"{len(row.folders)} seeds" if len(row.folders) > 1 else ""
-    return Line(row.name, cells, note, row.why, str(row.folders[0]) if row.folders else "", row.fixed)
+    notes = [f"{len(row.folders)} seeds"] * (len(row.folders) > 1) + ["hardly translates"] * row.idle
+    return Line(row.name, cells, ", ".join(notes), row.why, str(row.folders[0]) if row.folders else "", row.fixed)
 
 
 def _cell(name: str, row: Row, rows: list[Row], link: str) -> Cell:
@@ -135,9 +148,9 @@ def _cell(name: str, row: Row, rows: list[Row], link: str) -> Cell:
         return Cell("-")
     measure, figure = MEASURES[name], row.figures[name]
     text = measure.form.format(measure.unit * figure.mean)
-    if row.fixed:
-        return Cell(text)
-    best = max(measure.sign * other.figures[name].mean for other in rows if not other.fixed and name in other.figures)
+    if not row.competes:
+        return Cell(text, link=link)
+    best = max(measure.sign * other.figures[name].mean for other in rows if other.competes and name in other.figures)
     return Cell(text, figure.low <= measure.sign * best <= figure.high, link)
 
 
