@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,14 +69,20 @@ def test_the_best_is_bold_and_so_is_what_ties_with_it(compared):
     assert list(cells_of(second)) == ["", "---", "aggan (2 seeds)", "aggan-no-ad", "copy the input", "true answer"]
 
 
-def test_what_hardly_translates_is_never_best():
+def test_what_hardly_translates_is_never_best_and_pairs_compete_with_pairs():
     def row(name: str, judged: float, psnr: float) -> Row:
         return Row(name, {"judged": Figure(judged, judged, judged), "psnr": Figure(psnr, psnr, psnr)})
 
-    told = quality("", "", [row("aggan", 0.9, 28), row("cyclegan", 0.95, 22), row("ganimation", 0.1, 29)], "happy")
+    rows = [row("aggan", 0.9, 28), row("cyclegan", 0.95, 22), row("ganimation", 0.1, 29)]
+    told = quality("", "", [*rows, replace(row("pix2pix", 0.8, 30), by_pairs=True)], "happy")
     best = {line.label: [cell.best for cell in line.cells] for line in told.lines}
-    assert best == {"aggan": [False, True], "cyclegan": [True, False], "ganimation": [False, False]}
-    assert [line.note for line in told.lines] == ["", "", "hardly translates"]
+    assert best == {
+        "aggan": [False, True],
+        "cyclegan": [True, False],
+        "ganimation": [False, False],
+        "pix2pix": [True, True],
+    }
+    assert [line.note for line in told.lines] == ["", "", "hardly translates", "from pairs"]
 
 
 def test_tables_for_calculators_and_for_papers(compared):

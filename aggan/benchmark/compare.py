@@ -15,7 +15,8 @@ from aggan.evaluation.capacity import RAFD, table_three
 from aggan.reports import comparison
 from aggan.reports.comparison import CAPACITY, Comparison
 from aggan.reports.rows import STUDY
-from aggan.systems.catalogue import TABLE_II
+from aggan.system import About
+from aggan.systems.catalogue import CATALOGUE, TABLE_II
 from aggan.writing import write_whole
 
 
@@ -39,7 +40,8 @@ def of_plan(plan: Plan, out: Path) -> Comparison:
     threads = f" on {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.threads else ""
     budget = f"Each system was trained for {length}{clock}{threads} with the recipe {Path(plan.recipe).stem}."
     roots = {data: source.root or out / "faces" for data, source in plan.data.items()}
-    return _comparison(names, roots, plan.source, plan.targets, plan.size, budget)
+    about = {name: CATALOGUE[name].about for name in names}
+    return _comparison(about, roots, plan.source, plan.targets, plan.size, budget)
 
 
 def measure(task: Task, out: Path, environment: dict[str, str], tell: Callable[[str, str], None]) -> bool:
@@ -58,8 +60,8 @@ def measure(task: Task, out: Path, environment: dict[str, str], tell: Callable[[
         work.carry_out(commands, folder, environment, lambda what, name=run.name: tell(name, what))
         failed |= (folder / work.FAILURE).exists()
     told = ", ".join(f"{run.name} {run.card.steps:,}" for run in task.runs)
-    names, roots = list(seeds), {data: task.root}
-    found = _comparison(names, roots, task.source, task.targets, task.runs[0].card.size, f"Steps of training: {told}.")
+    about, roots = {run.name: run.experiment.system.about for run in task.runs}, {data: task.root}
+    found = _comparison(about, roots, task.source, task.targets, task.runs[0].card.size, f"Steps of training: {told}.")
     comparison.note(out, found)
     return not failed
 
@@ -73,12 +75,13 @@ def _forget_others(results: Path, run: Run) -> None:
 
 
 def _comparison(
-    names: list[str], roots: dict[str, Path], source: str, targets: tuple[str, ...], size: int, budget: str
+    about: dict[str, About], roots: dict[str, Path], source: str, targets: tuple[str, ...], size: int, budget: str
 ) -> Comparison:
-    ablations = [name for name in names if name in TABLE_II]
-    systems = [name for name in names if name not in TABLE_II[1:]] or names
+    ablations = [name for name in about if name in TABLE_II]
+    systems = [name for name in about if name not in TABLE_II[1:]] or list(about)
+    by_pairs = [name for name in about if about[name].needs == "pairs"]
     unpaired = [data for data, root in roots.items() if not paired(root / "test" / source, root / "test" / targets[0])]
-    return Comparison(source, list(targets), size, budget, systems, ablations, list(roots), unpaired)
+    return Comparison(source, list(targets), size, budget, systems, ablations, list(roots), unpaired, by_pairs)
 
 
 def write(out: Path, study: Path | None = None) -> Path:

@@ -42,6 +42,8 @@ class Comparison(NamedTuple):
     data: list[str]
     unpaired: list[str]
     """Data sets without true answers."""
+    by_pairs: list[str]
+    """Those of the systems that learn from pairs."""
     version: int = 1
 
 
@@ -55,7 +57,9 @@ def write(out: Path) -> Path:
     """Write the tables and the page of what is finished by now, and give the page's path."""
     comparison = Comparison(**json.loads((out / FILE).read_text(encoding="utf-8")))
     names = list(dict.fromkeys(comparison.systems + comparison.ablations))
-    rows_of = {data: read_rows(out, data, names, comparison.targets[0]) for data in comparison.data}
+    rows_of = {
+        data: read_rows(out, data, names, comparison.targets[0], comparison.by_pairs) for data in comparison.data
+    }
     tables, prices = list(_results(comparison, out, rows_of)), list(_prices(comparison, out, rows_of))
     for suffix, text in (("md", markdown), ("tex", latex)):
         _write(out / f"tables.{suffix}", "\n".join(map(text, tables + prices)))
@@ -98,17 +102,14 @@ def _results(comparison: Comparison, out: Path, rows_of: dict[str, list[Row]]) -
             yield quality(title.replace("Table I", "Table II"), about, chosen, main)
         for to in comparison.targets[1:]:
             about = f"{comparison.source} to {to} on {data}."
-            yield quality(f"To {to}", about, _others(out, data, systems, to), to, NARROW)
+            others = read_rows(out, data, [row.name for row in systems if not row.fixed], to, comparison.by_pairs)
+            yield quality(f"To {to}", about, others, to, NARROW)
 
 
 def _prices(comparison: Comparison, out: Path, rows_of: dict[str, list[Row]]) -> Iterator[Table]:
     yield costs(out, rows_of[comparison.data[0]], comparison.targets[0])
     if (out / CAPACITY).exists():
         yield sizes(out / CAPACITY)
-
-
-def _others(out: Path, data: str, systems: list[Row], to: str) -> list[Row]:
-    return read_rows(out, data, [row.name for row in systems if not row.fixed], to)
 
 
 def _losses(run: Path) -> str:

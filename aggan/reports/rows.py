@@ -15,7 +15,10 @@ FIXED = ("copy the input", "true answer")
 
 TRANSLATES = 0.5
 """Of whose pictures fewer are judged to show the target, that system hardly translates: it is never best either."""
-BOLD = "Bold: the best of a column, and what cannot be told from it by its interval; of what translates."
+BOLD = (
+    "Bold: the best of a column, and what its interval cannot tell from it; of those that translate, "
+    "and with pairs and without each by themselves."
+)
 STUDY = "study.json"
 """What a people study found, where one lies beside the cells."""
 
@@ -65,6 +68,8 @@ class Row:
     why: str = ""
     """Why there are no figures."""
     features: str = "judge"
+    by_pairs: bool = False
+    """Whether it learned from pairs, which tell it the true answers."""
 
     @property
     def fixed(self) -> bool:
@@ -76,13 +81,13 @@ class Row:
         return not self.fixed and "judged" in self.figures and self.figures["judged"].mean < TRANSLATES
 
     @property
-    def competes(self) -> bool:
-        """Whether its figures can be best."""
-        return not (self.fixed or self.idle)
+    def rivals(self) -> int | None:
+        """Among whom its figures can be best; None if they cannot."""
+        return None if self.fixed or self.idle else int(self.by_pairs)
 
 
-def read_rows(out: Path, data: str, systems: list[str], to: str) -> list[Row]:
-    """Every system's row, then copying the input and the true answer."""
+def read_rows(out: Path, data: str, systems: list[str], to: str, by_pairs: list[str]) -> list[Row]:
+    """Every system's row, then copying the input and the true answer; some learned from pairs."""
     fooled = _study(out / STUDY)
     rows, fixed = [], {}
     for system in systems:
@@ -95,7 +100,8 @@ def read_rows(out: Path, data: str, systems: list[str], to: str) -> list[Row]:
         figures |= {"fooled": fooled[system]} if system in fooled else {}
         first = next(iter(found.values()))
         features = (first.get("features") or {}).get("name", "judge")
-        rows.append(Row(system, figures, tuple(cell.relative_to(out) for cell in found), features=features))
+        folders = tuple(cell.relative_to(out) for cell in found)
+        rows.append(Row(system, figures, folders, features=features, by_pairs=system in by_pairs))
         for name in FIXED:
             if name in first["rows"]:
                 fixed.setdefault(name, Row(name, _figures([first["rows"][name]])))
@@ -138,7 +144,8 @@ def quality(title: str, about: str, rows: list[Row], to: str, measures: tuple[st
 def _line(row: Row, rows: list[Row], shown: list[str], to: str) -> Line:
     link = str(row.folders[0] / to / "results.json") if row.folders else ""
     cells = () if row.why else tuple(_cell(name, row, rows, link) for name in shown)
-    notes = [f"{len(row.folders)} seeds"] * (len(row.folders) > 1) + ["hardly translates"] * row.idle
+    notes = [f"{len(row.folders)} seeds"] * (len(row.folders) > 1)
+    notes += ["from pairs"] * row.by_pairs + ["hardly translates"] * row.idle
     return Line(row.name, cells, ", ".join(notes), row.why, str(row.folders[0]) if row.folders else "", row.fixed)
 
 
@@ -148,9 +155,10 @@ def _cell(name: str, row: Row, rows: list[Row], link: str) -> Cell:
         return Cell("-")
     measure, figure = MEASURES[name], row.figures[name]
     text = measure.form.format(measure.unit * figure.mean)
-    if not row.competes:
+    if row.rivals is None:
         return Cell(text, link=link)
-    best = max(measure.sign * other.figures[name].mean for other in rows if other.competes and name in other.figures)
+    rivals = [other for other in rows if other.rivals == row.rivals and name in other.figures]
+    best = max(measure.sign * other.figures[name].mean for other in rivals)
     return Cell(text, figure.low <= measure.sign * best <= figure.high, link)
 
 
