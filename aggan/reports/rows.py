@@ -16,8 +16,8 @@ FIXED = ("copy the input", "true answer")
 TRANSLATES = 0.5
 """Of whose pictures fewer are judged to show the target, that system hardly translates: it is never best either."""
 BOLD = (
-    "Bold: the best of a column, and what its interval cannot tell from it; of those that translate, "
-    "and with pairs and without each by themselves."
+    "Bold: the best of a column, and what its 95 % interval cannot tell from it, among the systems that translate; "
+    "those that learn from pairs compete among themselves."
 )
 STUDY = "study.json"
 """What a people study found, where one lies beside the cells."""
