@@ -227,7 +227,7 @@ def test_a_folder_is_translated_alike_by_what_was_exported_and_kept(shared, fold
 def test_few_pictures_are_left_to_torch_and_many_to_the_fastest(shared, folder, monkeypatch, fastest):
     pytest.importorskip("openvino")
     times = {way: 0.1 if way is fastest else 0.2 for way in (Torch, OnnxRuntime, OpenVino)}
-    monkeypatch.setattr(runtimes, "_seconds", lambda way, threads: times[type(way)])
+    monkeypatch.setattr(runtimes, "_seconds", lambda way, picture, threads: times[type(way)])
     backend, said = load(shared).backend("happy"), []
     asked = Asked(shared, "auto", FEW, threads=1)
     assert runtime_for(backend, asked, said.append) is backend  # it does not pay to export

@@ -25,6 +25,8 @@ from aggan.inference.work import Work
 from aggan.systems.files import ModelCard
 
 TRANSLATED, COPIED, SKIPPED = "translated", "copied unchanged", "skipped"
+A_VIDEO = 250
+"""So many pictures a video is taken to have: ten seconds."""
 
 
 def work_through(
@@ -36,7 +38,8 @@ def work_through(
     # What finds faces is not made for several threads, and videos are steadied frame after frame.
     alone = asked.faces or asked.video
     jobs = 1 if alone else asked.jobs or max(1, min(len(planned), os.cpu_count() or 1))
-    wanted = Asked(folder_of(asked.model), asked.backend, len(planned), threads=1 if jobs > 1 else 0)
+    pictures = len(planned) * (A_VIDEO if asked.video else 1)
+    wanted = Asked(folder_of(asked.model), asked.backend, pictures, threads=1 if jobs > 1 else 0)
     backends = {kind: runtime_for(backend, wanted, console.print) for kind, backend in torches.items()}
 
     def frames(some: Iterable[None], count: int) -> Iterable[None]:

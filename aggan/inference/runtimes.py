@@ -51,22 +51,23 @@ def runtime_for(backend: Torch, asked: Asked, say: Callable[[str], None]) -> Bac
         return backend
     if asked.runtime != "auto":
         return _exported(backend, asked, asked.runtime)
-    found: list[tuple[float, Backend]] = [(_seconds(backend, asked.threads), backend)]
+    picture = _compared(backend.size)[:1]
+    found: list[tuple[float, Backend]] = [(_seconds(backend, picture, asked.threads), backend)]
     worth_it = found[0][0] * asked.pictures > LONG
     for name, modules in NEEDED.items():
         wanted = worth_it or _file(backend, asked.model, name).exists()
         if wanted and all(importlib.util.find_spec(module) for module in modules):
             try:
                 exported = _exported(backend, asked, name)
-                found.append((_seconds(exported, asked.threads), exported))
+                found.append((_seconds(exported, picture, asked.threads), exported))
             except UserError as why:
                 say(f"not by {name}: {why}")
     return min(found, key=lambda each: each[0])[1]
 
 
-def _seconds(backend: Backend, threads: int) -> float:
+def _seconds(backend: Backend, picture: Tensor, threads: int) -> float:
     """For one picture, the best of some."""
-    picture, before = _compared(backend.size)[:1], torch.get_num_threads()
+    before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
         return min(timeit.repeat(lambda: backend(picture), number=1, repeat=1 + TIMED)[1:])  # the first one prepares

@@ -81,9 +81,9 @@ class Row:
         return not self.fixed and "judged" in self.figures and self.figures["judged"].mean < TRANSLATES
 
     @property
-    def rivals(self) -> int | None:
-        """Among whom its figures can be best; None if they cannot."""
-        return None if self.fixed or self.idle else int(self.by_pairs)
+    def competes(self) -> bool:
+        """Whether its figures can be best."""
+        return not (self.fixed or self.idle)
 
 
 def read_rows(out: Path, data: str, systems: list[str], to: str, by_pairs: list[str]) -> list[Row]:
@@ -144,9 +144,10 @@ def quality(title: str, about: str, rows: list[Row], to: str, measures: tuple[st
 def _line(row: Row, rows: list[Row], shown: list[str], to: str) -> Line:
     link = str(row.folders[0] / to / "results.json") if row.folders else ""
     cells = () if row.why else tuple(_cell(name, row, rows, link) for name in shown)
-    notes = [f"{len(row.folders)} seeds"] * (len(row.folders) > 1)
-    notes += ["from pairs"] * row.by_pairs + ["hardly translates"] * row.idle
-    return Line(row.name, cells, ", ".join(notes), row.why, str(row.folders[0]) if row.folders else "", row.fixed)
+    seeds = len(row.folders)
+    notes = {f"{seeds} seeds": seeds > 1, "from pairs": row.by_pairs, "hardly translates": row.idle}
+    note = ", ".join(text for text, holds in notes.items() if holds)
+    return Line(row.name, cells, note, row.why, str(row.folders[0]) if row.folders else "", row.fixed)
 
 
 def _cell(name: str, row: Row, rows: list[Row], link: str) -> Cell:
@@ -155,10 +156,10 @@ def _cell(name: str, row: Row, rows: list[Row], link: str) -> Cell:
         return Cell("-")
     measure, figure = MEASURES[name], row.figures[name]
     text = measure.form.format(measure.unit * figure.mean)
-    if row.rivals is None:
+    if not row.competes:
         return Cell(text, link=link)
-    rivals = [other for other in rows if other.rivals == row.rivals and name in other.figures]
-    best = max(measure.sign * other.figures[name].mean for other in rivals)
+    rivals = [other.figures for other in rows if other.competes and other.by_pairs == row.by_pairs]
+    best = max(measure.sign * figures[name].mean for figures in rivals if name in figures)
     return Cell(text, figure.low <= measure.sign * best <= figure.high, link)
 
 
