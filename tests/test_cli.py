@@ -182,6 +182,23 @@ def test_every_recipe_that_ships_fits_every_system_and_leaves_what_makes_it_one(
         assert settings.of(name, file.stem).system.model_dump(include=set(own)) == own
 
 
+@pytest.mark.parametrize(
+    ("words", "length"),
+    [
+        ([], (200, None, 14.5)),
+        (["--training.epochs", "200"], (200, None, None)),
+        (["--training.steps=7"], (200, 7, None)),
+        (["--training.minutes", "2", "--training.steps", "7"], (200, 7, 2)),
+    ],
+)
+def test_the_length_that_is_asked_for_replaces_the_recipes(monkeypatch, words, length):
+    trained = []
+    monkeypatch.setattr("aggan.training.run.train", lambda experiment, *_, **__: trained.append(experiment) or True)
+    assert run(["train", "--recipe", "faces64", "--out", "run", *words]) == 0
+    recipe = trained[0].training
+    assert (recipe.epochs, recipe.steps, recipe.minutes) == length
+
+
 def test_training_refuses_what_it_cannot_start_with(tmp_path, faces, capsys):
     root, run_folder = f"--data.root={faces}", str(tmp_path / "run")
     settings.of("aggan", recipe=None).save(tmp_path / "old")

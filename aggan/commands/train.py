@@ -36,7 +36,8 @@ def _asked(arguments: list[str]) -> tuple[Experiment, Path, bool]:
     early.add_argument("--resume", type=Path, nargs="?")
     known, _ = early.parse_known_args(rest)
     start = Experiment.load(known.resume) if known.resume else settings.of(system, known.recipe)
-    asked = tyro.cli(_form(start), args=rest, prog=f"aggan train {system}", console_outputs=speaks())
+    form = _form(_without_length(start) if _says_length(rest) else start)
+    asked = tyro.cli(form, args=rest, prog=f"aggan train {system}", console_outputs=speaks())
     experiment = Experiment(system=asked.system, data=asked.data, training=asked.training)
     if asked.resume and (experiment.system, experiment.data) != (start.system, start.data):
         raise UserError("a resumed run keeps its system and data; only --training settings can change")
@@ -44,6 +45,15 @@ def _asked(arguments: list[str]) -> tuple[Experiment, Path, bool]:
     if run is None:
         raise UserError("where to? give a run folder with --out DIR")
     return experiment, run, asked.resume is not None
+
+
+def _says_length(words: list[str]) -> bool:
+    return any(word.split("=")[0] in ("--training.epochs", "--training.steps", "--training.minutes") for word in words)
+
+
+def _without_length(start: Experiment) -> Experiment:
+    """A recipe's minutes do not bound the epochs that somebody asks for."""
+    return start.model_copy(update={"training": start.training.model_copy(update={"steps": None, "minutes": None})})
 
 
 def _form(start: Experiment) -> type:

@@ -15,6 +15,7 @@ class Recipe(BaseModel):
     """The defaults are the paper's (Sec. IV-A) for AR Face, Bu3dfe and RaFD.
 
     A length in steps or minutes replaces the epochs; the same share of it is trained at the full rate.
+    On the command line a length replaces the recipe's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
