@@ -1,7 +1,8 @@
 """Measure everything that docs/performance.md tells, and write its tables: `python benchmarks/everything.py`.
 
 On a quiet machine: about three quarters of an hour on two cores. Figures go to docs/performance/*.json; what stands
-between the markers of docs/performance.md is made of them. `--tables` only makes the tables again.
+between the markers of docs/performance.md is made of them. `--tables` only makes the tables again. `--only precision`
+trains six times: an hour and a half.
 """
 
 import argparse
@@ -16,11 +17,13 @@ from typing import Any
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 PARTS = ("training", "memory", "startup", "translating")
+LONG = ("precision",)
+"""Only where it is asked for."""
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--only", choices=PARTS, nargs="+", default=PARTS)
+    options.add_argument("--only", choices=PARTS + LONG, nargs="+", default=PARTS)
     options.add_argument("--tables", action="store_true", help="measure nothing")
     asked = options.parse_args()
     folder = DOCS / "performance"
@@ -97,11 +100,26 @@ def _translating(told: dict[str, Any]) -> str:
     return f"{made}\n\nPeak memory of `aggan translate`: {', '.join(peaks)}."
 
 
+def _precision(told: dict[str, Any]) -> str:
+    fp32, bf16 = told["scores"].values()
+    rows = [
+        f"| {name} | {_each(fp32[name])} | {_each(bf16[name])} | {one['fp32']:.3f} ± {one['half width']:.3f} | "
+        f"{one['bf16']:.3f} | {'yes' if one['within'] else 'no'} |"
+        for name, one in told["compared"].items()
+    ]
+    return _rows("| | fp32, three seeds | bf16, three seeds | fp32's mean, 95 % | bf16's mean | within |", rows)
+
+
+def _each(values: list[float]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "machine": ("training", _machine),
     "paper": ("training", lambda told: _steps([told["paper"]], _best(told))),
     "small": ("training", lambda told: _steps(told["small"], _best(told))),
     "ideas": ("training", _ideas),
+    "precision": ("precision", _precision),
     "memory": ("memory", _memory),
     "startup": ("startup", _startup),
     "translating": ("translating", _translating),

@@ -95,6 +95,12 @@ def test_attention_loss_is_weighted_by_lambda_tv_and_one_minus_r(system):
     assert numbers(system.generator_loss(REAL, made))["tv"] == 0.99 * 0.1 * 2.0
 
 
+def test_contents_are_held_to_the_inputs_only_if_asked(system):
+    assert "content" not in system.generator_loss(REAL, MADE)
+    system.config = system.config.model_copy(update={"lambda_content": 2.0})
+    assert numbers(system.generator_loss(REAL, MADE))["content"] == 2 * (0.5 + 0.5)
+
+
 def test_discriminators_are_halved_and_see_the_same_mask_with_real_and_fake(system):
     assert numbers(system.discriminator_loss(REAL, MADE)) == {
         "D_y": ((-0.5 - 1) ** 2 + 0.4**2) / 2,  # Eq. 2

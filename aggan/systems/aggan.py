@@ -78,11 +78,12 @@ class Config(system.Config):
     discriminator_slope: float = Field(default=0.2, ge=0, description="Of the leaky ReLUs.")
     discriminator_padding: int = Field(default=1, ge=0, le=1, description="Of its convolutions; 0 as released.")
 
-    # Remedies against a dying mask, off in the paper's recipe; docs/mask.md tells what each one does.
+    # Remedies against dying masks and loud contents, off in the paper's recipe; docs/mask.md tells what each one does.
     ramp_steps: int = Field(default=0, ge=0, description="Remedy: r goes from r_early to r_late over so many steps.")
     mask_floor: float = Field(default=0.0, ge=0, le=0.25, description="Remedy: least slope of the mask's sigmoid.")
     lambda_band: float = Field(default=0.0, ge=0, description="Remedy: weight of the pull into mask_band.")
     mask_band: tuple[float, float] = Field(default=(0.05, 0.5), description="Where lambda_band wants the mask's mean.")
+    lambda_content: float = Field(default=0.0, ge=0, description="Remedy: weight of contents' distance from inputs.")
     discriminator_rate: float = Field(default=1.0, gt=0, description="Remedy: the discriminators learn so much faster.")
     augment: float = Field(default=0.0, ge=0, le=1, description="Remedy for small sets: share of augmented pictures.")
 
@@ -147,7 +148,7 @@ class AttentionGuided(System):
     def generator_loss(self, real: Unpaired, made: Attended) -> Terms:
         """Eqs. 7 and 9 as far as the generators see them, without L_AGAN."""
         c, r = self.config, self.config.curriculum(self.clock)
-        (G_y, M_y, _), (G_x, M_x, _) = made.y, made.x
+        (G_y, M_y, R_y), (G_x, M_x, R_x) = made.y, made.x
         terms = {
             "gan": (1 - r) * c.lambda_gan * (gan.fool(self.D_y(G_y)) + gan.fool(self.D_x(G_x))),  # Eq. 2
             "cycle": r * c.lambda_cycle * (l1(made.x_again, real.x) + l1(made.y_again, real.y)),  # Eq. 4
@@ -156,6 +157,8 @@ class AttentionGuided(System):
         }
         if c.lambda_band:
             terms["band"] = c.lambda_band * (outside_band(M_y, *c.mask_band) + outside_band(M_x, *c.mask_band))
+        if c.lambda_content:
+            terms["content"] = c.lambda_content * (l1(R_y, real.x) + l1(R_x, real.y))
         return terms
 
     def discriminator_loss(self, real: Unpaired, made: Attended) -> Terms:

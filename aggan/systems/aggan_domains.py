@@ -46,6 +46,7 @@ class Config(system.Config):
     curriculum_steps: int | None = Field(default=None, ge=0, description="The same in steps, instead.")
     r_early: float = Field(default=0.01, ge=0, le=1, description="r of Eq. 9 at first.")
     r_late: float = Field(default=0.5, ge=0, le=1, description="r of Eq. 9 afterwards.")
+    lambda_content: float = Field(default=0.0, ge=0, description="Remedy: weight of contents' distance from inputs.")
     critic_steps: int = Field(default=5, ge=1, description="Steps of the discriminators to one of the generator.")
     attention_guided_discriminators: bool = Field(default=True, description="D_a beside D.")
     content: Literal["tanh", "linear"] = "tanh"
@@ -110,13 +111,16 @@ class AttentionStar(ManyDomains):
         c, r = self.config, self.config.curriculum(self.clock)
         verdict, logits = self.D(made.image)
         again = self.G(made.image, real.code)
-        return {
+        terms = {
             "gan": (1 - r) * c.lambda_gan * gan.fool(verdict),
             "cls": (1 - r) * c.lambda_cls * classification(logits, real.target),
             "cycle": r * c.lambda_cycle * l1(again.image, real.image),  # Eq. 4
             "pixel": r * c.lambda_pixel * l1(made.image, real.image),  # Eq. 5
             "tv": (1 - r) * c.lambda_tv * total_variation(made.mask),  # Eq. 6
         }
+        if c.lambda_content:
+            terms["content"] = c.lambda_content * l1(made.content, real.image)
+        return terms
 
     def masks(self, made: Translation) -> dict[str, Mask]:
         return {"M": made.mask}
