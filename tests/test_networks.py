@@ -9,11 +9,12 @@ from worlds import shrunk
 
 from aggan.errors import UserError
 from aggan.networks.augment import Augmented
+from aggan.networks.cpu import QuickConv2d, QuickConvTranspose2d, quicken
 from aggan.networks.discriminators import DomainDiscriminator, verdicts
 from aggan.networks.frozen import frozen
 from aggan.networks.generators import resnet
 from aggan.networks.initial import initialise
-from aggan.networks.narrow import FILTERS_A_PIXEL, NarrowConv2d, NarrowConvTranspose2d, narrow
+from aggan.networks.narrow import FILTERS_A_PIXEL
 from aggan.networks.notation import NORMS, InstanceNorm, Style, layers
 from aggan.networks.pool import Pool
 from aggan.networks.recompute import save_memory
@@ -270,53 +271,112 @@ def test_networks_without_such_layers_are_told_apart():
     assert not save_memory(shrunk("pix2pix").build(Task(("x", "y"), 64)))
 
 
+def told_by(layer, pictures, side, twice):
+    """What comes out, gradients, and with `twice` gradients of gradients, as a gradient penalty has them."""
+    x = torch.linspace(-1, 1, pictures * layer.in_channels * side * side, dtype=torch.float64).sin()
+    x = x.view(pictures, layer.in_channels, side, side).requires_grad_()
+    out = layer(x)
+    first = torch.autograd.grad(out.pow(3).sum(), (x, *layer.parameters()), create_graph=twice)
+    return [out, *first, *(torch.autograd.grad(first[0].square().sum(), (x, layer.weight)) if twice else ())]
+
+
+ALWAYS = {
+    "narrow": {"narrow.FILTERS_A_PIXEL": 0},
+    "few": {"few.LEAST_PRODUCTS": 0},
+    "winograd": {"winograd.LEAST_PRODUCTS": 0, "winograd.LEAST_CHANNELS": 0},
+}
+"""What makes each way be taken whatever the size."""
+
+
 @pytest.mark.parametrize("pictures", [1, 3])
 @pytest.mark.parametrize(
-    ("layer", "side"),
+    ("way", "layer", "side"),
     [
-        (nn.Conv2d(48, 64, 4, 2, 1), 2),
-        (nn.Conv2d(48, 64, 4, 1, 1), 3),
-        (nn.Conv2d(48, 64, 3, 2, 1, bias=False), 5),
-        (nn.ConvTranspose2d(64, 48, 4, 2, 1), 1),
-        (nn.ConvTranspose2d(64, 48, 3, 2, 1, output_padding=1), 3),
-        (nn.ConvTranspose2d(64, 48, 5, 2, 2, output_padding=1, bias=False), 2),
+        ("narrow", nn.Conv2d(48, 64, 4, 2, 1), 2),
+        ("narrow", nn.Conv2d(48, 64, 4, 1, 1), 3),
+        ("narrow", nn.Conv2d(48, 64, 3, 2, 1, bias=False), 5),
+        ("narrow", nn.Conv2d(48, 64, 3, padding=1, padding_mode="reflect"), 2),
+        ("narrow", nn.ConvTranspose2d(64, 48, 4, 2, 1), 1),
+        ("narrow", nn.ConvTranspose2d(64, 48, 3, 2, 1, output_padding=1), 3),
+        ("narrow", nn.ConvTranspose2d(64, 48, 5, 2, 2, output_padding=1, bias=False), 2),
+        ("few", nn.Conv2d(5, 4, 7, padding=3, padding_mode="reflect"), 8),
+        ("few", nn.Conv2d(5, 3, 7, padding=3, bias=False), 6),
+        ("few", nn.Conv2d(6, 1, 4, padding=1), 9),
+        ("few", nn.Conv2d(6, 1, 4), 7),
+        ("winograd", nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect"), 8),
+        ("winograd", nn.Conv2d(7, 5, 3, padding=1, bias=False), 6),
+        ("winograd", nn.Conv2d(4, 8, 3), 8),
     ],
 )
-def test_narrow_convolutions_are_convolutions(layer, side, pictures, monkeypatch):
-    monkeypatch.setattr("aggan.networks.narrow.FILTERS_A_PIXEL", 0)  # whatever the size
+def test_quick_convolutions_are_convolutions(way, layer, side, pictures, monkeypatch):
+    for name, value in ALWAYS[way].items():
+        monkeypatch.setattr(f"aggan.networks.{name}", value)
     torch.manual_seed(0)
     layer = copy.deepcopy(layer).double().to(memory_format=torch.channels_last)  # parameters are shared by the cases
-    told = []
-    for way in ("wide", "narrow"):
-        if way == "narrow":
-            narrow(layer)
-        assert (way == "narrow") == (type(layer) in (NarrowConv2d, NarrowConvTranspose2d))
-        x = torch.linspace(-1, 1, pictures * layer.in_channels * side * side, dtype=torch.float64).sin()
-        x = x.view(pictures, layer.in_channels, side, side).requires_grad_()
-        out = layer(x)
-        (slope,) = torch.autograd.grad(out.pow(3).sum(), x, create_graph=True)
-        second = torch.autograd.grad(slope.square().sum(), (x, layer.weight))  # as a gradient penalty has it
-        told.append([out, slope, *second])
-    for wide, close in zip(*told, strict=True):
-        torch.testing.assert_close(close, wide)
+    plain = told_by(layer, pictures, side, way != "winograd")
+    quicken(layer)
+    assert type(layer) in (QuickConv2d, QuickConvTranspose2d)
+    monkeypatch.setattr(nn.Conv2d, "forward", None)  # the plain way is not taken
+    monkeypatch.setattr(nn.ConvTranspose2d, "forward", None)
+    for one, other in zip(told_by(layer, pictures, side, way != "winograd"), plain, strict=True):
+        torch.testing.assert_close(one, other)
 
 
-def test_convolutions_are_narrow_where_weights_outweigh_the_map(monkeypatch):
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
+def test_in_bfloat16_quick_convolutions_stay_near(padding_mode):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(128, 128, 3, padding=1, padding_mode=padding_mode).to(memory_format=torch.channels_last)
+    x, found = torch.randn(1, 128, 32, 32).relu(), []
+    for quick in (False, True):
+        _ = quicken(layer) if quick else None
+        with torch.autocast("cpu", torch.bfloat16):
+            out = layer(x)
+        assert out.dtype == torch.bfloat16
+        found.append((out, *torch.autograd.grad(out.float().square().mean(), tuple(layer.parameters()))))
+    for plain, quick in zip(*found, strict=True):
+        assert (plain.float() - quick.float()).norm() < 0.01 * plain.float().norm()
+        assert plain.dtype == quick.dtype
+
+
+@pytest.mark.parametrize(
+    ("layer", "side", "taken"),
+    [
+        (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // FILTERS_A_PIXEL), "narrow"),
+        (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // FILTERS_A_PIXEL + 2), "plain"),
+        (nn.Conv2d(32, 4, 7, padding=3), (64, 64), "few"),
+        (nn.Conv2d(32, 4, 7, padding=3), (64, 63), "plain"),
+        (nn.Conv2d(32, 5, 7, padding=3), (64, 64), "plain"),
+        (nn.Conv2d(32, 4, 7, padding=3), (8, 8), "plain"),
+        (nn.Conv2d(256, 256, 3, padding=1), (16, 16), "winograd"),
+        (nn.Conv2d(256, 256, 3, padding=1), (16, 17), "plain"),
+        (nn.Conv2d(256, 256, 3, 2, 1), (64, 64), "plain"),
+        (nn.Conv2d(256, 64, 3, padding=1), (64, 64), "plain"),
+    ],
+)
+def test_each_convolution_goes_the_way_that_pays(layer, side, taken, monkeypatch):
     ways = []
-    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: ways.append("wide") or x)
-    layer = nn.Conv2d(64, 64, 4, 2, 1)
-    narrow(layer)
-    pixels = 64 * 64 // FILTERS_A_PIXEL
-    layer(torch.zeros(1, 64, 2, 2 * pixels))
-    assert not ways
-    layer(torch.zeros(1, 64, 2, 2 * pixels + 2))
-    assert ways == ["wide"]
+    for way in ("narrow", "few", "winograd"):
+        monkeypatch.setattr(f"aggan.networks.{way}.convolve", lambda x, *_, way=way: ways.append(way) or x)
+    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: ways.append("plain") or x)
+    layer = copy.deepcopy(layer)
+    quicken(layer)
+    layer(torch.zeros(1, layer.in_channels, *side))
+    assert ways == [taken]
 
 
 def test_other_kinds_of_convolutions_stay_as_they_are():
-    network = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, padding_mode="reflect"), nn.Conv2d(8, 8, 3, groups=2))
-    narrow(network)
-    assert [type(layer) for layer in network] == [nn.Conv2d, nn.Conv2d]
+    network = nn.Sequential(nn.Conv2d(8, 8, 3, dilation=2), nn.Conv2d(8, 8, 3, groups=2), nn.Conv2d(8, 8, (1, 3)))
+    quicken(network)
+    assert {type(layer) for layer in network} == {nn.Conv2d}
+
+
+def test_a_gradient_of_a_winograd_gradient_is_refused_not_wrong():
+    layer = nn.Conv2d(256, 256, 3, padding=1)
+    quicken(layer)
+    x = torch.rand(1, 256, 16, 16, requires_grad=True)
+    (slope,) = torch.autograd.grad(layer(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.square().sum().backward()
 
 
 def test_real_and_fake_are_compared_as_if_each_were_alone():

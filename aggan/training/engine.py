@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from aggan.errors import UserError
-from aggan.networks.narrow import narrow
+from aggan.heap import keep_memory
+from aggan.networks.cpu import prefers_bf16, quicken
 from aggan.training.processes import Processes
 from aggan.training.recipe import Recipe
 
@@ -22,6 +23,8 @@ class Engine(Processes):
             raise UserError("no GPU here: leave out --training.accelerator gpu, or check the driver with nvidia-smi")
         self._processor_time = recipe.processor_time
         super().__init__(recipe, _precision(recipe))
+        if self.fabric.device.type == "cpu":
+            keep_memory()
         if recipe.threads:  # after the launch, which counts them on its own
             torch.set_num_threads(recipe.threads)
 
@@ -43,7 +46,7 @@ class Engine(Processes):
     def place(self, module: nn.Module) -> None:
         """Move a module to the device, its convolutions in channels-last memory; all processes start alike."""
         if self.fabric.device.type == "cpu":
-            narrow(module)
+            quicken(module)
         module.to(device=self.fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.world > 1:
             for tensor in (*module.parameters(), *module.buffers()):
@@ -64,6 +67,4 @@ def _precision(recipe: Recipe) -> Literal["32-true", "bf16-mixed"]:
         return recipe.precision
     if recipe.accelerator != "cpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    # Where a processor multiplies bf16 itself, convolutions run at twice the rate of fp32; elsewhere at half of it.
-    multiplies = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    return "bf16-mixed" if multiplies else "32-true"
+    return "bf16-mixed" if prefers_bf16() else "32-true"

@@ -1,0 +1,79 @@
+"""Convolutions that choose, at each call, what is fastest for their shapes on a CPU.
+
+PyTorch's own stay where nothing is faster. What takes their place where it is computes the same but for rounding, and
+the choice depends on shapes alone, so that a resumed run takes the same way (decisions 8 and 10).
+"""
+
+import timeit
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aggan.networks import few, narrow, winograd
+
+
+@cache
+def prefers_bf16() -> bool:
+    """Whether this processor convolves faster in bf16 than in fp32; it is timed, as decision 6 says."""
+    if not (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
+        return False
+    seconds = {}
+    for kind in (torch.float32, torch.bfloat16):
+        x, weight = torch.ones(1, 128, 32, 32, dtype=kind), torch.ones(128, 128, 3, 3, dtype=kind)
+        x, weight = (each.to(memory_format=torch.channels_last) for each in (x, weight))
+        seconds[kind] = min(timeit.repeat(lambda x=x, w=weight: F.conv2d(x, w), number=1, repeat=10))
+    return seconds[torch.bfloat16] < seconds[torch.float32]
+
+
+def quicken(network: nn.Module) -> None:
+    """Let all convolutions of a network choose."""
+    for layer in network.modules():
+        if type(layer) is nn.Conv2d and _simple(layer):
+            layer.__class__ = QuickConv2d
+        elif type(layer) is nn.ConvTranspose2d and _simple(layer):
+            layer.__class__ = QuickConvTranspose2d
+
+
+class QuickConv2d(nn.Conv2d):
+    """As `nn.Conv2d`: (n, c, h, w) to (n, k, h', w')."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        size, stride, border = _geometry(self)
+        (n, _, h, w), weight = input.shape, self.weight
+        high, wide = ((side + 2 * border - size) // stride + 1 for side in (h, w))
+        if narrow.pays(weight, n * high * wide):
+            return narrow.convolve(self._bordered(input, border), weight, self.bias, stride)
+        if stride == 1 and few.pays(weight, n, high, wide):
+            return few.convolve(self._bordered(input, border), weight, self.bias)
+        if stride == 1 and winograd.pays(weight, n, high, wide):
+            return winograd.convolve(self._bordered(input, border), weight, self.bias)
+        return super().forward(input)
+
+    def _bordered(self, input: Tensor, border: int) -> Tensor:
+        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+        return F.pad(input, (border,) * 4, mode) if border else input
+
+
+class QuickConvTranspose2d(nn.ConvTranspose2d):
+    """As `nn.ConvTranspose2d`: (n, c, h, w) to (n, k, h', w')."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        (n, _, h, w), (_, stride, border) = input.shape, _geometry(self)
+        if output_size is not None or not narrow.pays(self.weight, n * h * w):
+            return super().forward(input, output_size)
+        y = narrow.transpose(input, self.weight, self.bias, stride, self.output_padding[0])
+        return y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
+
+
+def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
+    """Kernel, stride and padding of a square layer."""
+    assert not isinstance(layer.padding, str)
+    return layer.kernel_size[0], layer.stride[0], layer.padding[0]
+
+
+def _simple(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    """Whether it is of the kind that the papers use here: square, neither grouped nor dilated."""
+    square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding, layer.output_padding))
+    return square and layer.groups == 1 and set(layer.dilation) == {1}
