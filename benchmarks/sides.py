@@ -5,17 +5,20 @@ networks that are not learning collect gradients all the same; for `aggan-releas
 its authors compute and no loss uses.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from timing import Call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from aggan.data.cache import Decoded
 from aggan.data.datasets import BATCHES, Order, Pictures
+from aggan.heap import keep_memory
+from aggan.networks.cpu import quicken
 from aggan.networks.frozen import frozen
 from aggan.networks.recompute import save_memory
 from aggan.system import Clock, System, Task, Turn
@@ -26,6 +29,7 @@ from aggan.training.recipe import Recipe
 from aggan.training.trainer import Trainer
 
 DOMAINS = ("x", "y")
+Precision = Literal["auto", "32-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -56,16 +60,33 @@ class Ideas:
     fused_adam: bool = False
     bf16: bool = False
     without_waste: bool = False
+    kept_memory: bool = False
+    quick_convolutions: bool = False
+    """Needs channels-last memory to be quick."""
 
 
-ALL = Ideas(channels_last=True, frozen_spectators=True, fused_adam=True, without_waste=True)
+ALL = Ideas(
+    channels_last=True,
+    frozen_spectators=True,
+    fused_adam=True,
+    without_waste=True,
+    kept_memory=True,
+    quick_convolutions=True,
+)
+
+
+def counted(ideas: Ideas) -> Ideas:
+    """The same without what leaves out products that the mathematics has."""
+    return replace(ideas, kept_memory=False, quick_convolutions=False)
 
 
 class Steps:
     """Steps of one system with some of the ideas; with none of them, the plain way."""
 
     def __init__(self, setting: Setting, ideas: Ideas = Ideas()) -> None:
+        _ = ideas.kept_memory and keep_memory()
         self.system, self.pictures, self.ideas = setting.system().train(), setting.pictures(), ideas
+        _ = ideas.quick_convolutions and quicken(self.system)
         memory = torch.channels_last if ideas.channels_last else torch.contiguous_format
         self.system.to(memory_format=memory)  # pyright: ignore[reportCallIssue]
         self.turns, self.count = self.system.turns(), 0
@@ -102,8 +123,19 @@ class Steps:
         turn.after()
 
 
-def trainer(setting: Setting, precision: Literal["auto", "32-true", "bf16-mixed"], recompute: bool = False) -> Trainer:
-    """This package's own way."""
+def step(setting: Setting, ideas: Ideas) -> Call:
+    """A step the plain way, or with some of the ideas."""
+    return Steps(setting, ideas).step
+
+
+def our_step(setting: Setting, precision: Precision) -> Call:
+    """A step of this package's own trainer."""
+    return trainer(setting, precision).step
+
+
+def trainer(setting: Setting, precision: Precision, recompute: bool = False) -> Trainer:
+    """This package's own way, as the command line begins it."""
+    keep_memory()
     recipe, system = Recipe(precision=precision, accelerator="cpu", batch=setting.batch), setting.system().train()
     if recompute:
         save_memory(system)
@@ -112,8 +144,8 @@ def trainer(setting: Setting, precision: Literal["auto", "32-true", "bf16-mixed"
 
 
 def operations(setting: Setting, ideas: Ideas = ALL) -> float:
-    """Floating-point operations of a step, over a whole round of turns; a product and a sum are two."""
-    steps, round_ = Steps(setting, ideas), 0
+    """Floating-point operations that a step needs, over a whole round of turns; a product and a sum are two."""
+    steps, round_ = Steps(setting, counted(ideas)), 0
     with Counter() as counter:
         while round_ == 0 or not all(turn.due(Clock(round_ - 1)) for turn in steps.turns):
             steps.step()

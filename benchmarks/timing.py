@@ -1,9 +1,12 @@
-"""Clocks, pairs and the machine's own ceiling."""
+"""Clocks, pairs, sides in processes of their own, and the machine's own ceiling."""
 
+import multiprocessing
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,37 @@ def in_turn(plain: Call, ours: Call, pairs: int, times: int = 1) -> dict[str, An
         "ratio": {"min": ratios[0], "median": statistics.median(ratios), "max": ratios[-1]},
         "pairs": len(found),
     }
+
+
+@contextmanager
+def apart(make: Callable[[], Call]) -> Iterator[Call]:
+    """What `make` makes, called in a process of its own: how one side keeps its memory is nothing to the other."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(make, there), daemon=True)
+    process.start()
+    there.close()
+
+    def call() -> None:
+        here.send(None)
+        here.recv()  # EOFError where the other side has failed, and said why
+
+    try:
+        yield call
+    finally:
+        here.close()
+        process.join()
+
+
+def _serve(make: Callable[[], Call], there: Connection) -> None:
+    call = make()
+    while True:
+        try:
+            there.recv()
+        except EOFError:
+            return
+        call()
+        there.send(None)
 
 
 def _many(step: Call, times: int) -> None:

@@ -1,18 +1,19 @@
 """Training steps, this package's against the plain way: `python benchmarks/training.py --out training.json`.
 
 One step of `aggan-released` at 256 px (the paper's size), the same at 64 and 128 px in batches for three systems, and
-what each idea brings by itself. Both sides take their steps in turn in one process.
+what each idea brings by itself. Both sides take their steps in turn, each in a process of its own.
 """
 
 import argparse
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sides import ALL, Ideas, Setting, Steps, operations, trainer
-from timing import in_turn, machine
+from sides import ALL, Ideas, Precision, Setting, operations, our_step, step
+from timing import apart, in_turn, machine
 
 PAPER = Setting("aggan-released", 256, 1)
 SMALL = [
@@ -21,14 +22,18 @@ SMALL = [
     for size in (64, 128)
     for batch in (1, 4, 16)
 ]
+LAST, BF16 = replace(Ideas(), channels_last=True), replace(Ideas(), bf16=True, channels_last=True)
 IDEAS = {
-    "channels-last memory": replace(Ideas(), channels_last=True),
+    "channels-last memory": LAST,
     "discriminators frozen in the generators' turn": replace(Ideas(), frozen_spectators=True),
     "fused Adam": replace(Ideas(), fused_adam=True),
     "no unused passes": replace(Ideas(), without_waste=True),
-    "bf16 autocast": replace(Ideas(), bf16=True),
-    "bf16 autocast, channels-last": replace(Ideas(), bf16=True, channels_last=True),
-    "all but bf16": ALL,
+    "freed memory kept, in large pages": replace(Ideas(), kept_memory=True),
+    "channels-last memory, quick convolutions": replace(LAST, quick_convolutions=True),
+    "all of these": ALL,
+    "bf16, channels-last memory": BF16,
+    "bf16, channels-last memory, quick convolutions": replace(BF16, quick_convolutions=True),
+    "bf16 and all of these": replace(ALL, bf16=True),
 }
 
 
@@ -51,11 +56,10 @@ def _ideas(ceilings: dict[str, float], _: str, pairs: int) -> dict[str, Any]:
 
 
 def _compared(setting: Setting, precision: Any, pairs: int) -> dict[str, Any]:
-    ours = trainer(setting, precision)
     # Systems whose generator learns every so many steps are compared over whole rounds.
-    round_ = 5 if setting.name == "stargan" else 1
-    plain, needed = Steps(setting), operations(setting)
-    told = in_turn(plain.step, ours.step, pairs, round_)
+    round_, needed = 5 if setting.name == "stargan" else 1, operations(setting)
+    with apart(partial(step, setting, Ideas())) as plain, apart(partial(our_step, setting, precision)) as ours:
+        told = in_turn(plain, ours, pairs, round_)
     told |= {"system": setting.name, "px": setting.size, "batch": setting.batch, "steps": round_}
     told |= {"needed GFLOP": needed * round_ / 1e9, "our GFLOP/s": needed * round_ / told["our seconds"] / 1e9}
     print(json.dumps(told), flush=True)
@@ -63,14 +67,15 @@ def _compared(setting: Setting, precision: Any, pairs: int) -> dict[str, Any]:
 
 
 def _idea(ideas: Ideas, plain: float, bf16: float, pairs: int) -> dict[str, Any]:
-    """Predicted from the counted operations alone, in bf16 at so many times the rate of fp32; and measured."""
+    """Predicted from the operations alone, in bf16 at so many times the rate of fp32; and measured."""
     predicted = plain / operations(PAPER, ideas) * (bf16 if ideas.bf16 else 1)
-    told = in_turn(Steps(PAPER).step, Steps(PAPER, ideas).step, pairs) | {"predicted": predicted}
+    with apart(partial(step, PAPER, Ideas())) as one, apart(partial(step, PAPER, ideas)) as other:
+        told = in_turn(one, other, pairs) | {"predicted": predicted}
     print(json.dumps(told), flush=True)
     return told
 
 
-PARTS: dict[str, Callable[[dict[str, float], str, int], Any]] = {
+PARTS: dict[str, Callable[[dict[str, float], Precision, int], Any]] = {
     "paper": lambda _, precision, pairs: _compared(PAPER, precision, pairs),
     "ideas": _ideas,
     "small": lambda _, precision, pairs: [_compared(setting, precision, pairs) for setting in SMALL],

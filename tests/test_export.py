@@ -223,11 +223,34 @@ def test_a_folder_is_translated_alike_by_what_was_exported_and_kept(shared, fold
         monkeypatch.setattr(exporting, "export", None)  # once is enough
 
 
+def test_a_folder_is_translated_in_bf16_where_it_is_asked_for(shared, folder, tmp_path):
+    command = ["translate", str(shared), str(folder), "--to", "happy", "--png"]
+    for way in ("torch", "torch-bf16"):
+        assert run([*command, "--out", str(tmp_path / way), "--backend", way]) == 0
+    for file in (tmp_path / "torch").iterdir():
+        apart = np.subtract(np.asarray(read(file), int), np.asarray(read(tmp_path / "torch-bf16" / file.name), int))
+        assert 0 < np.abs(apart).max() < 16
+        assert np.abs(apart).mean() < 1
+
+
+@pytest.mark.parametrize(("bf16", "apart", "taken"), [(True, 0.1, True), (True, 0.6, False), (False, 0.1, False)])
+def test_bf16_is_taken_where_the_processor_is_faster_in_it_and_pictures_stay(shared, monkeypatch, bf16, apart, taken):
+    told = compare(*2 * [load(shared).backend("happy")], [torch.zeros(1, 3, 64, 64)])
+    image = told.outputs["image"].model_copy(update={"mean": apart})
+    monkeypatch.setattr(runtimes, "compare", lambda *_: told.model_copy(update={"outputs": {"image": image}}))
+    monkeypatch.setattr(runtimes, "prefers_bf16", lambda: bf16)
+    monkeypatch.setattr(runtimes, "_seconds", lambda way, picture: 0.001 if way.half else 0.002)
+    chosen = runtime_for(load(shared).backend("happy"), Asked(shared, "auto", FEW, threads=1), print)
+    assert isinstance(chosen, Torch)
+    assert chosen.half == taken
+
+
 @pytest.mark.parametrize("fastest", [Torch, OnnxRuntime, OpenVino])
 def test_few_pictures_are_left_to_torch_and_many_to_the_fastest(shared, folder, monkeypatch, fastest):
     pytest.importorskip("openvino")
     times = {way: 0.1 if way is fastest else 0.2 for way in (Torch, OnnxRuntime, OpenVino)}
-    monkeypatch.setattr(runtimes, "_seconds", lambda way, picture, threads: times[type(way)])
+    monkeypatch.setattr(runtimes, "_seconds", lambda way, picture: times[type(way)])
+    monkeypatch.setattr(runtimes, "prefers_bf16", lambda: False)
     backend, said = load(shared).backend("happy"), []
     asked = Asked(shared, "auto", FEW, threads=1)
     assert runtime_for(backend, asked, said.append) is backend  # it does not pay to export

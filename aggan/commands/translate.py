@@ -45,8 +45,9 @@ class Translate:
     """So many answers to each picture, NAME.1.png, NAME.2.png, ..., from a system that has many."""
     missing: bool = False
     """Leave out pictures whose results are there already, so that the same command goes on where it was stopped."""
-    backend: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
-    """What computes; auto takes for many pictures what is fastest here and says what torch says (extra `export`)."""
+    backend: Literal["auto", "torch", "torch-bf16", "onnxruntime", "openvino"] = "auto"
+    """What computes; auto takes for many pictures what is fastest here and says what torch says in fp32 (onnxruntime
+    and openvino need the extra `export`)."""
     jobs: int = 0
     """Pictures at a time; as many as there are cores if left out."""
     path: int = 0

@@ -1,9 +1,11 @@
-"""What computes a translation: torch, or an exported copy of the model that is made once and kept."""
+"""What computes a translation: torch in fp32 or bf16, or an exported copy of the model that is made once and kept."""
 
 import hashlib
 import importlib.util
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,10 +20,12 @@ from aggan.data.images import square, to_tensor
 from aggan.errors import UserError
 from aggan.inference.backends import load_backend
 from aggan.inference.layers import Backend
+from aggan.inference.parity import compare
 from aggan.inference.translator import Torch
+from aggan.networks.cpu import prefers_bf16
 from aggan.systems.files import CONFIG, WEIGHTS
 
-Runtime = Literal["auto", "torch", "onnxruntime", "openvino"]
+Runtime = Literal["auto", "torch", "torch-bf16", "onnxruntime", "openvino"]
 SUFFIXES = {"onnxruntime": ".onnx", "openvino": ".xml"}
 NEEDED = {"onnxruntime": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
 FEW = 16
@@ -29,6 +33,8 @@ FEW = 16
 LONG = 60.0
 """Seconds that torch would need for all pictures: an exported model saves some tenths, and takes seconds to make."""
 COMPARED, TIMED = 8, 3
+APART = 0.5
+"""Of 255, on average: a picture in bf16 that is further from fp32's is not taken unless it is asked for."""
 
 
 class Asked(NamedTuple):
@@ -49,30 +55,45 @@ def runtime_for(backend: Torch, asked: Asked, say: Callable[[str], None]) -> Bac
     """
     if asked.runtime == "torch" or (asked.runtime == "auto" and (backend.system.noisy or asked.pictures < FEW)):
         return backend
+    half = replace(backend, half=True)
+    if asked.runtime == "torch-bf16":
+        return half
     if asked.runtime != "auto":
         return _exported(backend, asked, asked.runtime)
-    picture = _compared(backend.size)[:1]
-    found: list[tuple[float, Backend]] = [(_seconds(backend, picture, asked.threads), backend)]
-    worth_it = found[0][0] * asked.pictures > LONG
+    with _threads(asked.threads):
+        return _fastest(backend, half, asked, say)
+
+
+def _fastest(backend: Torch, half: Torch, asked: Asked, say: Callable[[str], None]) -> Backend:
+    pictures = _compared(backend.size)
+    found: list[tuple[float, Backend]] = [(_seconds(backend, pictures[:1]), backend)]
+    if prefers_bf16() and compare(backend, half, [pictures]).outputs["image"].mean < APART:
+        found.append((_seconds(half, pictures[:1]), half))
+    worth_it = min(seconds for seconds, _ in found) * asked.pictures > LONG
     for name, modules in NEEDED.items():
         wanted = worth_it or _file(backend, asked.model, name).exists()
         if wanted and all(importlib.util.find_spec(module) for module in modules):
             try:
                 exported = _exported(backend, asked, name)
-                found.append((_seconds(exported, picture, asked.threads), exported))
+                found.append((_seconds(exported, pictures[:1]), exported))
             except UserError as why:
                 say(f"not by {name}: {why}")
     return min(found, key=lambda each: each[0])[1]
 
 
-def _seconds(backend: Backend, picture: Tensor, threads: int) -> float:
-    """For one picture, the best of some."""
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(count or before)
     try:
-        return min(timeit.repeat(lambda: backend(picture), number=1, repeat=1 + TIMED)[1:])  # the first one prepares
+        yield
     finally:
         torch.set_num_threads(before)
+
+
+def _seconds(backend: Backend, picture: Tensor) -> float:
+    """For one picture, the best of some."""
+    return min(timeit.repeat(lambda: backend(picture), number=1, repeat=1 + TIMED)[1:])  # the first one prepares
 
 
 def _exported(backend: Torch, asked: Asked, name: str) -> Backend:

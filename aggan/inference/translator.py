@@ -19,6 +19,7 @@ from aggan.data.images import to_pixels, to_rgb, to_tensor
 from aggan.errors import UserError
 from aggan.inference.layers import ALL, paint
 from aggan.inference.views import whole
+from aggan.networks.cpu import quicken
 from aggan.system import System
 from aggan.systems.files import CONFIG, SHIPPED, ModelCard, find_model, load_model
 
@@ -46,6 +47,8 @@ class Torch:
     to: str
     source: str | None = None
     sample: int = 0
+    half: bool = False
+    """Compute in bf16, on a CPU."""
 
     @property
     def size(self) -> int:
@@ -57,12 +60,13 @@ class Torch:
 
     @torch.inference_mode()
     def __call__(self, images: Image) -> Translation:
-        if not self.system.noisy:
-            return self.system.translate(images, self.to, self.source)
-        # The same picture gets the same answer, also beside other threads; another sample is another answer.
-        with _DRAWING, torch.random.fork_rng():
-            torch.manual_seed(self.sample)
-            return self.system.translate(images, self.to, self.source)
+        with torch.autocast("cpu", torch.bfloat16, self.half):
+            if not self.system.noisy:
+                return self.system.translate(images, self.to, self.source)
+            # The same picture gets the same answer, also beside other threads; another sample is another answer.
+            with _DRAWING, torch.random.fork_rng():
+                torch.manual_seed(self.sample)
+                return self.system.translate(images, self.to, self.source)
 
 
 class Translator:
@@ -109,7 +113,10 @@ def load(name_or_path: str | Path) -> Translator:
 
     Of a run, the best model is taken where a score chose one, otherwise the last.
     """
-    return Translator(*load_model(folder_of(name_or_path)))
+    system, card = load_model(folder_of(name_or_path))
+    system.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    quicken(system)
+    return Translator(system, card)
 
 
 def folder_of(name_or_path: str | Path) -> Path:

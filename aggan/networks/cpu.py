@@ -40,6 +40,8 @@ class QuickConv2d(nn.Conv2d):
     """As `nn.Conv2d`: (n, c, h, w) to (n, k, h', w')."""
 
     def forward(self, input: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():  # sizes are left open there
+            return super().forward(input)
         size, stride, border = _geometry(self)
         (n, _, h, w), weight = input.shape, self.weight
         high, wide = ((side + 2 * border - size) // stride + 1 for side in (h, w))
@@ -60,6 +62,8 @@ class QuickConvTranspose2d(nn.ConvTranspose2d):
     """As `nn.ConvTranspose2d`: (n, c, h, w) to (n, k, h', w')."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if torch.compiler.is_exporting():
+            return super().forward(input, output_size)
         (n, _, h, w), (_, stride, border) = input.shape, _geometry(self)
         if output_size is not None or not narrow.pays(self.weight, n * h * w):
             return super().forward(input, output_size)
