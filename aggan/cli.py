@@ -6,7 +6,6 @@ import time
 
 from aggan import __version__
 from aggan.errors import AlreadySaid, UserError
-from aggan.heap import keep_memory
 
 VERBS = {
     "quickstart": ("quickstart", "train, translate and measure on the faces that ship, with a report"),
@@ -37,7 +36,6 @@ USAGE = "\n".join(
 
 def main() -> None:
     """Entry point of the `aggan` command; exits with 2 where the user has something to mend."""
-    keep_memory()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -134,8 +134,7 @@ def our_step(setting: Setting, precision: Precision) -> Call:
 
 
 def trainer(setting: Setting, precision: Precision, recompute: bool = False) -> Trainer:
-    """This package's own way, as the command line begins it."""
-    keep_memory()
+    """This package's own way."""
     recipe, system = Recipe(precision=precision, accelerator="cpu", batch=setting.batch), setting.system().train()
     if recompute:
         save_memory(system)

@@ -28,7 +28,7 @@ IDEAS = {
     "discriminators frozen in the generators' turn": replace(Ideas(), frozen_spectators=True),
     "fused Adam": replace(Ideas(), fused_adam=True),
     "no unused passes": replace(Ideas(), without_waste=True),
-    "freed memory kept, in large pages": replace(Ideas(), kept_memory=True),
+    "freed memory kept": replace(Ideas(), kept_memory=True),
     "channels-last memory, quick convolutions": replace(LAST, quick_convolutions=True),
     "all of these": ALL,
     "bf16, channels-last memory": BF16,
