@@ -338,6 +338,16 @@ def test_in_bfloat16_quick_convolutions_stay_near(padding_mode):
         assert plain.dtype == quick.dtype
 
 
+def test_a_reflected_border_stays_in_bfloat16():
+    layer, seen = nn.Conv2d(3, 5, 3, padding=1, padding_mode="reflect"), []
+    quicken(layer)
+    x = torch.rand(1, 3, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16), torch.autograd.graph.saved_tensors_hooks(seen.append, lambda t: t):
+        out = layer(x.requires_grad_())
+    assert {tensor.dtype for tensor in seen if tensor.shape[-1] == 10} == {torch.bfloat16}
+    torch.testing.assert_close(out.float(), layer(x), atol=0.02, rtol=0.02)
+
+
 @pytest.mark.parametrize(
     ("layer", "side", "taken"),
     [

@@ -46,16 +46,23 @@ class QuickConv2d(nn.Conv2d):
         (n, _, h, w), weight = input.shape, self.weight
         high, wide = ((side + 2 * border - size) // stride + 1 for side in (h, w))
         if narrow.pays(weight, n * high * wide):
-            return narrow.convolve(self._bordered(input, border), weight, self.bias, stride)
+            return narrow.convolve(self._bordered(input), weight, self.bias, stride)
         if stride == 1 and few.pays(weight, n, high, wide):
-            return few.convolve(self._bordered(input, border), weight, self.bias)
+            return few.convolve(self._bordered(input), weight, self.bias)
         if stride == 1 and winograd.pays(weight, n, high, wide):
-            return winograd.convolve(self._bordered(input, border), weight, self.bias)
-        return super().forward(input)
+            return winograd.convolve(self._bordered(input), weight, self.bias)
+        if self.padding_mode == "zeros":
+            return super().forward(input)
+        return F.conv2d(self._bordered(input), weight, self.bias, stride)
 
-    def _bordered(self, input: Tensor, border: int) -> Tensor:
-        mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-        return F.pad(input, (border,) * 4, mode) if border else input
+    def _bordered(self, input: Tensor) -> Tensor:
+        _, _, border = _geometry(self)
+        if not border:
+            return input
+        if torch.is_autocast_enabled("cpu"):  # which would reflect in fp32
+            input = input.to(torch.get_autocast_dtype("cpu"))
+        with torch.autocast("cpu", enabled=False):
+            return F.pad(input, (border,) * 4, "constant" if self.padding_mode == "zeros" else self.padding_mode)
 
 
 class QuickConvTranspose2d(nn.ConvTranspose2d):
