@@ -33,4 +33,4 @@ def transpose(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, more:
     # The way back of `Tensor.unfold`: windows are laid over each other and added up.
     rows = torch.ops.aten.unfold_backward(windows.permute(0, 1, 2, 5, 3, 4), [n, h, wide, k, size], 2, size, stride)
     y = torch.ops.aten.unfold_backward(rows, [n, high, wide, k], 1, size, stride).permute(0, 3, 1, 2)
-    return y if bias is None else y + bias.view(-1, 1, 1)
+    return y if bias is None else y + bias.to(y.dtype).view(-1, 1, 1)

@@ -49,23 +49,22 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.kind = weight.dtype
-        filters = _filters(weight).to(x.dtype)
-        ctx.save_for_backward(x, filters)
+        ctx.save_for_backward(x, weight)
         tiles = _seen(x)
-        return _fused(torch.bmm(_flat(tiles), filters.transpose(1, 2)).view(*tiles.shape[:-1], -1))
+        products = torch.bmm(_flat(tiles), _filters(weight, x.dtype).transpose(1, 2))
+        return _fused(products.view(*tiles.shape[:-1], -1))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, filters = ctx.saved_tensors
+        # Tiles and filters are made again: they are four and nearly two times as large as what they are made of.
+        x, weight = ctx.saved_tensors
         d_x = d_weight = None
         spread = _spread(gradient)
         if ctx.needs_input_grad[0]:
-            d_x = _laid(torch.bmm(_flat(spread), filters).view(*spread.shape[:-1], -1))
+            d_x = _laid(torch.bmm(_flat(spread), _filters(weight, x.dtype)).view(*spread.shape[:-1], -1))
         if ctx.needs_input_grad[1]:
-            tiles = _seen(x)  # made again: they are four times as large as what they are made of
-            d_weight = _weight(torch.bmm(_flat(spread).transpose(1, 2), _flat(tiles)).to(ctx.kind))
+            d_weight = _weight(torch.bmm(_flat(spread).transpose(1, 2), _flat(_seen(x))).to(weight.dtype))
         return d_x, d_weight
 
 
@@ -74,9 +73,9 @@ def _flat(tiles: Tensor) -> Tensor:
     return tiles.flatten(2, 4).flatten(0, 1)
 
 
-def _filters(weight: Tensor) -> Tensor:
-    """G g G': filters (k, c, 3, 3) to (16, k, c)."""
-    return (_twice_g(weight) @ weight.permute(2, 3, 0, 1).reshape(9, -1)).view(16, *weight.shape[:2])
+def _filters(weight: Tensor, kind: torch.dtype) -> Tensor:
+    """G g G': filters (k, c, 3, 3) to (16, k, c) of some kind."""
+    return (_twice_g(weight) @ weight.permute(2, 3, 0, 1).reshape(9, -1)).view(16, *weight.shape[:2]).to(kind)
 
 
 def _weight(filters: Tensor) -> Tensor:
