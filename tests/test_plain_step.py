@@ -49,7 +49,12 @@ def plainly(system: System, pictures, recipe: Recipe) -> None:
     # With its norms in double precision CycleGAN is as far from itself: rounding alone leads it there.
     [("aggan", 1e-5), ("aggan-released", 1e-5), ("stargan", 1e-5), ("cyclegan", 1e-4)],
 )
-def test_the_trainer_learns_what_the_plain_step_learns(name, close, tmp_path):
+@pytest.mark.parametrize("as_if_wide", [False, True])
+def test_the_trainer_learns_what_the_plain_step_learns(name, close, as_if_wide, tmp_path, monkeypatch):
+    if as_if_wide:  # these networks are too small for what pays in wide ones; there, sums have another order
+        close *= 2
+        for least in ("few.LEAST_PRODUCTS", "winograd.LEAST_PRODUCTS", "winograd.LEAST_CHANNELS"):
+            monkeypatch.setattr(f"aggan.networks.{least}", 0)
     config, size = shrunk(name), 64
     torch.manual_seed(0)
     system = config.build(Task(("x", "y"), size))
