@@ -22,14 +22,14 @@ Several = Sequence[Tensor]
 
 LEAST_CHANNELS = 64
 """Least c k / (c + k): each tile saves 20 products for each of c k, and spends some 100 sums for each of c + k."""
-LEAST_PRODUCTS = 2**27
-"""Of the plain convolution; below, the calls of so many small sums take longer than what is saved (decision 10)."""
+LEAST_PIXELS = 1024
+"""Of all maps together; below, the filters' own way there and back takes longer than what is saved (decision 10)."""
 
 
 def pays(weight: Tensor, pictures: int, high: int, wide: int) -> bool:
     """Whether it is faster on a CPU; `high` and `wide` are what comes out, with a stride of 1."""
     k, c, size, _ = weight.shape
-    worth = c * k >= LEAST_CHANNELS * (c + k) and pictures * high * wide * weight.numel() >= LEAST_PRODUCTS
+    worth = c * k >= LEAST_CHANNELS * (c + k) and pictures * high * wide >= LEAST_PIXELS
     return size == 3 and worth and high % 2 == 0 and wide % 2 == 0
 
 
