@@ -49,9 +49,10 @@ def plainly(inputs: Path, out: Path) -> None:
     import torch
     from torch.nn import functional as F
 
-    import aggan
+    from aggan.inference.translator import Translator, folder_of
+    from aggan.systems.files import load_model
 
-    translator = aggan.load(MODEL)
+    translator = Translator(*load_model(folder_of(MODEL)))  # as it lies on disk: `aggan.load` makes it quick
     out.mkdir(parents=True, exist_ok=True)
     for file in sorted(inputs.iterdir()):
         picture = torch.from_numpy(np.array(Pillow.open(file).convert("RGB"))).permute(2, 0, 1)[None] / 127.5 - 1
