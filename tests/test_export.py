@@ -235,12 +235,13 @@ def test_a_folder_is_translated_in_bf16_where_it_is_asked_for(shared, folder, tm
 
 @pytest.mark.parametrize(("bf16", "apart", "taken"), [(True, 0.1, True), (True, 0.6, False), (False, 0.1, False)])
 def test_bf16_is_taken_where_the_processor_is_faster_in_it_and_pictures_stay(shared, monkeypatch, bf16, apart, taken):
-    told = compare(*2 * [load(shared).backend("happy")], [torch.zeros(1, 3, 64, 64)])
+    backend = load(shared).backend("happy")
+    told = compare(backend, backend, [torch.zeros(1, 3, 64, 64)])
     image = told.outputs["image"].model_copy(update={"mean": apart})
     monkeypatch.setattr(runtimes, "compare", lambda *_: told.model_copy(update={"outputs": {"image": image}}))
     monkeypatch.setattr(runtimes, "prefers_bf16", lambda: bf16)
     monkeypatch.setattr(runtimes, "_seconds", lambda way, picture: 0.001 if way.half else 0.002)
-    chosen = runtime_for(load(shared).backend("happy"), Asked(shared, "auto", FEW, threads=1), print)
+    chosen = runtime_for(backend, Asked(shared, "auto", FEW, threads=1), print)
     assert isinstance(chosen, Torch)
     assert chosen.half == taken
 

@@ -312,7 +312,8 @@ def test_quick_convolutions_are_convolutions(way, layer, side, pictures, monkeyp
     for name, value in ALWAYS[way].items():
         monkeypatch.setattr(f"aggan.networks.{name}", value)
     torch.manual_seed(0)
-    layer = copy.deepcopy(layer).double().to(memory_format=torch.channels_last)  # parameters are shared by the cases
+    layer = copy.deepcopy(layer).double()  # parameters are shared by the cases
+    layer.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     plain = told_by(layer, pictures, side, way != "winograd")
     quicken(layer)
     assert type(layer) in (QuickConv2d, QuickConvTranspose2d)
@@ -325,7 +326,8 @@ def test_quick_convolutions_are_convolutions(way, layer, side, pictures, monkeyp
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
 def test_in_bfloat16_quick_convolutions_stay_near(padding_mode):
     torch.manual_seed(0)
-    layer = nn.Conv2d(128, 128, 3, padding=1, padding_mode=padding_mode).to(memory_format=torch.channels_last)
+    layer = nn.Conv2d(128, 128, 3, padding=1, padding_mode=padding_mode)
+    layer.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     x, found = torch.randn(1, 128, 32, 32).relu(), []
     for quick in (False, True):
         _ = quicken(layer) if quick else None

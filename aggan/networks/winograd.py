@@ -56,7 +56,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
         # Tiles and filters are made again: they are four and nearly two times as large as what they are made of.
         x, weight = ctx.saved_tensors
         d_x = d_weight = None
