@@ -75,18 +75,15 @@ ALL = Ideas(
 )
 
 
-def counted(ideas: Ideas) -> Ideas:
-    """The same without what leaves out products that the mathematics has."""
-    return replace(ideas, kept_memory=False, quick_convolutions=False)
-
-
 class Steps:
     """Steps of one system with some of the ideas; with none of them, the plain way."""
 
     def __init__(self, setting: Setting, ideas: Ideas = Ideas()) -> None:
-        _ = ideas.kept_memory and keep_memory()
+        if ideas.kept_memory:
+            keep_memory()
         self.system, self.pictures, self.ideas = setting.system().train(), setting.pictures(), ideas
-        _ = ideas.quick_convolutions and quicken(self.system)
+        if ideas.quick_convolutions:
+            quicken(self.system)
         memory = torch.channels_last if ideas.channels_last else torch.contiguous_format
         self.system.to(memory_format=memory)  # pyright: ignore[reportCallIssue]
         self.turns, self.count = self.system.turns(), 0
@@ -144,7 +141,8 @@ def trainer(setting: Setting, precision: Precision, recompute: bool = False) -> 
 
 def operations(setting: Setting, ideas: Ideas = ALL) -> float:
     """Floating-point operations that a step needs, over a whole round of turns; a product and a sum are two."""
-    steps, round_ = Steps(setting, counted(ideas)), 0
+    # Quick convolutions leave out products that the mathematics has; and how this process keeps memory stays as it is.
+    steps, round_ = Steps(setting, replace(ideas, kept_memory=False, quick_convolutions=False)), 0
     with Counter() as counter:
         while round_ == 0 or not all(turn.due(Clock(round_ - 1)) for turn in steps.turns):
             steps.step()

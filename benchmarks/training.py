@@ -57,7 +57,7 @@ def _ideas(ceilings: dict[str, float], _: str, pairs: int) -> dict[str, Any]:
     return {name: _idea(ideas, plain, bf16, pairs) for name, ideas in IDEAS.items()}
 
 
-def _compared(setting: Setting, precision: Any, pairs: int) -> dict[str, Any]:
+def _compared(setting: Setting, precision: Precision, pairs: int) -> dict[str, Any]:
     # StarGAN's generator learns every five steps. Short steps are taken five at a time, too, as trainings take them:
     # after the other side's step each would find the processor's cache cold.
     short = setting.batch * setting.size**2 <= SHORT
