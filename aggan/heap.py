@@ -9,8 +9,8 @@ import platform
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """glibc's names for what `mallopt` sets (malloc.h)."""
-LARGEST, KEPT = 2**25, 2**31 - 1
-"""Bytes: smaller tensors come from the heap (glibc takes no more than 32 MB), and it keeps so much."""
+ALL, DOCUMENTED = 2**31 - 1, 2**25
+"""Bytes: what is smaller comes from the heap, which keeps so much. 2.36 takes what mallopt(3) documents as too much."""
 
 
 def keep_memory() -> bool:
@@ -18,4 +18,5 @@ def keep_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(_MMAP_THRESHOLD, LARGEST) and mallopt(_TRIM_THRESHOLD, KEPT))
+    from_heap = mallopt(_MMAP_THRESHOLD, ALL) or mallopt(_MMAP_THRESHOLD, DOCUMENTED)
+    return bool(from_heap and mallopt(_TRIM_THRESHOLD, ALL))
