@@ -233,6 +233,12 @@ def test_the_pool_survives_a_state_dict():
     assert [float(part[0]) for part in other.stored] == [0.0, 1.0, 2.0]
 
 
+def test_what_a_pool_kept_elsewhere_comes_to_where_the_fresh_ones_are():
+    pool = Pool(1)
+    pool.set_extra_state([(torch.zeros(3, 1, 1),)])
+    assert {made.device.type for _ in range(8) for made in pool(torch.zeros(1, 3, 1, 1, device="meta"))} == {"meta"}
+
+
 def test_augmentation_moves_mask_and_picture_alike():
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 12:20, 12:20] = 1

@@ -96,11 +96,27 @@ def test_systems_of_two_domains_refuse_three(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("stargan", 96), ("icgan", 128), ("pix2pix", 96), ("discogan", 32), ("cyclegan", 30)]
+    ("name", "size"),
+    [
+        ("aggan", 98),
+        ("stargan", 96),
+        ("icgan", 128),
+        ("pix2pix", 96),
+        ("bicyclegan", 32),
+        ("discogan", 32),
+        ("cyclegan", 30),
+    ],
 )
 def test_a_size_that_does_not_suit_is_told_with_those_that_do(name, size):
     with pytest.raises(UserError, match=rf"{name} needs pictures of .* px, not {size}: set --data.size"):
         CATALOGUE[name].build(TWO._replace(size=size))
+
+
+@pytest.mark.parametrize("name", ["distancegan", "icgan", "aggan-domains", "bicyclegan"])
+def test_a_batch_that_does_not_suit_is_told_with_those_that_do(name):
+    with pytest.raises(UserError, match=r"set --training.batch to"):
+        CATALOGUE[name].require_batch(1)
+    CATALOGUE[name].require_batch(2)
 
 
 # --- sizes ----------------------------------------------------------------------------------------

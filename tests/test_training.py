@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from rich.console import Console
 from worlds import shrunk
 
@@ -28,6 +30,7 @@ from aggan.training.recipe import RECIPES, Recipe
 from aggan.training.run import train
 from aggan.training.trainer import Trainer, interruptible, step_seed
 from aggan.training.window import Window
+from aggan.writing import only_writer, write_whole
 
 QUIET = Console(quiet=True)
 FAST = {"batch": 2, "journal_every": 2, "save_every": 3, "sample_every": 0, "accelerator": "cpu", "threads": 1}
@@ -143,9 +146,75 @@ def test_a_finished_run_resumed_stays_as_it_is(faces, tmp_path):
 
 
 def test_a_new_run_never_overwrites_an_old_one(faces, tmp_path):
-    train(experiment(faces, steps=1), tmp_path / "run", QUIET)
+    asked, run = experiment(faces, steps=1), tmp_path / "run"
+    train(asked, run, QUIET)
     with pytest.raises(UserError, match="--resume"):
-        train(experiment(faces, steps=1), tmp_path / "run", QUIET)
+        train(asked, run, QUIET)
+    (run / checkpoint.FILE).unlink()
+    with pytest.raises(UserError, match="--resume"):
+        train(asked, run, QUIET)
+    with pytest.raises(UserError, match=r"nothing to resume: checkpoint\.pt is missing"):
+        train(asked, run, QUIET, resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_ended_before_it_saved_anything_begins_anew(faces, tmp_path, monkeypatch, resume):
+    asked, run = experiment(faces, steps=2), tmp_path / "run"
+    with monkeypatch.context() as patched, pytest.raises(UserError, match=r"'gan' became nan at step 0\. Nothing was"):
+        patched.setattr(Window, "empty_out", lambda self: (_ for _ in ()).throw(Diverged("'gan' became nan at step 0")))
+        train(asked, run, QUIET)
+    assert train(asked, run, QUIET, resume=resume)
+    assert checkpoint.load(run)["steps"] == 2
+
+
+def test_settings_of_the_training_may_change_in_the_middle(faces, tmp_path):
+    run = tmp_path / "run"
+    train(experiment(faces, steps=2), run, QUIET)
+    changed = experiment(faces, steps=3, ema=0.99, weight_decay=0.5, betas=(0.1, 0.2))
+    before = weights(run)
+    assert train(changed, run, QUIET, resume=True)
+    state = checkpoint.load(run)
+    (group,) = state["optimizers"]["G_xy"]["param_groups"]
+    assert (group["weight_decay"], tuple(group["betas"])) == (0.5, (0.1, 0.2))
+    for key, value in state["average"].items():  # the average begins with what was learned so far
+        torch.testing.assert_close(value, torch.lerp(state["system"][key], before[key], 4 / 13), msg=key)
+
+
+def test_a_domain_that_came_or_went_is_told(faces, tmp_path):
+    asked, run = experiment(faces, "stargan", steps=1), tmp_path / "run"
+    train(asked, run, QUIET)
+    (faces / "train" / "happy").rename(faces / "train" / "sad")
+    moved = asked.model_copy(update={"data": asked.data.model_copy(update={"names": ("neutral", "sad")})})
+    with pytest.raises(UserError, match="learned the domains neutral, happy, but its data are neutral, sad"):
+        train(moved, run, QUIET, resume=True)
+
+
+def test_two_trainings_never_write_to_one_folder(faces, tmp_path):
+    asked, run = experiment(faces, steps=1), tmp_path / "run"
+    with only_writer(run), pytest.raises(UserError, match="another process writes here"):
+        train(asked, run, QUIET)
+    (run / ".killed.tmp").touch()
+    assert train(asked, run, QUIET)
+    assert not list(run.glob(".*"))
+
+
+def test_a_file_that_two_write_is_one_of_theirs(tmp_path):
+    def write(path: Path) -> None:
+        path.write_text("first")
+        write_whole(tmp_path / "file", lambda other: other.write_text("second"))
+
+    write_whole(tmp_path / "file", write)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "first"
+
+
+def test_too_little_memory_is_told_with_what_to_try(faces, tmp_path, monkeypatch):
+    def full(self: Trainer) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:1] . DefaultCPUAllocator: can't allocate memory: you tried")
+
+    monkeypatch.setattr(Trainer, "step", full)
+    with pytest.raises(UserError, match=r"not enough memory for a step; try a smaller --training\.batch"):
+        train(experiment(faces), tmp_path / "run", QUIET)
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(faces, tmp_path, monkeypatch):
@@ -327,6 +396,25 @@ def test_a_run_folder_holds_what_it_promises(faces, tmp_path):
     config = json.loads((run / "last" / "config.json").read_text())
     assert (config["version"], config["domains"], config["size"]) == (1, ["neutral", "happy"], 32)
     assert load(run / "last").domains == ("neutral", "happy")
+
+
+def test_domains_may_have_different_and_few_held_out_pictures(faces, tmp_path):
+    for domain, count in (("neutral", 1), ("happy", 3)):
+        for file in sorted((faces / "test" / domain).iterdir())[count:]:
+            file.unlink()
+    asked = experiment(faces, steps=1, sample_every=1, score_every=1)
+    console = Console(record=True, width=200, file=StringIO())
+    assert train(asked, tmp_path / "run", console, scorer=lambda held_out: pytest.fail("scored one picture"))
+    assert "nothing is scored" in console.export_text()
+    assert (tmp_path / "run" / "samples" / "step-000001.png").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"betas": (0.5, 1.5)}, {"seed": 10**23}, {"timeout": float("inf")}, {"timeout": float("nan")}]
+)
+def test_settings_that_torch_would_refuse_are_refused_before(wrong):
+    with pytest.raises(ValidationError):
+        Recipe.model_validate(wrong)
 
 
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))

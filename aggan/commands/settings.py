@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from aggan.errors import UserError
 from aggan.systems.catalogue import CATALOGUE
 from aggan.training.experiment import Experiment, mistakes
-from aggan.training.recipe import named
+from aggan.training.recipe import named, require_parts
 
 FOR = "for"
 """Part of a recipe with settings of single systems, by their names."""
@@ -26,6 +26,7 @@ def of(system: str, recipe: str | None) -> Experiment:
     if (meant := asked.get("system", {}).get("system", entry.system)) != entry.system:
         raise UserError(f"recipe {recipe}: its settings are those of {meant!r}, not of {system!r}: name that system")
     for layer in (asked, own.get(entry.system, {}), own.get(system, {})):
+        require_parts(layer, str(recipe))
         _require_known(layer, parts, f"recipe {recipe}")
         for part, settings in layer.items():
             # A recipe tunes a system; what makes an ablation an ablation stays.

@@ -15,6 +15,8 @@ from aggan.training.launch import one_voice_a_machine, speaks
 from aggan.training.recipe import Recipe
 
 INTERRUPTED = 130
+KEPT = ("optimizer", "begin_with")
+"""Of the training's settings: what cannot change in the middle."""
 
 
 def main(arguments: list[str]) -> int:
@@ -37,10 +39,17 @@ def _asked(arguments: list[str]) -> tuple[Experiment, Path, bool]:
     known, _ = early.parse_known_args(rest)
     start = Experiment.load(known.resume) if known.resume else settings.of(system, known.recipe)
     form = _form(_without_length(start) if _says_length(rest) else start)
+    if known.resume and (known.recipe or (named and settings.of(system, None).system.system != start.system.system)):
+        raise UserError(f"{known.resume} goes on with its own system and settings: leave out the system and --recipe")
     asked = tyro.cli(form, args=rest, prog=f"aggan train {system}", console_outputs=speaks())
     experiment = Experiment(system=asked.system, data=asked.data, training=asked.training)
     if asked.resume and (experiment.system, experiment.data) != (start.system, start.data):
         raise UserError("a resumed run keeps its system and data; only --training settings can change")
+    if asked.resume and asked.out:
+        raise UserError(f"{asked.resume} goes on where it is: leave out --out {asked.out}")
+    for name in KEPT if asked.resume else ():
+        if getattr(experiment.training, name) != getattr(start.training, name):
+            raise UserError(f"a resumed run keeps its {name.replace('_', ' ')}: leave out that setting, or begin anew")
     run = asked.resume or asked.out
     if run is None:
         raise UserError("where to? give a run folder with --out DIR")

@@ -34,7 +34,8 @@ class Pool(nn.Module):
         place = int(torch.randint(self.size, ()))
         past = self.stored[place]
         self.stored[place] = tuple(part.clone() for part in fresh)
-        return past
+        # Those from a checkpoint are on the CPU.
+        return tuple(part.to(new.device) for part, new in zip(past, fresh, strict=True))
 
     def get_extra_state(self) -> list[tuple[Tensor, ...]]:
         return self.stored

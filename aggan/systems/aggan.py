@@ -27,7 +27,7 @@ from aggan.networks.initial import initialise
 from aggan.networks.notation import NORMS, UPSAMPLINGS, Style
 from aggan.networks.pool import Pool
 from aggan.system import About, Clock, System, Task, Terms, Turn
-from aggan.systems.families import require_two
+from aggan.systems.families import require_size, require_two
 
 DISCRIMINATORS = {
     "pooled": PooledDiscriminator,
@@ -99,6 +99,7 @@ class Config(system.Config):
 
     def build(self, task: Task) -> "AttentionGuided":
         require_two(task, "aggan")
+        require_size(task, "aggan", task.size % 4 == 0, "multiples of 4")
         smallest = SMALLEST[self.discriminator][self.discriminator_padding]
         if task.size < smallest:
             raise UserError(f"the discriminators need at least {smallest} px: raise --data.size {task.size}")

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from aggan import system
 from aggan.batches import Code, Image, Labelled, Mask, Translation
+from aggan.errors import UserError
 from aggan.losses.adversarial import gradient_penalty
 from aggan.losses.adversarial import wasserstein as gan
 from aggan.losses.codes import classification
@@ -61,6 +62,10 @@ class Config(system.Config):
         if early is None:
             early = self.curriculum_epochs * clock.steps_per_epoch
         return self.r_early if clock.step < early else self.r_late
+
+    def require_batch(self, batch: int) -> None:
+        if self.attention_guided_discriminators and batch < 2:
+            raise UserError("aggan-domains shows a picture with the mask of another: set --training.batch to 2 or more")
 
     def build(self, task: Task) -> "AttentionStar":
         require_size(task, "aggan-domains", task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")

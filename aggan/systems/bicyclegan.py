@@ -50,7 +50,7 @@ class Config(system.Config):
 
     def build(self, task: Task) -> "BicycleGAN":
         require_two(task, "bicyclegan")
-        require_size(task, "bicyclegan", levels_of(task.size) >= 5, "32, 64, 128, 256, ...")
+        require_size(task, "bicyclegan", levels_of(task.size) >= 6, "64, 128, 256, ...")
         return BicycleGAN(self, task)
 
 

@@ -64,7 +64,16 @@ CATALOGUE: dict[str, AnyConfig] = {
     # Many domains, Sec. IV-B; as released it is StarGAN whose generator has an attention mask.
     "aggan-domains": aggan_domains.Config(),
     "aggan-domains-released": aggan_domains.Config(
-        attention_guided_discriminators=False, content="linear", lambda_pixel=0, lambda_tv=0, r_early=0.5
+        attention_guided_discriminators=False,
+        content="linear",
+        upsampling="stargan",
+        lambda_gan=2,
+        lambda_cls=2,
+        lambda_cycle=20,
+        lambda_pixel=0,
+        lambda_tv=0,
+        r_early=0.5,
+        r_late=0.5,
     ),
     # Table I.
     "cyclegan": cyclegan.Config(),

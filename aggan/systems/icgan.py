@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from aggan import system
 from aggan.batches import Code, Image, Labelled, Translation, whole
+from aggan.errors import UserError
 from aggan.losses.adversarial import cross_entropy as gan
 from aggan.networks.encoders import DenseEncoder
 from aggan.networks.initial import initialise
@@ -41,6 +42,10 @@ class Config(system.Config):
     encoder_rate: float = Field(default=0.5, gt=0, description="The encoders' rate, times the recipe's.")
     generator_width: int = Field(default=64, ge=1)
     discriminator_width: int = Field(default=64, ge=1)
+
+    def require_batch(self, batch: int) -> None:
+        if batch < 2:
+            raise UserError("icgan's batch norm needs other pictures: set --training.batch to 2 or more")
 
     def build(self, task: Task) -> "IcGAN":
         require_size(task, "icgan", task.size == 64, "64")

@@ -33,6 +33,8 @@ class Experiment(BaseModel):
             return Experiment.model_validate_json((run / FILE).read_text(encoding="utf-8"))
         except OSError as why:
             raise UserError(f"{run}: not a run: {FILE} cannot be read ({why.strerror})") from why
+        except UnicodeDecodeError as why:
+            raise UserError(f"{run / FILE}: not UTF-8: {why}") from why
         except ValidationError as why:
             raise UserError(f"{run / FILE}: {mistakes(why)}") from why
 

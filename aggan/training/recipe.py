@@ -1,7 +1,7 @@
 """How long, how fast and on what a system is trained; recipes/*.yaml name such settings together."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggan.errors import UserError
 
 RECIPES = Path(__file__).parent / "recipes"
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Recipe(BaseModel):
@@ -30,12 +31,12 @@ class Recipe(BaseModel):
     batch: int = Field(default=1, ge=1, description="Pictures of each domain a step (and a process).")
     optimizer: Literal["adam", "rmsprop"] = "adam"
     learning_rate: float = Field(default=1e-4, gt=0)
-    betas: tuple[float, float] = Field(
+    betas: tuple[Share, Share] = Field(
         default=(0.5, 0.999), description="Adam's momentum terms; the second is RMSProp's decay."
     )
     weight_decay: float = Field(default=0.0, ge=0, description="Pull of the weights to 0.")
     ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the generators' moving average; 0 is none.")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     begin_with: Path | None = Field(
         default=None,
         description="Model folder, run, or model that ships whose translators to begin with, perhaps of another size.",
@@ -46,7 +47,7 @@ class Recipe(BaseModel):
         default=1, ge=1, description="Processes, one a GPU (or CPU processes); torchrun and SLURM say it themselves."
     )
     timeout: float = Field(
-        default=10, gt=0, description="Minutes that a process waits for the others before it gives up."
+        default=10, gt=0, le=10_000, description="Minutes that a process waits for the others before it gives up."
     )
     precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
         default="32-true", description="auto: bf16 where it is faster."
@@ -60,7 +61,9 @@ class Recipe(BaseModel):
     journal_every: int = Field(default=50, ge=1, description="Steps between two looks at the losses.")
     save_every: int = Field(default=1000, ge=1, description="Steps between two checkpoints.")
     sample_every: int = Field(default=1000, ge=0, description="Steps between two sample sheets; 0 is none.")
-    score_every: int = Field(default=0, ge=0, description="Steps between two scores of held-out pictures; 0 is never.")
+    score_every: int = Field(
+        default=0, ge=0, description="Steps between two scores of held-out pictures, which choose best/; 0 is never."
+    )
 
     def progress(self, step: int, steps_per_epoch: int, seconds: float) -> float:
         """The share of the training that is done, at least 1 when it is over."""
@@ -88,6 +91,11 @@ def named(name: str) -> dict[str, dict]:
         settings = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as why:
         raise UserError(f"{path}: not YAML: {' '.join(str(why).split())}") from why
+    return require_parts(settings, str(path))
+
+
+def require_parts(settings: object, where: str) -> dict[str, dict]:
+    """The same settings; raises `UserError` where they are not parts, each with settings."""
     if not isinstance(settings, dict) or not all(isinstance(part, dict) for part in settings.values()):
-        raise UserError(f"{path}: a recipe has the parts system, data and training, each with settings")
+        raise UserError(f"{where}: a recipe has the parts system, data and training, each with settings")
     return settings

@@ -9,6 +9,7 @@ RUN/last/, RUN/best/   model.safetensors and config.json, to translate with
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,14 @@ from aggan.training.experiment import FILE, Experiment
 from aggan.training.launch import launched, one_voice_a_machine
 from aggan.training.stops import one_voice
 from aggan.training.trainer import Score, Trainer
+from aggan.writing import only_writer
 
 SAMPLES = 4
-"""Pictures of each domain on a sample sheet."""
+"""Pictures of each domain on a sample sheet, or as many as there are of all."""
 SCORED = 200
 """Held-out pictures of each domain that a score looks at."""
+LEAST = 2
+"""Fewer held-out pictures of a domain have no spread to score."""
 PREPARED = 900
 """Batches that a system may look at before the training begins (DistanceGAN)."""
 
@@ -53,16 +57,25 @@ def train(
     with one_voice_a_machine():
         engine = Engine(experiment.training)
     display = Display(console)
-    resume = engine.together(lambda: _goes_on(experiment, run, resume))
+    goes_on = engine.together(lambda: _goes_on(experiment, run, resume))
     split = engine.together(lambda: find(experiment.data))
     learned = _decode(split.train, experiment.data, engine, display)
-    trainer = _begin(experiment, learned, engine, run, resume)
-    held_out = _decode(split.test, experiment.data, engine, display) if split.test else None
-    shown = [domain.pixels for domain in held_out or learned]
-    scored = scorer and held_out and experiment.training.score_every
-    score = scorer([some[:SCORED] for some in shown]) if scorer and scored else None
-    with one_voice(run, alone=engine.world == 1):
-        finished = trainer.run(display, [to_tensor(some[:SAMPLES]) for some in shown], score)
+    held_out = _decode(split.test, experiment.data, engine, display, least=1)
+    wanted = scorer if experiment.training.score_every else None
+    score = _score(held_out, wanted) if wanted else None
+    rows = min(SAMPLES, *(len(domain) for domain in held_out or learned))
+    shown = [to_tensor(domain.pixels[:rows]) for domain in held_out or learned]
+    learner = engine.together(lambda: _learner(experiment, learned, engine))
+    with ExitStack() as held:
+        engine.together(lambda: held.enter_context(only_writer(run)) if engine.first else None)
+        trainer = Trainer(experiment, *learner, engine, run)
+        _begin(trainer, goes_on)
+        if engine.first and resume and not goes_on:
+            display.say(f"Nothing was saved in {run} yet: the training begins anew")
+        if engine.first and wanted and not score:
+            display.warn(f"nothing is scored, and no best/ is kept: there are no {LEAST} held-out pictures a domain")
+        with one_voice(run, alone=engine.world == 1):
+            finished = trainer.run(display, shown, score)
     if engine.first and finished:
         display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {trainer.system.targets[-1]} --out DIR")
     elif engine.first:
@@ -70,19 +83,29 @@ def train(
     return finished
 
 
+def _score(held_out: list[Decoded], scorer: Scorer) -> Score | None:
+    """The score on held-out pictures; None where there are too few."""
+    few = not held_out or min(map(len, held_out)) < LEAST
+    return None if few else scorer([domain.pixels[:SCORED] for domain in held_out])
+
+
 def _goes_on(experiment: Experiment, run: Path, asked: bool) -> bool:
-    """Whether to go on in `run`; a command that its launcher starts again goes on with what it began."""
+    """Whether to go on in `run`; a command that its launcher starts again goes on with what it began.
+
+    What ended before it saved anything begins anew.
+    """
     held, by = (run / FILE).exists(), launched()
+    if held and not any((run / saved).exists() for saved in (checkpoint.FILE, "last")):
+        return False
     begun = held and by is not None and by.again and Experiment.load(run) == experiment
     if held and not (asked or begun):
         raise UserError(f"{run} already holds a run: go on with --resume {run}, or choose another --out")
     return asked or (begun and (run / checkpoint.FILE).exists())
 
 
-def _begin(experiment: Experiment, domains: list[Decoded], engine: Engine, run: Path, resume: bool) -> Trainer:
-    """The trainer of a new system, or of one that goes on where its run stopped."""
-    system, pictures = engine.together(lambda: _learner(experiment, domains, engine))
-    trainer = Trainer(experiment, system, pictures, engine, run)
+def _begin(trainer: Trainer, resume: bool) -> None:
+    """Begin the run's folder, or go on where it stopped."""
+    experiment, system, engine, run = trainer.experiment, trainer.system, trainer.engine, trainer.folder
 
     def begin() -> None:
         if resume:
@@ -90,13 +113,12 @@ def _begin(experiment: Experiment, domains: list[Decoded], engine: Engine, run: 
         else:
             if experiment.training.begin_with:
                 begin_with(experiment.training.begin_with, system)
-            system.prepare(pictures.at(step) for step in range(PREPARED))
+            system.prepare(trainer.data.at(step) for step in range(PREPARED))
         if engine.first:
             experiment.save(run)
             (run / stops.FILE).unlink(missing_ok=True)
 
     engine.together(begin)
-    return trainer
 
 
 def _learner(experiment: Experiment, domains: list[Decoded], engine: Engine) -> tuple[System, Pictures]:
@@ -117,9 +139,9 @@ def task_of(domains: Sequence[Decoded], size: int) -> Task:
     return Task(tuple(domain.name for domain in domains), size, codes)
 
 
-def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Display) -> list[Decoded]:
+def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Display, least: int = 2) -> list[Decoded]:
     def skipped(failure: str) -> None:
         display.warn(f"skipped {failure}")
 
     tell = skipped if engine.first else lambda _: None
-    return engine.in_turns(lambda: [decoded(d, data.size, data.strict, tell) for d in domains])
+    return engine.in_turns(lambda: [decoded(d, data.size, data.strict, tell, least=least) for d in domains])

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from aggan.errors import AlreadySaid, UserError
+from aggan.training import checkpoint
 from aggan.training.health import Diverged
 from aggan.training.processes import Parted
 
 FILE = "stopped.txt"
+TOO_LARGE = "there is not enough memory for a step; try a smaller --training.batch, or --training.recompute"
 
 
 @contextmanager
@@ -16,7 +20,9 @@ def one_voice(run: Path, alone: bool) -> Iterator[None]:
     """What ends the training becomes a `UserError` in the process that notices first, in the others `AlreadySaid`."""
     try:
         yield
-    except (Diverged, UserError) as why:
+    except (Diverged, UserError, RuntimeError) as why:
+        if not isinstance(why, Diverged | UserError) and not _out_of_memory(why):
+            raise
         sentence = _sentence(run, why)
         if alone or _claimed(run, sentence):
             raise UserError(sentence) from why
@@ -27,11 +33,18 @@ def _sentence(run: Path, why: Exception) -> str:
     if isinstance(why, Parted):
         return f"training stopped: {why}; {run} is as it was last saved: go on with as many processes, --resume {run}"
     if isinstance(why, Diverged):
+        before = f"The checkpoint in {run} is from before" if (run / checkpoint.FILE).exists() else "Nothing was saved"
         return (
-            f"training stopped: {why}. The checkpoint in {run} is from before; "
-            f"try a lower --training.learning-rate, or --training.precision 32-true"
+            f"training stopped: {why}. {before}; try a lower --training.learning-rate, or --training.precision 32-true"
         )
+    if not isinstance(why, UserError):
+        return f"training stopped: {TOO_LARGE}"
     return str(why)
+
+
+def _out_of_memory(why: RuntimeError) -> bool:
+    """Whether torch found no memory; on a CPU it has no error of its own for that."""
+    return isinstance(why, torch.OutOfMemoryError) or "can't allocate memory" in str(why)
 
 
 def _claimed(run: Path, sentence: str) -> bool:

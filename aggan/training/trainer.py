@@ -73,8 +73,8 @@ class Trainer:
                     self._look(journal, display, pace)
                     self.save()
             self._look(journal, display, pace)
-            self._sample(samples)
             self.save()
+            self._sample(samples)
         return not unfinished
 
     def step(self) -> None:
@@ -153,6 +153,7 @@ class Trainer:
         save_sheet(self.folder / "samples" / f"step-{self.steps:06}.png", sheets, self.system.task.size)
 
     def _score(self, score: Score, journal: Journal | None, display: Display) -> None:
+        self._require_finite_weights()
         if journal is None:
             return
         with self._translating(), self.engine.precision():
@@ -186,6 +187,7 @@ class Trainer:
                     "steps": self.steps,
                     "seconds": self.seconds,
                     "best": self.best,
+                    "domains": self.system.task.domains,
                     "system": state,
                     "ranks": ranks,
                     "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
@@ -204,11 +206,15 @@ class Trainer:
                 f"{self.folder} was trained by {len(ranks)} processes, and here are {self.engine.world}: "
                 f"resume it with as many (--training.devices {len(ranks)}, or torchrun, or srun)"
             )
+        if (known := state.get("domains", here := self.system.task.domains)) != here:
+            raise UserError(f"{self.folder} learned the domains {', '.join(known)}, but its data are {', '.join(here)}")
         self.system.load_state_dict(state["system"] | ranks[self.engine.rank])
         for name, optimizer in self.optimizers.items():
+            asked = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
             optimizer.load_state_dict(state["optimizers"][name])
+            optimizer.param_groups[0].update(asked)  # or it would have the settings of before
         if self.average:
-            self.average.load(state["average"])
+            self.average.load(state["average"] or self.system.translators_state())
 
     def _own_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """What each process has for itself: its pools and its running statistics."""
