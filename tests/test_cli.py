@@ -1,5 +1,6 @@
 """The command line: what it says, how fast it says it, and how every mistake ends."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -96,11 +97,13 @@ def unpacked(request, tmp_path_factory) -> tuple[Path, int]:
 
 def test_the_hint_after_unpacking_is_a_command_that_would_start(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("aggan.commands.data.unpack", lambda out, size, pairs: 7)
-    assert run(["data", "faces", "--out", str(tmp_path), "--size", "64"]) == 0
+    out = tmp_path / "my faces"
+    out.mkdir()
+    assert run(["data", "faces", "--out", str(out), "--size", "64"]) == 0
     told = capsys.readouterr().out
-    assert told.startswith(f"7 pictures in {tmp_path}. Train with: aggan train ")
-    hint = told.split("aggan train ")[1].split()
-    assert f"{tmp_path}: no folder for the domain" in refused(capsys, "train", *hint)
+    assert told.startswith(f"7 pictures in {out}. Train with: aggan train ")
+    hint = shlex.split(told.split("aggan train ")[1])
+    assert f"{out}: no folder for the domain" in refused(capsys, "train", *hint)
 
 
 def people(root: Path, folder: str) -> set[str]:
@@ -133,7 +136,7 @@ def test_the_faces_come_at_the_size_asked_for(unpacked):
 def test_mistakes_about_the_faces(tmp_path, capsys):
     assert "no action 'cats'; there is faces, render, prepare" in refused(capsys, "data", "cats")
     (tmp_path / "file").touch()
-    assert f"cannot write {tmp_path}/file/" in refused(capsys, "data", "faces", "--out", str(tmp_path / "file"))
+    assert "/file: is a file: choose a folder" in refused(capsys, "data", "faces", "--out", str(tmp_path / "file"))
     with pytest.raises(UserError, match="the faces come at 64 and 128 px, not 100"):
         unpack(tmp_path / "out", 100)
     for bad in (["--out", str(tmp_path / "out"), "--size", "100"], []):
@@ -159,6 +162,8 @@ def test_a_recipe_with_three_mistakes_is_told_of_all_three(tmp_path, capsys):
     [
         ("model: {}", "no 'model'; there are system, data, training"),
         ("training: 5", "a recipe has the parts system, data and training, each with settings"),
+        ("for:\n  aggan:", "a recipe has the parts system, data and training, each with settings"),
+        ("for: {aggan: {training: }}", "a recipe has the parts system, data and training, each with settings"),
         ("- 1", "a recipe has the parts system, data and training, each with settings"),
         ("a: [", "not YAML: "),
     ],
@@ -202,6 +207,7 @@ def test_the_length_that_is_asked_for_replaces_the_recipes(monkeypatch, words, l
 def test_training_refuses_what_it_cannot_start_with(tmp_path, faces, capsys):
     root, run_folder = f"--data.root={faces}", str(tmp_path / "run")
     settings.of("aggan", recipe=None).save(tmp_path / "old")
+    (tmp_path / "old" / "checkpoint.pt").touch()
     for arguments, expected in [
         (["--out", run_folder], "name the pictures: --data.x DIR --data.y DIR, or --data.root DIR"),
         ([root], "where to? give a run folder with --out DIR"),
@@ -212,6 +218,12 @@ def test_training_refuses_what_it_cannot_start_with(tmp_path, faces, capsys):
         ([root, "--out", run_folder, "--data.size", "16"], "at least 32 px: raise --data.size 16"),
         (["--resume", run_folder], f"{run_folder}: not a run: experiment.json cannot be read"),
         (["--resume", str(tmp_path / "old"), "--data.size", "64"], "a resumed run keeps its system and data"),
+        (["--resume", str(tmp_path / "old"), "--training.optimizer", "rmsprop"], "a resumed run keeps its optimizer"),
+        (["--resume", str(tmp_path / "old"), "--training.begin-with", "m"], "a resumed run keeps its begin with"),
+        (["--resume", str(tmp_path / "old"), "--out", run_folder], f"leave out --out {run_folder}"),
+        (["--resume", str(tmp_path / "old"), "--recipe", "faces64"], "leave out the system and --recipe"),
+        (["pix2pix", "--resume", str(tmp_path / "old")], "leave out the system and --recipe"),
+        (["pix22pix", "--resume", str(tmp_path / "old")], "no system 'pix22pix'"),
         (["--data.root", str(tmp_path / "gone"), "--out", run_folder], "/gone: no such folder"),
     ]:
         assert expected in refused(capsys, "train", *arguments)

@@ -1,6 +1,8 @@
 """From folders to decoded pictures to the batches of an epoch."""
 
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,11 @@ import pytest
 from PIL import Image as Pillow
 
 from aggan.data import cache
+from aggan.data.annotations import with_action_units
 from aggan.data.cache import Decoded, decoded
-from aggan.data.datasets import Order, UnpairedPictures
+from aggan.data.datasets import Order, PairedPictures, UnpairedPictures
 from aggan.data.folders import Data, Domain, find, pictures
-from aggan.data.images import to_pixels
+from aggan.data.images import Unreadable, read, to_pixels
 from aggan.errors import UserError
 
 
@@ -68,11 +71,31 @@ def test_names_choose_and_order_the_folders_below_a_root(tmp_path):
 
 def test_pictures_are_sorted_and_found_in_subfolders_and_by_any_suffix(tmp_path):
     fill(tmp_path / "sub", "c.JPG")
-    fill(tmp_path, "b.png", "a.webp", ".hidden.png")
+    fill(tmp_path / "sub" / ".thumbs" / "large", "c.png")
+    fill(tmp_path, "b.png", "a.webp", ".hidden.png", "d.mpo", "e.apng", "f.j2k", "g.jpx", "h.qoi")
     (tmp_path / "notes.txt").touch()
     (tmp_path / "folder.png").mkdir()
-    assert [str(p.relative_to(tmp_path)) for p in pictures(tmp_path)] == ["a.webp", "b.png", "sub/c.JPG"]
+    found = ["a.webp", "b.png", "d.mpo", "e.apng", "f.j2k", "g.jpx", "h.qoi", "sub/c.JPG"]
+    assert [str(p.relative_to(tmp_path)) for p in pictures(tmp_path)] == found
+    assert all(read(file).size == (8, 8) for file in pictures(tmp_path))
 
+
+def test_a_subfolder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    look = os.scandir
+
+    def forbidding(place: str) -> Iterator:
+        if Path(place).name == "locked":
+            raise PermissionError(13, "Permission denied", str(place))
+        return look(place)
+
+    fill(fill(tmp_path / "x") / "locked")
+    monkeypatch.setattr(os, "scandir", forbidding)
+    with pytest.raises(UserError, match=r"x/locked: Permission denied$"):
+        pictures(tmp_path / "x")
+
+
+LONG = 300 * "x"
+"""A name that the system refuses, even to root."""
 
 MISTAKES = {
     "nothing": ({}, r"name the pictures: --data.x DIR --data.y DIR, or --data.root DIR"),
@@ -92,6 +115,8 @@ MISTAKES = {
     "one domain": ({"root": "other"}, r"/other: two folders or more are needed, one a domain; found two$"),
     "three names": ({"x": "two", "y": "more", "names": ("a", "b", "c")}, r"two domains, but --data.names has 3 names$"),
     "no such domain": ({"root": "three", "names": ("A", "D")}, r"no folder for the domain 'D'; there are A, B, C$"),
+    "folder that cannot be looked at": ({"x": LONG, "y": "two"}, "x: File name too long$"),
+    "root that cannot be looked at": ({"root": LONG}, "x: File name too long$"),
     "one domain twice": ({"root": "three", "names": ("A", "A")}, r"both domains are the same folder: .*three/A$"),
 }
 
@@ -110,7 +135,8 @@ def test_every_mistake_is_one_sentence_that_names_the_place(tmp_path, given, exp
 
 @pytest.fixture
 def domain(tmp_path) -> Domain:
-    return Domain("x", pictures(fill(tmp_path / "x", "0.png", "1.png", "2.png")))
+    folder = fill(tmp_path / "x", "0.png", "1.png", "2.png")
+    return Domain("x", folder, pictures(folder))
 
 
 def spoil(domain: Domain, *places: int) -> None:
@@ -134,18 +160,32 @@ def test_pictures_are_decoded_in_order_at_the_training_size(domain):
 
 def test_broken_files_are_named_and_skipped_each_time(domain):
     spoil(domain, 1)
+    caches = []
     for _ in range(2):
         failures: list[str] = []
         assert decoded(domain, 8, False, failures.append).pixels[:, 0, 0, 0].tolist() == [0, 2]
         assert failures == [f"{domain.files[1]}: not a picture"]
+        caches.append(files_of_cache())
+    assert caches[0] == caches[1]
+
+
+def test_what_can_be_read_again_is_no_longer_skipped(domain, monkeypatch):
+    def forbidding(file: Path) -> Pillow.Image:
+        if file == domain.files[1]:
+            raise Unreadable(f"{file}: cannot be read (Permission denied)")
+        return read(file)
+
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr(cache, "read", forbidding)
+        assert len(decoded(domain, 8, False, lambda _: None)) == 2
+    assert decoded(domain, 8, True, refuse).pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_strict_stops_at_the_first_broken_file(domain, cached):
     spoil(domain, 1, 2)
     if cached:
-        with pytest.raises(UserError, match="only 1 of 3"):
-            decoded(domain, 8, False, lambda _: None)
+        decoded(domain, 8, False, lambda _: None, least=1)
     with pytest.raises(UserError, match=r"x/1\.png: not a picture$"):
         decoded(domain, 8, True, refuse)
 
@@ -153,8 +193,16 @@ def test_strict_stops_at_the_first_broken_file(domain, cached):
 @pytest.mark.parametrize(("broken", "count"), [((0, 1), 1), ((0, 1, 2), 0)])
 def test_fewer_than_two_readable_pictures_are_too_few(domain, broken, count):
     spoil(domain, *broken)
-    with pytest.raises(UserError, match=rf"domain x: only {count} of 3 files .* two"):
+    with pytest.raises(UserError, match=rf"domain x: only {count} of 3 files could be read, and at least 2 must be"):
         decoded(domain, 8, False, lambda _: None)
+
+
+def test_one_readable_picture_is_enough_if_asked(domain):
+    spoil(domain, 0, 1)
+    assert decoded(domain, 8, False, lambda _: None, least=1).pixels[:, 0, 0, 0].tolist() == [2]
+    spoil(domain, 2)
+    with pytest.raises(UserError, match="only 0 of 3 files could be read, and at least 1 must be"):
+        decoded(domain, 8, False, lambda _: None, least=1)
 
 
 def test_a_cache_is_found_again_without_decoding(domain):
@@ -163,6 +211,36 @@ def test_a_cache_is_found_again_without_decoding(domain):
     assert {Path(name).suffix for name in before} == {".u8", ".json"}
     assert decoded(domain, 8, False, refuse).pixels.shape == (3, 8, 8, 3)
     assert files_of_cache() == before
+
+
+@pytest.mark.parametrize(
+    ("suffix", "content"),
+    [("u8", b""), ("u8", bytes(100)), ("json", b""), ("json", b"[]"), ("json", b"\xff")],
+    ids=["no pixels", "few pixels", "empty note", "another note", "no text"],
+)
+def test_a_damaged_cache_is_made_again(domain, suffix, content):
+    decoded(domain, 8, False, refuse)
+    (file,) = cache.folder().glob(f"*.{suffix}")
+    file.write_bytes(content)
+    assert decoded(domain, 8, False, refuse).pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
+
+
+def test_two_processes_of_one_number_on_two_machines_do_not_meet(domain, monkeypatch):
+    others = []
+
+    def meanwhile(file: Path) -> Pillow.Image:
+        monkeypatch.setattr(cache, "read", read)
+        others.append(decoded(domain, 8, False, refuse).pixels)
+        return read(file)
+
+    monkeypatch.setattr(cache, "read", meanwhile)
+    assert np.array_equal(decoded(domain, 8, False, refuse).pixels, others[0])
+    assert len(files_of_cache()) == 2
+
+
+def test_names_that_are_no_utf8_are_as_good(tmp_path):
+    folder = fill(tmp_path / "x", os.fsdecode(b"\xff.png"), "1.png")
+    assert len(decoded(Domain("x", folder, pictures(folder)), 8, True, refuse)) == 2
 
 
 def test_another_size_and_a_changed_picture_make_new_caches(domain):
@@ -177,9 +255,9 @@ def test_another_size_and_a_changed_picture_make_new_caches(domain):
 
 def test_a_file_where_the_cache_folder_should_be_is_the_users_to_mend(domain, tmp_path, monkeypatch):
     (tmp_path / "in the way").touch()
-    for place in ("in the way", "in the way/deeper"):
+    for place in ("in the way", "in the way/deeper", LONG):
         monkeypatch.setenv("AGGAN_CACHE", str(tmp_path / place))
-        with pytest.raises(UserError, match=r"cannot write the picture cache in .*in the way.*; set AGGAN_CACHE"):
+        with pytest.raises(UserError, match=rf"cannot use the picture cache in .*{place}: .*; set AGGAN_CACHE"):
             decoded(domain, 8, False, refuse)
 
 
@@ -261,3 +339,42 @@ def test_pictures_are_mirrored_only_if_asked_and_then_by_half(flip):
     batches = epoch(unpaired(numbered(200), numbered(200), batch=20, seed=0, flip=flip))
     mirrored = sum(int((to_pixels(batch.x)[:, 0, 0, 0] == 255).sum()) for batch in batches)
     assert 70 < mirrored < 130 if flip else mirrored == 0
+
+
+def learned(root: Path, *names: str) -> list[Decoded]:
+    return [decoded(domain, 8, True, refuse) for domain in find(Data(root=root, names=names)).train]
+
+
+def test_pairs_have_their_name_and_their_subfolder_in_common(tmp_path):
+    layout(tmp_path, "A/anna", "A/bob", "A/cleo", "B/anna", "B/bob", "B/dora")
+    x, y = domains = learned(tmp_path, "A", "B")
+    pairs = PairedPictures(domains, Order(1, 0, flip=False)).pairs
+    found = [[str(d.files[place].relative_to(d.folder)) for d, place in zip((x, y), p, strict=True)] for p in pairs]
+    assert found == [[f"{who}/{k}.png"] * 2 for who in ("anna", "bob") for k in (0, 1)]
+
+
+def test_pairs_that_are_none_or_unclear_are_refused(tmp_path):
+    layout(tmp_path, "A/anna", "B/bob", "C/anna")
+    with pytest.raises(UserError, match=r"the same name and subfolder in .*/A and .*/B, where 0 are$"):
+        PairedPictures(learned(tmp_path, "A", "B"), Order(1, 0, flip=False))
+    fill(tmp_path / "C" / "anna", "0.bmp")
+    with pytest.raises(UserError, match=r"C/anna/0\.png: 0\.bmp has that name too"):
+        PairedPictures(learned(tmp_path, "A", "C"), Order(1, 0, flip=False))
+
+
+@pytest.mark.parametrize("units", ["strong", 3, ["1"], [[1]], [float("nan")], {"AU01": 1}])
+def test_action_units_that_are_no_numbers_are_named_by_file_and_line(tmp_path, units):
+    layout(tmp_path, "A", "B")
+    lines = [{"file": "A/0.png", "action_units": [1, 2.5]}, {"file": "A/1.png", "action_units": units}]
+    (tmp_path / "pictures.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with pytest.raises(UserError, match=r"pictures\.jsonl: line 2 has action_units that are no list of numbers$"):
+        with_action_units(learned(tmp_path, "A", "B"))
+
+
+def test_a_picture_without_action_units_among_others_says_what_to_do(tmp_path):
+    layout(tmp_path, "A", "B")
+    (tmp_path / "pictures.jsonl").write_text('{"file": "A/0.png", "action_units": [1.0, 2.5]}\n{"file": "A/1.png"}\n')
+    with pytest.raises(
+        UserError, match=r"A/1\.png: it needs 2 action units in pictures\.jsonl, .* or remove the picture"
+    ):
+        with_action_units(learned(tmp_path, "A", "B"))

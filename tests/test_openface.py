@@ -57,7 +57,7 @@ def test_results_of_the_prepared_pictures_are_joined_by_place(source, tmp_path):
     }
 
 
-def test_a_picture_without_a_good_row_is_named_and_keeps_what_it_had(source, tmp_path, capsys):
+def test_a_picture_without_a_good_row_is_named_and_has_none(source, tmp_path, capsys):
     dst, units = tmp_path / "dst", of_sources(source, tmp_path / "units")
     prepare("bu3dfe", source, dst, "--openface", str(units))
     (units / "F0001_HA04WH_F2D.csv").unlink()
@@ -68,7 +68,8 @@ def test_a_picture_without_a_good_row_is_named_and_keeps_what_it_had(source, tmp
     assert "/happy/F0001.png (F0001_HA04WH_F2D.bmp): no CSV (or row) of that name" in said
     assert "/neutral/M0001.png (M0001_NE00WH_F2D.bmp): confidence 0.3 is below 0.8" in said
     assert "19 of 21 pictures get action units" in said
-    assert all(record["action_units"] == list(STRENGTHS.values()) for record in records(dst))
+    without = {record["source"] for record in records(dst) if "action_units" not in record}
+    assert without == {"F0001_HA04WH_F2D.bmp", "M0001_NE00WH_F2D.bmp"}
 
 
 def test_preparing_again_without_openface_keeps_the_units(source, tmp_path):
@@ -134,6 +135,21 @@ def test_pictures_of_one_name_in_two_folders_are_told_apart(tmp_path):
     made = [{"file": f"{split}/happy/a.png", "source": "a.jpg"} for split in ("test", "train")]
     assert join(made, found) == []
     assert [record["action_units"][0] for record in made] == [2, 1]
+
+
+def test_one_table_tells_pictures_of_one_name_in_two_folders_apart(tmp_path):
+    faces = [("neutral", 0), ("happy", 3), ("happy", 4)]
+    rows = [GOOD | {"file": f"train/{name}/a.png", "confidence": 0.9 + k / 99, "AU12_r": k} for name, k in faces]
+    write_openface(tmp_path / "all.csv", [*rows, GOOD | {"file": ""}], first="file")
+    made = [{"file": f"train/{name}/a.png", "source": f"{name}.bmp"} for name in ("happy", "neutral")]
+    assert join(made, read(tmp_path / "all.csv", 0.8)) == []
+    assert [record["action_units"][UNITS.index(12)] for record in made] == [4, 0]
+
+
+def test_hidden_folders_are_left_out(tmp_path):
+    for place in (".trash/a", "b"):
+        write_openface(tmp_path / f"{place}.csv", [GOOD])
+    assert read(tmp_path, 0.8).keys() == {"b"}
 
 
 def table(path: Path, content: str) -> Path:

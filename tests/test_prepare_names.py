@@ -115,6 +115,14 @@ def test_a_second_file_of_the_same_picture_is_left_out(tmp_path, capsys):
     assert "skipped 2: a second file of the same picture" in capsys.readouterr().err
 
 
+def test_what_lies_in_hidden_folders_is_left_out(tmp_path, capsys):
+    source = make_arface(tmp_path / "src")
+    (source / ".thumbs").mkdir()
+    white((8, 8)).save(source / ".thumbs" / "w-001-1.bmp")
+    assert prepare("arface", source, tmp_path / "dst") == 0
+    assert "a second file of the same picture" not in capsys.readouterr().err
+
+
 def test_one_person_cannot_be_split(tmp_path, capsys):
     source = make_arface(tmp_path / "src", ["m-001"])
     assert "only the person m-001 is there" in refused(capsys, "arface", source, tmp_path / "dst")

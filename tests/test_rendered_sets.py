@@ -21,6 +21,7 @@ from aggan.data.faces.render import Taken, develop
 from aggan.data.faces.scene import Degradation, looking
 from aggan.data.folders import Data, find
 from aggan.errors import UserError
+from aggan.writing import write_whole
 
 
 def refused(capsys, *arguments: str) -> str:
@@ -321,6 +322,8 @@ def test_what_is_not_ours_is_left_alone(tmp_path, capsys):
     assert "is not empty and was not made by this command" in refused(capsys, *where)
     where[4] = str(tmp_path / "holiday.png")
     assert "is a file" in refused(capsys, *where)
+    where[4] = 300 * "x"
+    assert "x: File name too long" in refused(capsys, *where)
 
 
 def test_mistakes_about_rendering(tmp_path, capsys, monkeypatch):
@@ -355,7 +358,9 @@ def test_a_sheet_shows_sittings_from_all_over_a_set(tmp_path):
         assert 0 < (tmp_path / "sheet.jpg").stat().st_size <= sheet.LARGEST
 
 
-def test_what_is_packed_comes_out_again(tmp_path, monkeypatch):
+@pytest.fixture
+def packed(tmp_path, monkeypatch) -> int:
+    """Twenty people in a pack; the number of pictures without pairs."""
     sittings = plan("faces", 0, 20)
     settings = store.Settings("faces", 20, 128, 0, False)
     store.begin(tmp_path / "set", settings)
@@ -366,8 +371,12 @@ def test_what_is_packed_comes_out_again(tmp_path, monkeypatch):
     store.finish(tmp_path / "set", settings, sittings)
     pack.pack(tmp_path / "set", tmp_path / "faces.zip")
     monkeypatch.setattr(pack, "PACK", tmp_path / "faces.zip")
-    whole, answers = len(list((tmp_path / "set").rglob("*.png"))), sum(len(s.answers) for s in sittings)
-    assert pack.unpack(tmp_path / "out", 64) == whole - answers
+    return len(lines(tmp_path / "set" / "pictures.jsonl"))
+
+
+def test_what_is_packed_comes_out_again(tmp_path, packed):
+    answers = len(lines(tmp_path / "set" / "pairs.jsonl"))
+    assert pack.unpack(tmp_path / "out", 64) == packed
     before, after = (lines(tmp_path / name / "pictures.jsonl") for name in ("set", "out"))
     assert [known["file"] for known in before] == [known["file"] for known in after]
     assert after[0]["landmarks"][0] == [32, 32]
@@ -377,11 +386,76 @@ def test_what_is_packed_comes_out_again(tmp_path, monkeypatch):
     assert neutral
     assert happy
     assert not neutral & happy
-    assert pack.unpack(tmp_path / "paired", 64, pairs=True) == whole
+    assert pack.unpack(tmp_path / "paired", 64, pairs=True) == packed + answers
     names = [{p.name for p in (tmp_path / "paired" / "train" / e).iterdir()} for e in ("neutral", "happy")]
     assert names[0] == names[1]
     assert len(names[0]) == answers
-    assert len(lines(tmp_path / "paired" / "pictures.jsonl")) == whole
+    assert len(lines(tmp_path / "paired" / "pictures.jsonl")) == packed + answers
+
+
+def state(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    return {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in folder.rglob("*") if file.is_file()}
+
+
+def test_faces_are_unpacked_over_nothing_else(tmp_path, packed, capsys):
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    (mine / "train" / "neutral").mkdir(parents=True)
+    for name in ("pictures.jsonl", "train/neutral/0000.png"):
+        (mine / name).write_text("my own")
+    assert "is not empty and was not made by this command" in refused(capsys, "data", "faces", "--out", str(mine))
+    (mine / "dataset.json").write_text("{}")
+    pack.unpack(out, 64)
+    before = state(mine) | state(out)
+    for folder, size, pairs in ((mine, 64, False), (out, 128, False), (out, 64, True)):
+        with pytest.raises(UserError, match=rf"{folder}: holds another set than these \d+ faces at {size} px"):
+            pack.unpack(folder, size, pairs)
+    render = ["data", "render", "faces", "--people", "20", "--no-masks", "--out", str(out)]
+    assert "was not made by this command" in refused(capsys, *render)
+    assert state(mine) | state(out) == before
+
+
+def test_faces_that_are_there_are_left_alone(tmp_path, packed):
+    out = tmp_path / "out"
+    pack.unpack(out, 64)
+    before = state(out)
+    assert pack.unpack(out, 64) == packed
+    assert state(out) == before
+    card = json.loads((out / "dataset.json").read_text())
+    assert (card["size"], card.pop("pairs")) == (64, False)
+    # Of an earlier version, which also wrote over sets with pairs.
+    (out / "dataset.json").write_text(json.dumps({**card, "settings": {"size": 128}}))
+    assert pack.unpack(out, 64) == packed
+    (out / "train" / "neutral" / "more.png").touch()
+    with pytest.raises(UserError, match="holds another set"):
+        pack.unpack(out, 64)
+
+
+def test_unpacking_goes_on_where_it_was_stopped(tmp_path, packed, monkeypatch):
+    def interrupted(path: Path, write) -> None:
+        if len(list(path.parents[2].rglob("*.png"))) == 5:
+            raise KeyboardInterrupt
+        write_whole(path, write)
+
+    monkeypatch.setattr(pack, "write_whole", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pack.unpack(tmp_path / "out", 64)
+    monkeypatch.setattr(pack, "write_whole", write_whole)
+    first = {file: known for file, known in state(tmp_path / "out").items() if file.suffix == ".png"}
+    assert len(first) == 5
+    with pytest.raises(UserError, match="holds another set"):
+        pack.unpack(tmp_path / "out", 128)
+    pack.unpack(tmp_path / "out", 64)
+    pack.unpack(tmp_path / "whole", 64)
+    made = [{f.relative_to(tmp_path / n): k[1] for f, k in state(tmp_path / n).items()} for n in ("out", "whole")]
+    assert made[0] == made[1]
+    assert first.items() <= state(tmp_path / "out").items()
+
+
+def test_a_sheet_of_no_set_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["sheet", str(tmp_path), str(tmp_path / "sheet.jpg")])
+    with pytest.raises(SystemExit, match="2"):
+        sheet.main()
+    assert f"{tmp_path}: no pictures.jsonl with pictures here" in capsys.readouterr().err
 
 
 def test_too_large_a_pack_is_refused(tmp_path, monkeypatch):

@@ -160,9 +160,14 @@ def test_a_new_run_never_overwrites_an_old_one(faces, tmp_path):
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_run_that_ended_before_it_saved_anything_begins_anew(faces, tmp_path, monkeypatch, resume):
     asked, run = experiment(faces, steps=2), tmp_path / "run"
-    with monkeypatch.context() as patched, pytest.raises(UserError, match=r"'gan' became nan at step 0\. Nothing was"):
-        patched.setattr(Window, "empty_out", lambda self: (_ for _ in ()).throw(Diverged("'gan' became nan at step 0")))
-        train(asked, run, QUIET)
+
+    def diverged(self: Window) -> None:
+        raise Diverged("'gan' became nan at step 0")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Window, "empty_out", diverged)
+        with pytest.raises(UserError, match=r"'gan' became nan at step 0\. Nothing was saved"):
+            train(asked, run, QUIET)
     assert train(asked, run, QUIET, resume=resume)
     assert checkpoint.load(run)["steps"] == 2
 

@@ -1,6 +1,7 @@
 """`aggan data faces --out DIR`, `aggan data render PROTOCOL --out DIR`, `aggan data prepare NAME SRC DST`."""
 
 import importlib
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -33,10 +34,11 @@ def faces(out: Path, size: Literal[64, 128] = 128, pairs: bool = False) -> int:
     """Unpack the rendered faces that ship: OUT/{train,test}/EXPRESSION/PERSON.png.
 
     Args:
-        out: Folder to write to.
+        out: Folder to write to; the same command goes on where a first one stopped.
         size: Side in pixels.
         pairs: Show everybody neutral and happy, for systems that learn from pairs.
     """
     count = unpack(out, size, pairs)
-    print(f"{count} pictures in {out}. Train with: aggan train --recipe faces{size} --data.root {out} --out RUN")
+    root = shlex.quote(str(out))
+    print(f"{count} pictures in {out}. Train with: aggan train --recipe faces{size} --data.root {root} --out RUN")
     return 0

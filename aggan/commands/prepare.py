@@ -123,6 +123,7 @@ def _again(asked, planned: list[dict], console: Console) -> int:
         units = {record["file"]: record["action_units"] for record in planned if "action_units" in record}
         made = read_records(asked.dst / INDEX)
         for record in made:
+            record.pop("action_units", None)
             if record["file"] in units:
                 record["action_units"] = units[record["file"]]
         write_records(asked.dst / INDEX, made)

@@ -4,10 +4,12 @@ Both are found through `pictures.jsonl`, which lies at the root of a rendered or
 object a picture, with its `file` below that root. Masks are `masks/face/FILE.png` there.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +28,16 @@ def root_of(file: Path) -> Path | None:
 
 @lru_cache(maxsize=4)
 def index(root: Path) -> dict[str, dict]:
-    """The records of a data set by file; raises `UserError` where a line is none."""
-    return {record["file"]: record for record in read_records(root / INDEX)}
+    """The records of a data set by file; raises `UserError` where a line is none, or its action units no numbers."""
+    records = read_records(root / INDEX)
+    for number, record in enumerate(records, start=1):
+        if not _are_numbers(record.get("action_units") or []):
+            raise UserError(f"{root / INDEX}: line {number} has action_units that are no list of numbers")
+    return {record["file"]: record for record in records}
+
+
+def _are_numbers(units: Any) -> bool:
+    return isinstance(units, list) and all(isinstance(unit, int | float) and math.isfinite(unit) for unit in units)
 
 
 def with_action_units(domains: Sequence[Decoded]) -> list[Decoded]:
@@ -45,7 +55,8 @@ def with_action_units(domains: Sequence[Decoded]) -> list[Decoded]:
 def _codes(domain: Decoded, rows: list[list[float] | None], length: int) -> np.ndarray:
     for file, row in zip(domain.files, rows, strict=True):
         if not row or len(row) != length:
-            raise UserError(f"{file}: it needs {length} action units, as other pictures have, in {INDEX}")
+            needed = f"it needs {length} action units in {INDEX}, as other pictures have"
+            raise UserError(f"{file}: {needed}: put them there, or remove the picture")
     return np.clip(np.array(rows, np.float32) / GREATEST, 0, 1)
 
 

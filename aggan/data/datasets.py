@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,17 +86,16 @@ class UnpairedPictures(Pictures):
 
 
 class PairedPictures(Pictures):
-    """Two domains whose files of the same name belong together."""
+    """Two domains whose files of the same name and subfolder belong together."""
 
     def __init__(self, domains: Sequence[Decoded], order: Order) -> None:
         super().__init__(domains, order)
-        x, y = ({file.stem: place for place, file in enumerate(domain.files)} for domain in domains)
+        x, y = map(_places, domains)
         self.pairs = [(x[name], y[name]) for name in sorted(x.keys() & y.keys())]
         if len(self.pairs) < 2:
-            folders = " and ".join(str(domain.files[0].parent) for domain in domains)
-            raise UserError(
-                f"this system learns from pairs: files of the same name in {folders}, where {len(self.pairs)} are"
-            )
+            folders = " and ".join(str(domain.folder) for domain in domains)
+            needed = f"files of the same name and subfolder in {folders}, where {len(self.pairs)} are"
+            raise UserError(f"this system learns from pairs: {needed}")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -106,6 +106,16 @@ class PairedPictures(Pictures):
         places = np.array(self.pairs)[drawn].T
         x, y = (_take(d.pixels, (where, mirrored)) for d, where in zip(self.domains, places, strict=True))
         return Paired(x, y)
+
+
+def _places(domain: Decoded) -> dict[Path, int]:
+    """The numbers of the pictures by their path below the domain's folder, without suffix."""
+    places: dict[Path, int] = {}
+    for place, file in enumerate(domain.files):
+        first = places.setdefault(file.relative_to(domain.folder).with_suffix(""), place)
+        if first != place:
+            raise UserError(f"{file}: {domain.files[first].name} has that name too, so its pair is unclear: remove one")
+    return places
 
 
 class LabelledPictures(Pictures):

@@ -1,6 +1,5 @@
-"""Where pictures lie: two folders; or `ROOT/{train,test}/{A,B,...}`, `ROOT/{trainA,trainB,...}`, `ROOT/{A,B,...}`."""
+"""Where pictures lie: two folders; or `ROOT/{train,test}/{A,B,...}`, `ROOT/{train,test}{A,B}`, `ROOT/{A,B,...}`."""
 
-from collections.abc import Container
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from aggan.data.images import SUFFIXES
+from aggan.data.listing import files_of, looking, require_folder
 from aggan.errors import UserError
 
 BESIDE = ("masks", "answers")
@@ -42,15 +42,18 @@ class Domain:
     """A named list of picture files, sorted by name."""
 
     name: str
+    folder: Path
     files: tuple[Path, ...]
+    """In the folder and its subfolders."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """What is learned from, and what was held out (perhaps nothing)."""
+    """What is learned from, and what was held out."""
 
     train: tuple[Domain, ...]
     test: tuple[Domain, ...]
+    """The same domains; none where one of them has no folder there."""
 
 
 def find(data: Data) -> Split:
@@ -59,10 +62,10 @@ def find(data: Data) -> Split:
         raise UserError("give either --data.root or --data.x and --data.y, not both")
     train, test = _two_folders(data) if data.root is None else _below(data.root, data.names)
     _require_different(train)
-    split = Split(*(tuple(Domain(name, pictures(folder)) for name, folder in named) for named in (train, test)))
-    for domain, (_, folder) in zip(split.train, train, strict=True):
+    split = Split(*(tuple(Domain(name, folder, pictures(folder)) for name, folder in named) for named in (train, test)))
+    for domain in split.train:
         if len(domain.files) < 2:
-            raise UserError(f"{folder}: training needs at least two pictures here, found {len(domain.files)}")
+            raise UserError(f"{domain.folder}: training needs at least two pictures here, found {len(domain.files)}")
     return split
 
 
@@ -82,18 +85,6 @@ def pictures(folder: Path) -> tuple[Path, ...]:
     return found
 
 
-def files_of(folder: Path, suffixes: Container[str]) -> tuple[Path, ...]:
-    """The files of a folder and its subfolders with such a suffix in lower case, sorted; not the hidden ones."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: {_missing(folder)}")
-    files = (p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-    return tuple(sorted(p for p in files if not p.name.startswith(".")))
-
-
-def _missing(folder: Path) -> str:
-    return "not a folder" if folder.exists() else "no such folder"
-
-
 def _two_folders(data: Data) -> tuple[Named, Named]:
     if data.x is None or data.y is None:
         raise UserError("name the pictures: --data.x DIR --data.y DIR, or --data.root DIR")
@@ -107,10 +98,10 @@ def _two(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+@looking()
 def _below(root: Path, names: tuple[str, ...] | None) -> tuple[Named, Named]:
     """Both splits of a root folder, in the order of `names`."""
-    if not root.is_dir():
-        raise UserError(f"{root}: {_missing(root)}")
+    require_folder(root)
     here = _subfolders(root)
     if "train" in here:
         splits = [_subfolders(root / split) for split in ("train", "test")]

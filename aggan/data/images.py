@@ -17,7 +17,10 @@ from torch import Tensor
 Pixels = UInt8[np.ndarray, "h w 3"]
 
 SUFFIXES = frozenset(
-    ".avif .bmp .dib .gif .jfif .jpe .jpeg .jpg .jp2 .pbm .pcx .pgm .png .pnm .ppm .sgi .tga .tif .tiff .webp".split()
+    (
+        ".apng .avif .bmp .dib .gif .j2k .jfif .jpe .jpeg .jpg .jp2 .jpx .mpo .pbm .pcx .pgm .png .pnm .ppm .qoi .sgi "
+        ".tga .tif .tiff .webp"
+    ).split()
 )
 """What counts as a picture in a folder; a file named by itself may have any name."""
 

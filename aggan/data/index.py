@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from aggan.data.listing import looking
 from aggan.errors import UserError
 from aggan.writing import write_whole
 
@@ -51,6 +52,22 @@ def lines(records: Iterable[Record]) -> str:
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write a list, whole or not at all."""
     write_whole(path, lambda place: place.write_text(lines(records), encoding="utf-8"))
+
+
+@looking()
+def find_card(out: Path, work: str) -> Path | None:
+    """The card of the set in `out`, whole or (below `work`) begun; None where there is room for a new one.
+
+    Raises `UserError` where something else is.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file: choose a folder")
+    for card in (out / CARD, out / work / CARD):
+        if card.exists():
+            return card
+    if out.exists() and any(entry.name != work for entry in out.iterdir()):
+        raise UserError(f"{out}: is not empty and was not made by this command: choose a new folder")
+    return None
 
 
 def write_card(path: Path, card: dict[str, Any]) -> None:

@@ -6,20 +6,34 @@
 
 import io
 import json
+import shutil
 import sys
 import zipfile
 from pathlib import Path
 
 from PIL import Image as Pillow
 
-from aggan.data.index import CARD, INDEX, PAIRS, Record, counts, lines, read_records, write_card, write_records
+from aggan.data.index import (
+    CARD,
+    INDEX,
+    PAIRS,
+    Record,
+    counts,
+    find_card,
+    lines,
+    read_records,
+    write_card,
+    write_records,
+)
 from aggan.errors import UserError
-from aggan.writing import write_whole
+from aggan.writing import goes_on, write_whole
 
 PACK = Path(__file__).parent / "faces.zip"
 SIZES = (64, 128)
 LARGEST = 15_000_000
 """Bytes."""
+WORK = ".unpacking"
+"""Folder of the card until the set is whole."""
 
 
 def pack(rendered: Path, target: Path = PACK) -> None:
@@ -53,24 +67,52 @@ def _jpeg(picture: Path) -> bytes:
 def unpack(out: Path, size: int, pairs: bool = False) -> int:
     """Write `out/{train,test}/EXPRESSION/PERSON.png` and its lists at 64 or 128 px; gives the number of pictures.
 
-    Nobody who is trained on is both neutral and happy there, unless with `pairs`.
+    Nobody who is trained on is both neutral and happy there, unless with `pairs`. Goes on with what was begun, and
+    leaves a whole set as it is; raises `UserError` where `out` holds anything else.
     """
     if size not in SIZES:
         raise UserError(f"the faces come at {' and '.join(map(str, SIZES))} px, not {size}")
     with zipfile.ZipFile(PACK) as file:
-        card = json.loads(file.read(CARD))
-        records = _records(file, INDEX)
+        packed = json.loads(file.read(CARD))
+        scale = size / packed["size"]
+        records = _records(file, INDEX, scale)
         if pairs:
-            records += [_shown(record) for record in _records(file, PAIRS)]
-        for record in records:
-            picture = _picture(file, record.pop("packed"), size)
-            write_whole(out / record["file"], lambda path, picture=picture: picture.save(path, "PNG"))
-            record["landmarks"] = [
-                [round(size / card["size"] * at, 2) for at in point] for point in record["landmarks"]
-            ]
-    write_records(out / INDEX, records)
-    write_card(out / CARD, {**card, "size": size, "counts": counts(records), "answers": 0})
+            records += [_shown(record) for record in _records(file, PAIRS, scale)]
+        card = {**packed, "size": size, "pairs": pairs, "counts": counts(records), "answers": 0}
+        del card["settings"]  # of the renderer, which makes other sets
+        if _is_whole(out, card, len(records)):
+            return len(records)
+        with goes_on():
+            write_card(out / WORK / CARD, card)
+            for record in records:
+                _unpack(file, record.pop("packed"), size, out / record["file"])
+            write_records(out / INDEX, records)
+            write_card(out / CARD, card)
+    shutil.rmtree(out / WORK, ignore_errors=True)
     return len(records)
+
+
+def _is_whole(out: Path, card: Record, count: int) -> bool:
+    """Whether this set is there to the end; raises `UserError` where another one is, begun or whole."""
+    place = find_card(out, WORK)
+    there = len(list(out.glob("*/*/*.png")))
+    if place and (there > count or not _same(place, card)):
+        raise UserError(f"{out}: holds another set than these {count} faces at {card['size']} px: choose a new folder")
+    return place == out / CARD and there == count
+
+
+def _same(place: Path, card: Record) -> bool:
+    """Whether a card says the same; the counts tell sets with pairs from others where it has no `pairs`."""
+    try:
+        before = json.loads(place.read_text(encoding="utf-8"))
+        return all(before[name] == value for name, value in card.items() if name != "pairs")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _unpack(file: zipfile.ZipFile, name: str, size: int, target: Path) -> None:
+    if not target.exists():
+        write_whole(target, lambda path: _picture(file, name, size).save(path, "PNG"))
 
 
 def some(count: int) -> list[Pillow.Image]:
@@ -80,9 +122,12 @@ def some(count: int) -> list[Pillow.Image]:
         return [_picture(file, name, max(SIZES)) for name in names]
 
 
-def _records(file: zipfile.ZipFile, name: str) -> list[Record]:
+def _records(file: zipfile.ZipFile, name: str, scale: float) -> list[Record]:
     records = [json.loads(line) for line in file.read(name).splitlines()]
-    return [{**record, "packed": str(Path(record["file"]).with_suffix(".jpg"))} for record in records]
+    for record in records:
+        record["packed"] = str(Path(record["file"]).with_suffix(".jpg"))
+        record["landmarks"] = [[round(scale * at, 2) for at in point] for point in record["landmarks"]]
+    return records
 
 
 def _shown(answer: Record) -> Record:

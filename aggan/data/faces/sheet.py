@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 
 from aggan.data.faces.expressions import EXPRESSIONS
 from aggan.data.index import INDEX, PAIRS, read_records
+from aggan.errors import UserError
 from aggan.writing import write_whole
 
 SIDE, COLUMNS, ROWS = 128, 8, 8
@@ -21,11 +22,13 @@ LARGEST = 300_000
 
 
 def sheet(folder: Path, rows: int) -> Pillow.Image:
-    """Pictures from all over a set, 128 px each."""
+    """Pictures from all over a set, 128 px each; raises `UserError` where there is no set."""
     sittings = defaultdict(list)
     for index in (folder / INDEX, folder / PAIRS):
         for record in read_records(index) if index.exists() else ():
             sittings[Path(record["file"]).name].append(record)
+    if not sittings:
+        raise UserError(f"{folder}: no {INDEX} with pictures here: name the folder of a rendered set")
     groups = [_ordered(records) for _, records in sorted(sittings.items())]
     if any("input" in group[-1] for group in groups):
         groups = [group for group in groups if "input" in group[-1]]
@@ -66,7 +69,10 @@ def main() -> None:
     options.add_argument("sheet", type=Path)
     options.add_argument("--rows", type=int, default=ROWS)
     asked = options.parse_args()
-    save(sheet(asked.folder, asked.rows), asked.sheet)
+    try:
+        save(sheet(asked.folder, asked.rows), asked.sheet)
+    except UserError as why:
+        options.error(str(why))
 
 
 if __name__ == "__main__":

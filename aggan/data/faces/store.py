@@ -27,6 +27,7 @@ from aggan.data.index import (
     Counts,
     Record,
     counts,
+    find_card,
     read_records,
     write_card,
     write_records,
@@ -52,15 +53,10 @@ class Settings:
 
 def is_whole(out: Path, settings: Settings) -> bool:
     """Whether the set is there to the end; raises `UserError` where another one is, begun or whole."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file: choose a folder")
-    for folder, whole in ((out, True), (out / WORK, False)):
-        if (folder / CARD).exists():
-            _require_same(folder / CARD, settings, out)
-            return whole
-    if out.exists() and any(entry.name != WORK for entry in out.iterdir()):
-        raise UserError(f"{out}: is not empty and was not made by this command: choose a new folder")
-    return False
+    card = find_card(out, WORK)
+    if card:
+        _require_same(card, settings, out)
+    return card == out / CARD
 
 
 def begin(out: Path, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aggan.data.action_units import GREATEST, UNITS
+from aggan.data.listing import files_of
 from aggan.errors import UserError
 
 COLUMNS = tuple(f"AU{unit:02}_r" for unit in UNITS)
@@ -24,23 +25,17 @@ Measured = list[float] | str
 def read(path: Path, confidence: float) -> dict[str, Measured]:
     """By the name of the picture: of each CSV below a folder, or each row of a CSV with a column `file`.
 
-    Pictures of one name in several folders are known by their place below `path` only. Raises `UserError`.
+    Pictures of one name in several folders are known by their place below `path`, or in that column, only. Raises
+    `UserError`.
     """
     if path.is_file():
         return _table(path, confidence)
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder of OpenFace's CSVs")
-    files = sorted(file for file in path.rglob("*.csv") if not file.name.startswith("."))
+    files = files_of(path, (".csv",))
     if not files:
         raise UserError(f"{path}: no CSV here; FaceLandmarkImg -aus -fdir PICTURES -out_dir {path} writes them")
-    times = Counter(file.stem for file in files)
-    found: dict[str, Measured] = {}
-    for file in files:
-        measured = _best(_rows(file), confidence)
-        found[file.relative_to(path).with_suffix("").as_posix()] = measured
-        if times[file.stem] == 1:
-            found[file.stem] = measured
-    return found
+    return _named({file.relative_to(path).with_suffix(""): _rows(file) for file in files}, confidence)
 
 
 def join(records: Iterable[dict[str, Any]], found: dict[str, Measured]) -> list[str]:
@@ -70,10 +65,22 @@ def _table(path: Path, confidence: float) -> dict[str, Measured]:
         if len({row.get("frame") for row in rows}) > 1:
             raise UserError(f"{path}: its rows do not say which picture they are of; use FaceLandmarkImg, not a video")
         return {path.stem: _best(rows, confidence)}
-    pictures: dict[str, list[Row]] = {}
+    pictures: dict[Path, list[Row]] = {}
     for row in rows:
-        pictures.setdefault(Path(row["file"]).stem, []).append(row)
-    return {name: _best(some, confidence) for name, some in pictures.items()}
+        file = Path(row["file"])
+        pictures.setdefault(file.parent / file.stem, []).append(row)
+    return _named(pictures, confidence)
+
+
+def _named(pictures: dict[Path, list[Row]], confidence: float) -> dict[str, Measured]:
+    """By place, and by name where it is the only one of that name."""
+    times = Counter(place.name for place in pictures)
+    found: dict[str, Measured] = {}
+    for place, rows in pictures.items():
+        found[place.as_posix()] = measured = _best(rows, confidence)
+        if times[place.name] == 1:
+            found[place.name] = measured
+    return found
 
 
 def _rows(path: Path) -> list[Row]:

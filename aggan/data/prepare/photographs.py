@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggan.data.index import SPLITS
+from aggan.data.listing import files_of
 from aggan.errors import UserError
 
 Details = dict[str, str | int | float]
@@ -53,7 +54,7 @@ def gather(
     """
     found = Found()
     kept: dict[tuple[str, str], Photograph] = {}
-    for file in _files(src, frozenset(suffixes)):
+    for file in files_of(src, frozenset(suffixes)):
         told = describe(file)
         if isinstance(told, str):
             found.skip(told, file.name)
@@ -62,11 +63,6 @@ def gather(
     if not kept:
         raise UserError(f"{src}: no picture to take; one would be named {example}{_instead(found)}")
     return list(kept.values()), found
-
-
-def _files(src: Path, suffixes: frozenset[str]) -> list[Path]:
-    seen = (p for p in src.rglob("*") if p.suffix.lower() in suffixes and not p.name.startswith("."))
-    return sorted(p for p in seen if p.is_file())
 
 
 def _instead(found: Found) -> str:
