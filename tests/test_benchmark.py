@@ -1,17 +1,22 @@
 """A benchmark from its plan to its page; what is finished is never done again."""
 
+import io
 import json
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 from worlds import shrunk
 
 from aggan.benchmark import steps, work
-from aggan.benchmark.plan import PLANS, Cell, Plan, cells, read_plan
-from aggan.benchmark.steps import root_of, training
+from aggan.benchmark.plan import PLANS, Cell, Plan, Source, cells, read_plan
+from aggan.benchmark.steps import Command, root_of, training
 from aggan.cli import run
+from aggan.commands.benchmark import _shown
+from aggan.errors import UserError
 
 
 def planned(tmp_path: Path, faces: Path, systems: tuple[str, ...]) -> Path:
@@ -77,6 +82,31 @@ def test_after_an_interrupt_no_other_training_begins(tmp_path, monkeypatch):
     assert len(begun) == 2
 
 
+def ends_with(monkeypatch, code: int) -> None:
+    """Every command of a cell ends with that code."""
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], code))
+    monkeypatch.setattr(steps, "paired", lambda *_: True)
+
+
+KILLED = {-9: "was killed by signal 9 (perhaps no memory was left)", -11: "was killed by signal 11"}
+
+
+@pytest.mark.parametrize(("code", "why"), KILLED.items())
+def test_what_the_system_kills_has_failed_and_the_others_go_on(tmp_path, monkeypatch, code, why):
+    ends_with(monkeypatch, code)
+    plan = Plan(systems=("aggan", "cyclegan"), minutes=1)
+    work.work(plan, tmp_path, cells(plan), 1, lambda cell, what: None)
+    assert [work.state(tmp_path, cell, plan.targets) for cell in cells(plan)] == [why, why]
+
+
+@pytest.mark.parametrize("code", [130, -1, -2, -15])
+def test_what_somebody_ends_has_not_failed(tmp_path, monkeypatch, code):
+    ends_with(monkeypatch, code)
+    with pytest.raises(work.Stopped):
+        work.carry_out([Command("training", ["train"])], tmp_path, {}, lambda what: None)
+    assert not (tmp_path / "failure.json").exists()
+
+
 def test_a_training_that_was_begun_is_resumed(tmp_path):
     plan, cell = Plan(systems=("aggan",), minutes=2.5, threads=1, processor_time=True), Cell("faces", "aggan", 3)
     words = training(plan, tmp_path, cell).words
@@ -108,6 +138,7 @@ def test_plans_that_ship_can_be_read(name):
         ("systems: [lfw]\nminutes: 1", "no system 'lfw'; there are aggan"),
         ("systems: [aggan]", "a budget is either minutes or epochs"),
         ("systems: [aggan]\nminutes: 1\nepochs: 2", "a budget is either minutes or epochs"),
+        ("systems: [aggan]\nminutes: 1\nsize: 32", "the faces that ship come at 64 and 128 px, not 32"),
         ("systems: [aggan]\nminutes: 1\ncolour: red", "colour: Extra inputs are not permitted"),
         ("- [", "not YAML"),
     ],
@@ -130,3 +161,36 @@ def test_other_plans_results_are_left_alone(tmp_path, faces, capsys):
     assert "holds results of another plan" in capsys.readouterr().err
     assert run(["benchmark", str(plan), "--out", str(tmp_path / "new"), "--only", "dualgan"]) == 2
     assert "--only dualgan: not in the plan" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"version": 9}', b"\xff"])
+def test_a_plan_that_cannot_be_read_any_more_is_left_alone(tmp_path, faces, capsys, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "plan.json").write_bytes(content)
+    assert run(["benchmark", str(planned(tmp_path, faces, ("aggan",))), "--out", str(tmp_path / "out")]) == 2
+    assert "plan.json: damaged, or of another version of aggan: choose another --out" in capsys.readouterr().err
+    assert (tmp_path / "out" / "plan.json").read_bytes() == content
+
+
+def test_what_a_plan_names_and_is_not_there_can_be_corrected(tmp_path, faces):
+    plan = Plan(systems=("aggan",), minutes=1, size=32, data={"cartoons": Source(root=faces)})
+    (faces.with_name("untested") / "train").parent.mkdir()
+    (faces.with_name("untested") / "train").symlink_to(faces / "train")
+    gone = tmp_path / "gone"
+    for wrong in (
+        {"data": {"cartoons": Source(root=gone)}},
+        {"data": {"cartoons": Source(root=faces.with_name("untested"))}},
+        {"lpips": gone},
+        {"recipe": f"{gone}.yaml"},
+    ):
+        with pytest.raises(UserError, match=r"gone(.yaml)?: no such|untested/test/neutral: no such folder"):
+            work.begin(plan.model_copy(update=wrong), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    work.begin(plan, tmp_path / "out")
+    assert len(list((tmp_path / "out" / "cartoons" / "test" / "happy").iterdir())) == 6
+
+
+def test_a_failure_is_shown_as_it_was_said():
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(_shown({Cell("faces", "aggan", 0): "[bold]a[/b] is missing"}))
+    assert "[bold]a[/b] is missing" in shown.getvalue()

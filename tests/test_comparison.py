@@ -6,16 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 from worlds import shrunk
 
-from aggan.benchmark import compare
+from aggan.benchmark import compare, work
 from aggan.benchmark.plan import Plan
 from aggan.cli import run
 from aggan.data.folders import Data
 from aggan.data.images import read
 from aggan.evaluation.capacity import table_three
 from aggan.reports import comparison
-from aggan.reports.rows import Figure, Row, quality
+from aggan.reports.gallery import gallery
+from aggan.reports.rows import Figure, Row, quality, read_study
+from aggan.reports.sheets import Shown, run_of
 from aggan.reports.tables import Cell, Line, Table, beside, latex, markdown
 from aggan.systems.files import ModelCard, save_model
 from aggan.training.experiment import Experiment
@@ -100,6 +103,56 @@ def test_tables_keep_what_the_formats_could_take_for_their_own():
     assert r"x\_y \& z & \textbf{50\%} \\" in latex(table)
     assert "| x_y & z | **50%** |" in markdown(table)
     assert "| w (no) |  |" in markdown(table)
+    table = Table("Table", "About.", ("a|b",), (Line("x|y", (Cell("-"),)), Line(r"{\alpha^$~}", (Cell("-"),))))
+    assert r"| x\|y | - |" in markdown(table)
+    assert r"| | a\|b |" in markdown(table)
+    assert r"\{\textbackslash{}alpha\textasciicircum{}\$\textasciitilde{}\} & - \\" in latex(table)
+
+
+def studied(folder: Path, data: list[str]) -> str:
+    """The tables of a system that has a study, with two targets on some data sets."""
+    for name in data:
+        for to in ("happy", "sad"):
+            results_of = folder / name / "aggan" / "seed-0" / to / "results.json"
+            results_of.parent.mkdir(parents=True)
+            results_of.write_text(results(judged=(0.9, 0.8, 1)))
+    answers = {"aggan": {"fooled": 0.25, "interval": [0.2, 0.3]}, "cyclegan": {"fooled": None, "interval": [0, 1]}}
+    (folder / "study.json").write_text(json.dumps({"systems": answers}))
+    task = comparison.Comparison("neutral", ["happy", "sad"], 32, "", ["aggan"], ["aggan"], data, [], [])
+    comparison.note(folder, task)
+    comparison.write(folder)
+    return (folder / "tables.md").read_text()
+
+
+def test_a_study_tells_of_one_data_set_and_of_the_first_target(tmp_path):
+    main, other, *_ = studied(tmp_path / "one", ["cartoons"]).split("\n## ")
+    assert "people fooled" in main
+    assert other.startswith("To sad")
+    assert "people fooled" not in other
+    assert "people fooled" not in studied(tmp_path / "two", ["cartoons", "photographs"])
+    assert list(read_study(tmp_path / "one" / "study.json")) == ["aggan"]
+
+
+def test_a_missing_result_leaves_the_other_pictures(tmp_path):
+    for name in ("test/neutral", "test/happy", "aggan/seed-0/happy/pictures", "cyclegan/seed-0/happy/pictures"):
+        picture = tmp_path / "cartoons" / name / "00.png"
+        picture.parent.mkdir(parents=True)
+        Pillow.new("RGB", (8, 8)).save(picture)
+    rows = [Row(name, {}, (Path("cartoons") / name / "seed-0",)) for name in ("aggan", "cyclegan")]
+    for row in rows:
+        told = json.dumps({"each": {"name": ["00"], "identity": [0.5]}})
+        (tmp_path / row.folders[0] / "happy" / "results.json").write_text(told)
+    shown = Shown(tmp_path, "cartoons", rows, "neutral", ("happy", "sad"), 8)
+    sheets = {sheet.title: sheet for sheet in gallery(shown)}
+    assert [strip.label for strip in sheets["The same people"].strips] == ["input", "aggan", "cyclegan", "true answer"]
+    assert [bool(picture) for picture in sheets["One person in every domain"].strips[0].pictures] == [True, True, False]
+
+
+def test_a_run_is_the_one_that_the_results_of_a_target_name(tmp_path):
+    for to in ("happy", "sad"):
+        (tmp_path / "cell" / to).mkdir(parents=True)
+        (tmp_path / "cell" / to / "results.json").write_text(json.dumps({"model": f"runs/{to}"}))
+    assert [run_of(tmp_path, Row("x", {}, (Path("cell"),)), to).name for to in ("happy", "sad")] == ["happy", "sad"]
 
 
 def test_tables_of_several_data_sets_stand_beside_each_other():
@@ -163,6 +216,128 @@ def test_without_pairs_there_is_no_ratio_and_a_sentence_says_why(faces, tmp_path
     text = (tmp_path / "out" / "tables.md").read_text()
     assert "have no true answers, so there is no PSNR" in text
     assert "PSNR, dB" not in text
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[list[str]]:
+    """The commands that would measure; nothing is measured, and all figures are the same."""
+    said: list[list[str]] = []
+
+    def measured(words: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+        said.append(words)
+        out = Path(words[words.index("--out") + 1])
+        out.parent.mkdir(exist_ok=True)
+        out.write_text(json.dumps(json.loads(results(psnr=(30, 29, 31))) | {"model": words[1]}))
+        return 0, ""
+
+    monkeypatch.setattr(work, "_run", measured)
+    return said
+
+
+def redrawn(picture: Path) -> list[str]:
+    Pillow.new("RGB", (64, 64), "red").save(picture)
+    return []
+
+
+def retrained(run_folder: Path) -> list[str]:
+    with (run_folder / "last" / "model.safetensors").open("ab") as file:
+        file.write(b"more")
+    return []
+
+
+def weights(path: Path) -> list[str]:
+    path.write_bytes(b"weights")
+    return ["--lpips", str(path)]
+
+
+CHANGES = {
+    "nothing": (lambda faces, ours: [], 0),
+    "an input": (lambda faces, ours: redrawn(faces / "test" / "neutral" / "00.png"), 1),
+    "an answer": (lambda faces, ours: redrawn(faces / "test" / "happy" / "00.png"), 1),
+    "the model": (lambda faces, ours: retrained(ours), 1),
+    "a measure": (lambda faces, ours: weights(faces / "weights"), 1),
+    "the source": (lambda faces, ours: ["--source", "angry"], 1),
+}
+
+
+@pytest.mark.parametrize(("change", "again"), CHANGES.values(), ids=CHANGES.keys())
+def test_what_results_depend_on_has_to_be_the_same(faces, tmp_path, asked, change, again):
+    for split in ("train", "test"):
+        shutil.copytree(faces / split / "neutral", faces / split / "angry")
+    ours = trained(tmp_path / "ours", faces, "combogan", domains=("neutral", "happy", "angry"))
+    command = ["report", str(ours), "--to", "happy", "--out", str(tmp_path / "out")]
+    assert run(command) == 0
+    assert run([*command, *change(faces, ours)]) == 0
+    assert len(asked) == 1 + again
+
+
+def test_other_data_of_the_same_name_are_shown_and_nothing_is_left_of_the_first(faces, tmp_path, asked):
+    other = shutil.copytree(faces, tmp_path / "elsewhere" / "faces")
+    redrawn(other / "test" / "neutral" / "00.png")
+    (other / "test" / "neutral" / "01.png").unlink()
+    command = ["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path / "out")]
+    assert run(command) == 0
+    kept = tmp_path / "out" / "faces" / "ours" / "seed-0" / "happy" / "pictures"
+    kept.mkdir()
+    shutil.copy(faces / "test" / "happy" / "01.png", kept)
+    assert run([*command, "--data", str(other)]) == 0
+    assert read(tmp_path / "out" / "faces" / "test" / "neutral" / "00.png").getpixel((0, 0)) == (255, 0, 0)
+    assert not kept.exists()
+
+
+def test_a_report_never_writes_over_the_pictures_that_it_reads(faces, tmp_path, asked):
+    before = (faces / "test" / "neutral" / "00.png").read_bytes()
+    command = ["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path)]
+    assert [run(command), run(command)] == [0, 0]
+    assert (faces / "test" / "neutral" / "00.png").read_bytes() == before
+
+
+def test_fewer_runs_than_before_are_fewer_seeds(faces, tmp_path, asked):
+    ours = f"ours={trained(tmp_path / 'ours', faces)}"
+    assert run(["report", ours, ours, "--out", str(tmp_path / "out")]) == 0
+    assert "ours (2 seeds)" in (tmp_path / "out" / "tables.md").read_text()
+    assert run(["report", ours, "--out", str(tmp_path / "out")]) == 0
+    assert "seeds" not in (tmp_path / "out" / "tables.md").read_text()
+
+
+STUDIES = {"missing": None, "of another kind": '{"rows": {}}', "no JSON": "people said so"}
+
+
+@pytest.mark.parametrize("content", STUDIES.values(), ids=STUDIES.keys())
+def test_what_is_no_study_is_refused_before_anything_is_measured(faces, tmp_path, asked, capsys, content):
+    study = tmp_path / "told.json"
+    if content:
+        study.write_text(content)
+    ours = trained(tmp_path / "ours", faces)
+    assert run(["report", str(ours), "--study", str(study), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith(f"aggan report: {study}: ")
+    assert (asked, (tmp_path / "out").exists()) == ([], False)
+
+
+def test_two_systems_are_not_one_row(faces, tmp_path, capsys):
+    ours, other = trained(tmp_path / "a" / "run", faces), trained(tmp_path / "b" / "run", faces, "aggan-no-ad-ag")
+    assert run(["report", str(ours), str(other), "--out", str(tmp_path / "out")]) == 2
+    assert "are different systems, both called 'run': name them NAME=FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "x/../../../esc", "a\\b"])
+def test_names_stay_below_the_folder_of_the_report(faces, tmp_path, capsys, name):
+    assert run(["report", f"{name}={trained(tmp_path / 'ours', faces)}", "--out", str(tmp_path / "out")]) == 2
+    assert f"{name!r} is no name for a row" in capsys.readouterr().err
+
+
+def test_names_are_said_as_they_were_given(faces, tmp_path, asked, capsys):
+    assert run(["report", f"[b]={trained(tmp_path / 'ours', faces)}", "--out", str(tmp_path / "out")]) == 0
+    assert "[b]: done" in capsys.readouterr().out
+
+
+def test_a_report_needs_runs_and_a_folder_of_its_own(faces, tmp_path, capsys):
+    assert run(["report", "--out", str(tmp_path / "out")]) == 2
+    assert "nothing to compare: name the folders of runs" in capsys.readouterr().err
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "plan.json").touch()
+    assert run(["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path / "out")]) == 2
+    assert "holds a benchmark: choose another --out" in capsys.readouterr().err
 
 
 def same_picture(faces: Path) -> Path:

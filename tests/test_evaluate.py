@@ -20,10 +20,13 @@ from aggan.data.images import read, square, to_tensor
 from aggan.errors import UserError
 from aggan.evaluation import metrics, photographs
 from aggan.evaluation.best import frechet_score
+from aggan.evaluation.held_out import HeldOut
 from aggan.evaluation.inception import Inception, load_inception
 from aggan.evaluation.judges import Judges, load_judges
 from aggan.evaluation.lpips import HEADS, Perceptual, _alexnet
+from aggan.evaluation.measure import evaluate
 from aggan.evaluation.scores import Measured, row, table
+from aggan.inference.translator import load
 from aggan.system import Task
 from aggan.systems.files import ModelCard, save_model
 
@@ -159,6 +162,19 @@ def test_an_interval_holds_the_mean_and_narrows_with_more_pictures():
     assert low < few.mean() < high
     assert upper - lower < (high - low) / 5
     assert metrics.interval(np.array([1.0, 1.0])) == (1, 1)
+
+
+def test_the_interval_of_a_share_is_wide_where_all_are_the_same_too():
+    # Wilson for 0 and for 81 of 100 (Newcombe, 1998, has the formula): z^2 / (n + z^2) = 0.0370
+    assert metrics.interval_of_share(np.zeros(100)) == (0, pytest.approx(0.0370, abs=1e-4))
+    assert metrics.interval_of_share(np.ones(100)) == (pytest.approx(0.9630, abs=1e-4), 1)
+    shares = np.repeat([1.0, 0.0], [81, 19])
+    assert metrics.interval_of_share(shares) == (pytest.approx(0.7222, abs=1e-4), pytest.approx(0.8749, abs=1e-4))
+
+
+def test_shares_have_the_interval_of_shares(judges):
+    intervals = row(Measured(flat(5, 90), flat(5, 90), None), judges, "happy")["intervals"]
+    assert [intervals[name][1] - intervals[name][0] > 0.5 for name in ("judged", "rank-1")] == [True, True]
 
 
 def test_whose_row_is_largest_on_the_diagonal():
@@ -352,6 +368,24 @@ def test_what_judging_photographs_needs_is_told(measured, tmp_path, monkeypatch,
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     assert measured("--photographs", str(wheel))[0] == 2
     assert "needs ai_edge_litert, which is missing: pip install 'aggan[faces]'" in capsys.readouterr().err
+
+
+class OfSmiles:
+    """A judge that knows one expression, and sees it everywhere."""
+
+    knows = ("happy",)
+
+    def says(self, pictures: np.ndarray) -> np.ndarray:
+        return np.full(len(pictures), EXPRESSIONS.index("happy"))
+
+
+def test_what_the_judge_does_not_know_is_not_judged_and_said(judges, model, faces):
+    said: list[str] = []
+    for target, expected in (("happy", 1.0), ("sad", None)):
+        asked = HeldOut("happy", faces / "test" / "neutral", expression=target)
+        found = evaluate(load(model), asked, judges._replace(expression=OfSmiles()), said.append)
+        assert found["rows"]["translation"]["judged"] == expected
+    assert said == ["nothing is judged: this judge does not know 'sad', only happy"]
 
 
 def test_a_system_without_masks_has_no_figures_of_them(measured, tmp_path):

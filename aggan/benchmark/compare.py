@@ -1,23 +1,30 @@
 """From measured cells to tables and a page, whether a plan trained them or they are runs that exist."""
 
+import hashlib
 import json
+import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from aggan.benchmark import work
 from aggan.benchmark.plan import Cell, Plan
 from aggan.benchmark.runs import Run, require_comparable
-from aggan.benchmark.steps import RESULTS, paired, test, ways
+from aggan.benchmark.steps import PICTURES, RESULTS, paired, require_weights, test, ways
+from aggan.errors import UserError
 from aggan.evaluation.capacity import RAFD, table_three
 from aggan.reports import comparison
 from aggan.reports.comparison import CAPACITY, Comparison
 from aggan.reports.rows import STUDY
 from aggan.system import About
 from aggan.systems.catalogue import CATALOGUE, TABLE_II
+from aggan.systems.files import CONFIG, WEIGHTS
 from aggan.writing import write_whole
+
+BASIS = "basis.sha256"
+"""Beside results: the digests of the model, and of what else they were made of."""
 
 
 class Task(NamedTuple):
@@ -30,6 +37,11 @@ class Task(NamedTuple):
     targets: tuple[str, ...]
     inception: Path | None = None
     lpips: Path | None = None
+
+    @property
+    def data(self) -> str:
+        """What the data set is called."""
+        return self.root.resolve().name
 
 
 def of_plan(plan: Plan, out: Path) -> Comparison:
@@ -44,34 +56,65 @@ def of_plan(plan: Plan, out: Path) -> Comparison:
     return _comparison(about, roots, plan.source, plan.targets, plan.size, budget)
 
 
+def of_task(task: Task) -> Comparison:
+    """What runs that exist compare."""
+    told = ", ".join(f"{run.name} {run.card.steps:,}" for run in task.runs)
+    about, roots = {run.name: run.experiment.system.about for run in task.runs}, {task.data: task.root}
+    size, budget = task.runs[0].card.size, f"Steps of training: {told}."
+    return _comparison(about, roots, task.source, task.targets, size, budget)
+
+
 def measure(task: Task, out: Path, environment: dict[str, str], tell: Callable[[str, str], None]) -> bool:
     """Measure every run on the same pictures; False if one could not be. Raises `UserError`, `Stopped`."""
-    domains, data = (task.source, *task.targets), task.root.resolve().name
+    if (out / work.PLAN).exists():
+        raise UserError(f"{out}: holds a benchmark: choose another --out")
+    require_weights(task.inception, task.lpips)
+    domains, again = (task.source, *task.targets), (out / comparison.FILE).exists()
     require_comparable(task.runs, domains, task.root / "test")
-    work.show(task.root, out / data / work.TEST, domains, task.runs[0].card.size)
-    seeds, failed = Counter(), False
-    asked = ways(task.root, task.source, task.targets, task.inception, task.lpips)
-    for run in task.runs:
-        folder = Cell(data, run.name, seeds[run.name]).folder(out)
-        seeds[run.name] += 1
+    # The copies of an earlier report may be of other data.
+    work.show(task.root, out / task.data / work.TEST, domains, task.runs[0].card.size, again)
+    comparison.note(out, of_task(task))
+    asked, failed = ways(task.root, task.source, task.targets, task.inception, task.lpips), False
+    read = {way: _digest(way.files) for way in asked}
+    for run, folder in zip(task.runs, _folders(task, out), strict=True):
+        model = _digest((run.model / CONFIG, run.model / WEIGHTS))
         for way in asked:
-            _forget_others(folder / way.to / RESULTS, run)
+            _forget_others(folder / way.to / RESULTS, f"{model} {read[way]}\n")
         commands = [test(run.folder.resolve(), folder, way) for way in asked]
         work.carry_out(commands, folder, environment, lambda what, name=run.name: tell(name, what))
         failed |= (folder / work.FAILURE).exists()
-    told = ", ".join(f"{run.name} {run.card.steps:,}" for run in task.runs)
-    about, roots = {run.name: run.experiment.system.about for run in task.runs}, {data: task.root}
-    found = _comparison(about, roots, task.source, task.targets, task.runs[0].card.size, f"Steps of training: {told}.")
-    comparison.note(out, found)
     return not failed
 
 
-def _forget_others(results: Path, run: Run) -> None:
-    """Figures of another run of that name, or of this one before it was trained further, are measured anew."""
-    if results.exists():
-        told = json.loads(results.read_text(encoding="utf-8"))
-        if (told["model"], told["steps"]) != (str(run.folder.resolve()), run.card.steps):
-            results.unlink()
+def _folders(task: Task, out: Path) -> list[Path]:
+    """Where each is measured; of an earlier report that had more runs of a name, the others' results go."""
+    seeds, found = Counter(), []
+    for run in task.runs:
+        found.append(Cell(task.data, run.name, seeds[run.name]).folder(out))
+        seeds[run.name] += 1
+    for name in seeds:
+        for results in (out / task.data / name).glob(f"seed-*/*/{RESULTS}"):
+            if results.parents[1] not in found:
+                results.unlink()
+    return found
+
+
+def _forget_others(results: Path, basis: str) -> None:
+    """Figures and pictures of another run, or of other data or weights, are made anew."""
+    noted = results.with_name(BASIS)
+    if not noted.exists() or noted.read_text(encoding="utf-8") != basis:
+        results.unlink(missing_ok=True)
+        shutil.rmtree(results.with_name(PICTURES), ignore_errors=True)
+        write_whole(noted, lambda path: path.write_text(basis, encoding="utf-8"))
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """SHA-256 of files and of where they are."""
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(os.fsencode(file.resolve()))
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
 
 
 def _comparison(

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from aggan.data.faces.pack import SIZES
 from aggan.errors import UserError
 from aggan.systems.catalogue import CATALOGUE
 from aggan.training.experiment import mistakes
@@ -51,6 +52,8 @@ class Plan(BaseModel):
                 raise ValueError(f"no system {name!r}; there are {', '.join(CATALOGUE)}")
         if (self.minutes is None) == (self.epochs is None):
             raise ValueError("a budget is either minutes or epochs")
+        if self.size not in SIZES and any(source.root is None for source in self.data.values()):
+            raise ValueError(f"the faces that ship come at {' and '.join(map(str, SIZES))} px, not {self.size}")
         return self
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from aggan.data.folders import find, pictures
 from aggan.data.index import CARD, INDEX, read_records
 from aggan.errors import UserError
-from aggan.systems.files import CONFIG, ModelCard, find_model, read_card
+from aggan.systems.files import CONFIG, WEIGHTS, ModelCard, find_model, read_card
 from aggan.training.experiment import Experiment
 
 
@@ -18,6 +18,8 @@ class Run(NamedTuple):
 
     name: str
     folder: Path
+    model: Path
+    """The folder of the weights that are measured."""
     experiment: Experiment
     card: ModelCard
 
@@ -29,18 +31,26 @@ def read_runs(named: Iterable[str]) -> list[Run]:
 
 def _named(given: str) -> tuple[str, Path]:
     name, equals, folder = given.partition("=")
-    return (name, Path(folder)) if equals else (Path(given).resolve().name, Path(given))
+    if not equals:
+        return Path(given).resolve().name, Path(given)
+    if name in ("", ".", "..") or "/" in name or "\\" in name:  # it becomes a folder below --out
+        raise UserError(f"{given}: {name!r} is no name for a row: give NAME=FOLDER, with no slash in NAME")
+    return name, Path(folder)
 
 
 def _read(name: str, folder: Path) -> Run:
     model = find_model(folder)
-    if model is None:
+    if model is None or not (model / WEIGHTS).is_file():
         raise UserError(f"{folder}: not a run with a model: train it to its first checkpoint")
-    return Run(name, folder, Experiment.load(folder), read_card(model / CONFIG))
+    return Run(name, folder, model, Experiment.load(folder), read_card(model / CONFIG))
 
 
 def require_comparable(runs: list[Run], domains: tuple[str, ...], test: Path) -> None:
-    """Raises `UserError` for runs of other sizes, without one of the domains, or that learned from the test people."""
+    """Raises `UserError` for different systems under one name, and for runs that do not compare.
+
+    Those are of other sizes, without one of the domains, or learned from the test people.
+    """
+    _require_names(runs)
     tested = [file for domain in domains for file in pictures(test / domain)]
     people = _people(test.parent, "test")
     seen = {hashlib.sha256(file.read_bytes()).digest(): file for file in tested}
@@ -54,6 +64,15 @@ def require_comparable(runs: list[Run], domains: tuple[str, ...], test: Path) ->
         if missing:
             raise UserError(f"{run.folder}: knows no {missing[0]!r}, only {', '.join(run.card.domains)}")
         _require_strangers(run, seen, people)
+
+
+def _require_names(runs: list[Run]) -> None:
+    first: dict[str, Run] = {}
+    for run in runs:
+        other = first.setdefault(run.name, run)
+        if other.experiment.system != run.experiment.system:
+            both = f"{other.folder} and {run.folder}"
+            raise UserError(f"{both} are different systems, both called {run.name!r}: name them NAME=FOLDER")
 
 
 def _require_strangers(run: Run, seen: dict[bytes, Path], people: set[str]) -> None:

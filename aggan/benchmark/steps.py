@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from aggan.benchmark.plan import Cell, Plan
-from aggan.data.folders import pictures
+from aggan.benchmark.plan import Cell, Plan, cells
+from aggan.data.folders import Data, find, pictures
+from aggan.errors import UserError
 from aggan.systems.catalogue import CATALOGUE
 from aggan.training.experiment import FILE
+from aggan.training.recipe import named
 
 RESULTS, PICTURES = "results.json", "pictures"
 
@@ -41,7 +43,21 @@ class Way(NamedTuple):
     source: str
     to: str
     weights: tuple[str, ...] = ()
-    """Further words for `evaluate`."""
+    """Further words for `evaluate`, each option before its file."""
+
+    @property
+    def inputs(self) -> Path:
+        return self.root / "test" / self.source
+
+    @property
+    def others(self) -> Path:
+        """Pictures of the target: true answers, or others."""
+        return self.root / "test" / self.to
+
+    @property
+    def files(self) -> list[Path]:
+        """All that is read, besides the model."""
+        return [*pictures(self.inputs), *pictures(self.others), *map(Path, self.weights[1::2])]
 
 
 def ways(root: Path, source: str, targets: tuple[str, ...], inception: Path | None, lpips: Path | None) -> list[Way]:
@@ -51,12 +67,29 @@ def ways(root: Path, source: str, targets: tuple[str, ...], inception: Path | No
     return [Way(root, source, to, weights) for to in targets]
 
 
+def require_data(plan: Plan, out: Path) -> None:
+    """Raises `UserError` where what the cells will read is not there; the faces that ship always are."""
+    named(plan.recipe)
+    require_weights(plan.inception, plan.lpips)
+    domains = plan.source, *plan.targets
+    for root in {root_of(plan, out, cell) for cell in cells(plan) if plan.data[cell.data].root}:
+        find(Data(root=root, names=domains))
+        for domain in domains:
+            pictures(root / "test" / domain)
+
+
+def require_weights(*files: Path | None) -> None:
+    """Raises `UserError` where one that is named is not there."""
+    for file in files:
+        if file and not file.is_file():
+            raise UserError(f"{file}: no such file")
+
+
 def test(run: Path, folder: Path, way: Way) -> Command:
     """Translate pictures that the run has never seen, and measure; where there are no pairs, against others."""
-    inputs, others = way.root / "test" / way.source, way.root / "test" / way.to
     kept, made = folder / way.to / PICTURES, folder / way.to / RESULTS
-    against = "--answers" if paired(inputs, others) else "--real"
-    words = ["evaluate", str(run), "--inputs", str(inputs), against, str(others)]
+    against = "--answers" if paired(way.inputs, way.others) else "--real"
+    words = ["evaluate", str(run), "--inputs", str(way.inputs), against, str(way.others)]
     words += ["--to", way.to, "--source", way.source, *way.weights, "--pictures", str(kept), "--out", str(made)]
     return Command(f"measuring {way.to}", words, made)
 

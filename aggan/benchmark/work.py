@@ -18,9 +18,10 @@ from pathlib import Path
 from threading import Event
 
 from PIL import Image as Pillow
+from pydantic import ValidationError
 
 from aggan.benchmark.plan import Cell, Plan
-from aggan.benchmark.steps import RESULTS, Command, root_of, test, training, ways
+from aggan.benchmark.steps import RESULTS, Command, require_data, root_of, test, training, ways
 from aggan.data.faces.pack import unpack
 from aggan.data.folders import pictures
 from aggan.data.images import Unreadable, read, square
@@ -30,7 +31,9 @@ from aggan.training.experiment import FILE
 from aggan.writing import write_whole
 
 PLAN, FAILURE, LOG, COMMANDS, TEST = "plan.json", "failure.json", "log.txt", "commands.txt", "test"
-INTERRUPTED = 130
+STOPS = (130, -1, -2, -15)
+"""Exit codes of a command that somebody ended: it was interrupted, or got SIGHUP, SIGINT or SIGTERM."""
+KILLED = -9
 Tell = Callable[[Cell, str], None]
 
 
@@ -39,10 +42,12 @@ class Stopped(Exception):
 
 
 def begin(plan: Plan, out: Path) -> None:
-    """Note the plan and unpack what it needs; raises `UserError` where another plan was begun."""
+    """Note the plan and unpack what it needs; raises `UserError` where data are missing or another plan was begun."""
+    if (out / PLAN).exists():
+        _require_same(plan, out)
+    else:
+        require_data(plan, out)  # once a plan is noted, its paths can no longer be corrected
     text = plan.model_dump_json(indent=2) + "\n"
-    if (out / PLAN).exists() and Plan.model_validate_json((out / PLAN).read_text(encoding="utf-8")) != plan:
-        raise UserError(f"{out}: holds results of another plan: choose another --out")
     write_whole(out / PLAN, lambda path: path.write_text(text, encoding="utf-8"))
     if any(source.root is None for source in plan.data.values()):
         for name, pairs in (("faces", False), ("faces-pairs", True)):
@@ -52,13 +57,26 @@ def begin(plan: Plan, out: Path) -> None:
         show(source.root or out / "faces", out / data / TEST, (plan.source, *plan.targets), plan.size)
 
 
-def show(root: Path, target: Path, domains: tuple[str, ...], size: int) -> None:
-    """Copy the test pictures as the measures see them; raises `UserError` where there are none."""
+def _require_same(plan: Plan, out: Path) -> None:
+    try:
+        noted = Plan.model_validate_json((out / PLAN).read_bytes())
+    except ValidationError as why:
+        raise UserError(f"{out / PLAN}: damaged, or of another version of aggan: choose another --out") from why
+    if noted != plan:
+        raise UserError(f"{out}: holds results of another plan: choose another --out")
+
+
+def show(root: Path, target: Path, domains: tuple[str, ...], size: int, again: bool = False) -> None:
+    """Copy the test pictures as the measures see them, `again` over copies that are there.
+
+    Raises `UserError` where there are none.
+    """
     for domain in domains:
         folder = root / "test" / domain
+        keep = not again or folder.resolve() == (target / domain).resolve()
         for file in pictures(folder):
             copy = target / domain / file.relative_to(folder).with_suffix(".png")
-            if not copy.exists():
+            if not (keep and copy.exists()):
                 try:
                     picture = Pillow.fromarray(square(read(file), size))
                 except Unreadable:
@@ -115,22 +133,25 @@ def carry_out(commands: list[Command], folder: Path, environment: dict[str, str]
         if command.made and command.made.exists():
             continue
         tell(command.doing)
-        code, last = _run(command.words, folder, environment)
-        if code == INTERRUPTED or code < 0:
+        code, why = _run(command.words, folder, environment)
+        if code in STOPS:
             raise Stopped
         if code:
-            text = json.dumps({"why": last, "command": shlex.join(command.words)}, indent=2) + "\n"
+            text = json.dumps({"why": why, "command": shlex.join(command.words)}, indent=2) + "\n"
             write_whole(folder / FAILURE, lambda path, text=text: path.write_text(text, encoding="utf-8"))
-            return tell(last)
+            return tell(why)
     return tell("done")
 
 
 def _run(words: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Its exit code and the last line that it said."""
+    """Its exit code and why it ended: the last line that it said, or the signal that killed it."""
     with (folder / COMMANDS).open("a", encoding="utf-8") as file:
         file.write(f"aggan {shlex.join(words)}\n")
     with (folder / LOG).open("ab") as log:
         whole = [sys.executable, "-m", "aggan", *words]
         done = subprocess.run(whole, stdout=log, stderr=log, env=environment, check=False)
+    if done.returncode < 0:
+        hint = " (perhaps no memory was left)" if done.returncode == KILLED else ""
+        return done.returncode, f"was killed by signal {-done.returncode}{hint}"
     lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").split("\n")
     return done.returncode, next((line.strip() for line in reversed(lines) if line.strip()), "")

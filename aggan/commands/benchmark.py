@@ -9,6 +9,7 @@ import tyro
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from aggan.benchmark.plan import Cell, Plan, cells, read_plan
 from aggan.errors import UserError
@@ -72,5 +73,5 @@ def _chosen(plan: Plan, only: tuple[str, ...]) -> list[Cell]:
 def _shown(states: dict[Cell, str]) -> Table:
     table = Table("data", "system", "seed", "state")
     for cell, state in states.items():
-        table.add_row(cell.data, cell.system, str(cell.seed), state)
+        table.add_row(*map(Text, (cell.data, cell.system, str(cell.seed), state)))  # what they say is no markup
     return table

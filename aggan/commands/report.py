@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from aggan.errors import UserError
 
@@ -36,21 +35,25 @@ class Report:
 def main(arguments: list[str]) -> int:
     """Run the verb; 1 where a run could not be measured, 130 after an interrupt."""
     asked = tyro.cli(Report, args=arguments, prog="aggan report")
+    if not asked.runs:
+        raise UserError("nothing to compare: name the folders of runs")
     from aggan.benchmark import compare, work
     from aggan.benchmark.runs import read_runs
+    from aggan.reports.rows import read_study
 
+    if asked.study:
+        read_study(asked.study)  # now, not when everything has been measured
     runs = read_runs(asked.runs)
     root = asked.data or runs[0].experiment.data.root
     if root is None:
         raise UserError(f"{runs[0].folder} learned from two folders, so there are no test pictures: name a --data ROOT")
     source = asked.source or runs[0].card.domains[0]
     targets = asked.to or tuple(domain for domain in runs[0].card.domains if domain != source)[:1]
-    console = Console()
     task = compare.Task(runs, root, source, targets, asked.inception, asked.lpips)
     try:
-        whole = compare.measure(task, asked.out, dict(os.environ), lambda name, what: console.print(f"{name}: {what}"))
+        whole = compare.measure(task, asked.out, dict(os.environ), lambda *what: print(": ".join(what), flush=True))
     except work.Stopped:
-        console.print(f"Stopped; everything is saved. The same command goes on in {asked.out}.", markup=False)
+        print(f"Stopped; everything is saved. The same command goes on in {asked.out}.")
         return 130
     report = compare.write(asked.out, asked.study)
     print(f"Report: {report.resolve().as_uri()}")

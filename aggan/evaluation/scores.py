@@ -13,6 +13,8 @@ Row = dict[str, Any]
 """Figures by measure, None for what cannot be measured; `pictures`; and `intervals`, of 95 %, by measure."""
 Values = dict[str, np.ndarray]
 """Every measure of each picture, (n,) by its name."""
+SHARES = ("judged", "rank-1")
+"""Measures that are 0 or 1 for each picture."""
 FEW = 10
 """Sets of fewer pictures are not compared as sets."""
 
@@ -58,7 +60,7 @@ def row(measured: Measured, judges: Judges, target: str, values: Values | None =
         errors = values["mse"]
         found["psnr pooled"] = metrics.psnr(errors.mean(keepdims=True)).item() if errors.any() else None
         found["identical"] = int((errors == 0).sum())
-    intervals = {name: metrics.interval(known) for name, some in values.items() if len(known := _known(some))}
+    intervals = {name: _interval(name, known) for name, some in values.items() if len(known := _known(some))}
     intervals |= {name: ends for name, (_, ends) in distances.items()}
     return found | {name: value for name, (value, _) in distances.items()} | {"intervals": intervals}
 
@@ -71,11 +73,12 @@ def columns(values: Values) -> dict[str, list[float | None]]:
 
 
 def each(measured: Measured, judges: Judges, target: str) -> Values:
-    """Every measure of each picture, (n,) by its name; nan or infinite where it is not defined."""
+    """Every measure of each picture, (n,) by its name; nan or infinite where it is not defined or not known."""
     inputs, outputs = measured.inputs, measured.outputs
     found = {"change": metrics.change(inputs, outputs)}
     if target in EXPRESSIONS:
-        found["judged"] = (judges.expression.says(outputs) == EXPRESSIONS.index(target)).astype(np.float64)
+        seen = judges.expression.says(outputs) == EXPRESSIONS.index(target)
+        found["judged"] = np.where(target in judges.expression.knows, seen, np.nan)
     likeness = judges.identity.identities(outputs) @ judges.identity.identities(inputs).T
     found |= {"identity": np.diag(likeness), "rank-1": metrics.rank_one(likeness)}
     if measured.masks is not None:
@@ -108,6 +111,10 @@ def _distances(measured: Measured, features: Features | None) -> dict[str, tuple
     made, real = features.of(measured.outputs), features.of(measured.real)
     kinds = {"kernel distance": metrics.kernel, "frechet distance": metrics.frechet}
     return {name: (kind(made, real), metrics.interval_of(kind, made, real)) for name, kind in kinds.items()}
+
+
+def _interval(name: str, values: np.ndarray) -> tuple[float, float]:
+    return (metrics.interval_of_share if name in SHARES else metrics.interval)(values)
 
 
 def _known(values: np.ndarray) -> np.ndarray:

@@ -17,14 +17,14 @@ from aggan.reports.costs import costs, sizes
 from aggan.reports.drawing import draw
 from aggan.reports.figures import curves
 from aggan.reports.gallery import gallery
-from aggan.reports.rows import Row, comma_separated, quality, read_rows
+from aggan.reports.rows import STUDY, Row, comma_separated, quality, read_rows, read_study, with_people
 from aggan.reports.sheets import Shown, run_of
 from aggan.reports.tables import Table, beside, latex, markdown
 from aggan.training import journal
 from aggan.writing import write_whole
 
 FILE, CAPACITY = "comparison.json", "capacity.json"
-NARROW = ("fooled", "judged", "change where still", "kernel distance", "psnr", "mse")
+NARROW = ("judged", "change where still", "kernel distance", "psnr", "mse")
 """Columns where there are several data sets or targets."""
 
 
@@ -56,10 +56,10 @@ def note(out: Path, comparison: Comparison) -> None:
 def write(out: Path) -> Path:
     """Write the tables and the page of what is finished by now, and give the page's path."""
     comparison = Comparison(**json.loads((out / FILE).read_text(encoding="utf-8")))
-    names = list(dict.fromkeys(comparison.systems + comparison.ablations))
-    rows_of = {
-        data: read_rows(out, data, names, comparison.targets[0], comparison.by_pairs) for data in comparison.data
-    }
+    names, main = list(dict.fromkeys(comparison.systems + comparison.ablations)), comparison.targets[0]
+    rows_of = {data: read_rows(out, data, names, main, comparison.by_pairs) for data in comparison.data}
+    if len(rows_of) == 1 and (out / STUDY).exists():  # a study is of one task
+        rows_of = {data: with_people(rows, read_study(out / STUDY)) for data, rows in rows_of.items()}
     tables, prices = list(_results(comparison, out, rows_of)), list(_prices(comparison, out, rows_of))
     for suffix, text in (("md", markdown), ("tex", latex)):
         _write(out / f"tables.{suffix}", "\n".join(map(text, tables + prices)))
@@ -76,7 +76,7 @@ def write(out: Path) -> Path:
         tables=tables,
         prices=prices,
         figures=figures,
-        curves=[(row.name, _losses(run_of(out, row))) for row in rows_of[comparison.data[0]] if row.folders],
+        curves=[(row.name, _losses(run_of(out, row, main))) for row in rows_of[comparison.data[0]] if row.folders],
     )
     _write(out / "report.html", page)
     return out / "report.html"

@@ -21,7 +21,7 @@ def costs(out: Path, rows: list[Row], to: str) -> Table:
 
 
 def _cost(out: Path, row: Row, to: str) -> tuple[Cell, ...]:
-    told = journal.read(run_of(out, row))
+    told = journal.read(run_of(out, row, to))
     last = next((line for line in reversed(told) if "seconds" in line), {"step": 0, "seconds": 0.0})
     memory = max((line["memory"] for line in told if "memory" in line), default=0)
     results = json.loads((out / row.folders[0] / to / "results.json").read_text(encoding="utf-8"))

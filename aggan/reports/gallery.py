@@ -65,7 +65,7 @@ def _attention(shown: Shown, row: Row) -> Sheet:
 
 def _as_it_learned(shown: Shown, row: Row) -> Iterator[Sheet]:
     """The first picture of some sample sheets."""
-    found = sorted((run_of(shown.out, row) / "samples").glob("step-*.png"))
+    found = sorted((run_of(shown.out, row, shown.targets[0]) / "samples").glob("step-*.png"))
     chosen = dict.fromkeys(found[round(k * (len(found) - 1) / (TIMES - 1))] for k in range(TIMES) if found)
     strips, side = [], shown.size * max(1, 128 // shown.size)  # small pictures are enlarged on sample sheets
     for path in chosen:

@@ -4,10 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel, ValidationError
+
+from aggan.errors import UserError
 from aggan.reports.tables import Cell, Line, Table
 
 FIXED = ("copy the input", "true answer")
@@ -88,7 +91,6 @@ class Row:
 
 def read_rows(out: Path, data: str, systems: list[str], to: str, by_pairs: list[str]) -> list[Row]:
     """Every system's row, then copying the input and the true answer; some learned from pairs."""
-    fooled = _study(out / STUDY)
     rows, fixed = [], {}
     for system in systems:
         cells = sorted((out / data / system).glob("seed-*"))
@@ -97,7 +99,6 @@ def read_rows(out: Path, data: str, systems: list[str], to: str, by_pairs: list[
             rows.append(Row(system, {}, why=_why(cells)))
             continue
         figures = _figures([result["rows"]["translation"] for result in found.values()])
-        figures |= {"fooled": fooled[system]} if system in fooled else {}
         first = next(iter(found.values()))
         features = (first.get("features") or {}).get("name", "judge")
         folders = tuple(cell.relative_to(out) for cell in found)
@@ -108,10 +109,35 @@ def read_rows(out: Path, data: str, systems: list[str], to: str, by_pairs: list[
     return [*rows, *fixed.values()]
 
 
-def _study(path: Path) -> dict[str, Figure]:
-    """What people said, by system, where a study's results lie beside."""
-    found = _json(path)["systems"] if path.exists() else {}
-    return {name: Figure(told["fooled"], *told["interval"]) for name, told in found.items()}
+class Answers(BaseModel):
+    """What people said of a system."""
+
+    fooled: float | None
+    """None where nobody was asked."""
+    interval: tuple[float, float]
+
+
+class Study(BaseModel):
+    """What reports take up of `study.json`."""
+
+    systems: dict[str, Answers]
+
+
+def read_study(path: Path) -> dict[str, Figure]:
+    """The share of people fooled, by system; raises `UserError` where the file is not a study's."""
+    try:
+        found = Study.model_validate_json(path.read_bytes()).systems
+    except OSError as why:
+        raise UserError(f"{path}: cannot be read: {why.strerror}") from why
+    except ValidationError as why:
+        raise UserError(f"{path}: not what `aggan study results STUDY --json` writes") from why
+    return {name: Figure(told.fooled, *told.interval) for name, told in found.items() if told.fooled is not None}
+
+
+def with_people(rows: list[Row], fooled: dict[str, Figure]) -> list[Row]:
+    """The same rows, with what people said of those that have figures."""
+    said = {row.name: {"fooled": fooled[row.name]} for row in rows if row.folders and row.name in fooled}
+    return [replace(row, figures=row.figures | said.get(row.name, {})) for row in rows]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -61,10 +61,10 @@ class Shown(NamedTuple):
         return next((row for row in self.finished if any(self.made(row, self.targets[0]).rglob("*.mask.png"))), None)
 
     def names(self, count: int) -> list[str]:
-        """Some of the people, from all over the test set, that every system has translated."""
+        """Some of the people, from all over the test set, that every system has translated to the first target."""
         folder = self.test / self.source
         names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.png"))
-        made = [self.made(row, to) for row in self.finished for to in self.targets]
+        made = [self.made(row, self.targets[0]) for row in self.finished]
         names = [name for name in names if all((place / f"{name}.png").exists() for place in made)]
         return [names[place * len(names) // count] for place in range(min(count, len(names)))]
 
@@ -74,10 +74,9 @@ def strip(label: str, paths: Sequence[Path]) -> Strip:
     return Strip(label, tuple(embedded(path) if path.exists() else "" for path in paths))
 
 
-def run_of(out: Path, row: Row) -> Path:
-    """The run folder of a row's first cell: beside its results, or where they say."""
+def run_of(out: Path, row: Row, to: str) -> Path:
+    """The run folder of a row's first cell: beside its results, or where those of a target say."""
     cell = out / row.folders[0]
     if (cell / "run").is_dir():
         return cell / "run"
-    results = next(cell.glob("*/results.json"))
-    return Path(json.loads(results.read_text(encoding="utf-8")).get("model", cell / "run"))
+    return Path(json.loads((cell / to / "results.json").read_text(encoding="utf-8")).get("model", cell / "run"))

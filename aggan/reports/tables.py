@@ -1,6 +1,13 @@
 """Tables as data, and as Markdown and LaTeX; the page's template makes HTML of them."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+LATEX = str.maketrans(
+    {mark: rf"\{mark}" for mark in "%_&#${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+"""What LaTeX would take for its own, as text."""
 
 
 class Cell(NamedTuple):
@@ -54,13 +61,17 @@ def beside(title: str, about: str, tables: dict[str, Table]) -> Table:
 
 def markdown(table: Table) -> str:
     """The best in bold."""
-    lines = [f"## {table.title}\n", f"{table.about}\n", "| | " + " | ".join(table.headings) + " |"]
+    lines = [f"## {table.title}\n", f"{table.about}\n", f"| | {_beside(table.headings)} |"]
     lines.append("|---" * (len(table.headings) + 1) + "|")
     for line in table.lines:
         texts = [f"**{cell.text}**" if cell.best else cell.text for cell in line.cells]
         note = f" ({line.why or line.note})" if line.why or line.note else ""
-        lines.append(f"| {line.label}{note} | " + " | ".join(texts or [""] * len(table.headings)) + " |")
+        lines.append(f"| {_beside([f'{line.label}{note}', *(texts or [''] * len(table.headings))])} |")
     return "\n".join(lines) + "\n"
+
+
+def _beside(texts: Iterable[str]) -> str:
+    return " | ".join(text.replace("|", r"\|") for text in texts)
 
 
 def latex(table: Table) -> str:
@@ -74,4 +85,4 @@ def latex(table: Table) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("%", r"\%").replace("_", r"\_").replace("&", r"\&").replace("#", r"\#")
+    return text.translate(LATEX)
