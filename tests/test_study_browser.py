@@ -93,7 +93,7 @@ def visiting(study, chromium) -> Iterator[Callable[..., Visit]]:
         visits.append(Visit(chromium, url, device))
         return visits[-1]
 
-    with server(study, database_of(study, None)) as url:
+    with server(study, f"sqlite:///{study}/answers.sqlite") as url:
         yield visit
         for one in visits:
             one.context.close()
@@ -157,6 +157,30 @@ def test_an_answer_is_sent_until_it_is_stored_and_stored_once(study, visiting):
     visit.pairs(range(1, PAIRS), visit.click)
     playwright.expect(visit.page.get_by_role("heading", name="Thank you")).to_be_visible()
     assert (len(tried), tried[0], tried[4]) == (PAIRS + 2, tried[1], tried[5])
+    assert_whole(*stored(study))
+
+
+@pytest.mark.parametrize("study", [Settings(exposure=0.2, once=True)], indirect=True)
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_whoever_agreed_is_in_even_where_the_answer_to_that_was_lost(study, visiting, reloaded):
+    visit, tried = visiting(DESK), []
+
+    def joins(route) -> None:
+        tried.append(route.request.post_data)
+        if len(tried) > 1 and not reloaded:
+            return route.continue_()
+        route.fetch()
+        route.abort()
+
+    visit.context.route("**/participants", joins)
+    visit.begin("?PROLIFIC_PID=a1&STUDY_ID=s&SESSION_ID=t")
+    playwright.expect(visit.page.get_by_text("Trying again; nothing is lost")).to_be_visible()
+    if reloaded:
+        visit.page.reload()
+        visit.page.get_by_role("button", name="Go on").click()
+    visit.pairs(range(PAIRS), visit.click)
+    playwright.expect(visit.page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert len(set(tried)) == 1
     assert_whole(*stored(study))
 
 
@@ -276,6 +300,9 @@ def test_mturks_workers_see_a_preview_and_hand_the_hit_in(study, visiting):
     visit.page.get_by_role("button", name="Submit the HIT").click()
     visit.page.get_by_text("thanks").wait_for()
     assert handed_in == ["assignmentId=A&finished=yes"]
+    visit.page.goto(f"{visit.url}/?assignmentId=B&workerId=W&{HIT}")
+    # For another HIT one answers again.
+    playwright.expect(visit.page.get_by_role("button", name="I agree")).to_be_visible()
     (one,) = stored(study)
     assert (one.who.service, one.who.person, one.who.session) == ("mturk", "W", "H:A")
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import secrets
 import signal
 import ssl
 import subprocess
@@ -50,12 +51,12 @@ def answered(study: Path, people: int, fooled_by: str) -> None:
     from aggan.study.store import Identity
 
     for number in range(people):
-        store.join(Identity("prolific", f"p{number}", "s"), once=False)
+        store.join(secrets.token_urlsafe(32), Identity("prolific", f"p{number}", "s"), once=False)
         careless = number == people - 1
         for index, trial in enumerate(trials(plan, number)):
             wrong = trial.system == fooled_by if trial.kind is not Kind.CHECK else careless
             store.answer(number, index, next(side for side in Side if (side == trial.real) != wrong), 700)
-    store.join(Identity(), once=False)
+    store.join(secrets.token_urlsafe(32), Identity(), once=False)
     store.close()
 
 
@@ -78,7 +79,9 @@ def test_a_seed_is_drawn_where_none_is_given_so_that_nobody_can_guess_the_sides(
     real = str(draw_pictures(tmp_path / "real", range(20), 9))
     for name in ("a", "b"):
         run(["study", "create", "--real", real, "--fake", f"x={real}", "--out", str(tmp_path / name)])
-    assert read_plan(tmp_path / "a").seed != read_plan(tmp_path / "b").seed
+    a, b = (read_plan(tmp_path / name).seed for name in ("a", "b"))
+    assert a != b
+    assert a.bit_length() > 96  # so many that nobody tries them all
 
 
 def test_consent_is_whoever_runs_its_own(tmp_path):
@@ -103,6 +106,14 @@ def test_consent_is_whoever_runs_its_own(tmp_path):
             ["--fake", "a=REAL", "--completion", "http://x"],
             "--completion http://x: it should begin with https://",
         ),
+        (["--fake", "a=REAL", "--completion", "https://"], "--completion https://: it should begin with https:// and"),
+        (
+            ["--fake", "a=REAL", "--completion", "https://a b"],
+            "--completion https://a b: it should begin with https:// and",
+        ),
+        (["--fake", "a=REAL", "--exposure", "nan"], "--exposure nan: it should be a number of seconds"),
+        (["--fake", "a=REAL", "--exposure", "inf"], "--exposure inf: it should be a number of seconds"),
+        (["--fake", "a=REAL", "--title", "a\nb"], "--title: it should be a single line"),
         (["--fake", "a=REAL", "--consent", "/no/such/file"], "--consent /no/such/file: cannot be read: No such file"),
         (["--fake", "a=REAL", "--title", " "], "--title: it is empty"),
         (["--fake", "a=REAL", "--out", "REAL"], "REAL exists already: choose another --out"),
@@ -130,7 +141,8 @@ def test_mistakes_in_creating_are_one_sentence(tmp_path, capsys, options, told):
             ["serve", "STUDY", "--https-cert", "a.pem", "--https-key", "b.pem"],
             "a.pem and b.pem: no certificate with its key",
         ),
-        (["serve", "STUDY", "--rate", "0"], "--rate 0.0: it should be above 0"),
+        (["serve", "STUDY", "--rate", "0.09"], "--rate 0.09: it should be a number of at least 0.1"),
+        (["serve", "STUDY", "--rate", "inf"], "--rate inf: it should be a number of at least 0.1"),
         (["serve", "STUDY", "--port", "99999"], "--port 99999: it should be 0 to 65535"),
         (["serve", "STUDY", "--host", "nowhere.invalid"], "cannot listen at nowhere.invalid:8000"),
         (["simulate", "STUDY", "--rates", "good=0.5"], "--rates: give one for each of good, bad"),
@@ -141,12 +153,27 @@ def test_mistakes_in_creating_are_one_sentence(tmp_path, capsys, options, told):
         ),
         (["power", "--rates", "0.3", "0.3"], "--rates 0.3 0.3: two different shares from 0 to 1 are needed"),
         (["power", "--rates", "0.3", "0.4", "--power", "1"], "--power 0.5 to below 1"),
+        (["power", "--rates", "0.3", "0.4", "--spread", "nan"], "--spread 0 to 1"),
+        (["power", "--rates", "0.3", "0.4", "--spread", "inf"], "--spread 0 to 1"),
+        (["power", "--rates", "0.3", "0.4", "--trials", "1001"], "--trials needs 1 to 1000"),
+        (["power", "--rates", "0.3", "0.4", "--systems", "33"], "--systems 2 to 32"),
+        (["results", "STUDY", "--database", "postgresql://u@h:x/n"], "--database: the address cannot be read"),
     ],
 )
 def test_mistakes_in_the_other_actions_are_one_sentence(study, capsys, arguments, told):
     assert run(["study", *(str(study) if one == "STUDY" else one for one in arguments)]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert told in error
+
+
+@pytest.mark.parametrize("action", ["serve", "simulate", "results"])
+def test_a_study_that_nobody_can_take_is_refused_before_anybody_comes(study, capsys, action):
+    plan = json.loads((study / "plan.json").read_text())
+    (study / "plan.json").write_text(json.dumps(plan | {"trials": 1}))
+    given = ["--rates", *(f"{name}=0" for name in SYSTEMS)] if action == "simulate" else []
+    assert run(["study", action, str(study), *given]) == 2
+    assert "more checks than pairs that count, so nobody can take part; create" in capsys.readouterr().err
+    assert not (study / "answers.sqlite").exists()
 
 
 def test_a_plan_that_was_damaged_is_one_sentence(study, capsys):
@@ -184,8 +211,28 @@ def test_raw_answers_tell_everything_but_who_gave_them(study):
     assert "prolific" not in text
     people = list(csv.DictReader((study / "people.csv").read_text().splitlines()))
     assert [(one["person"], one["answered"], one["missed"], one["counted"]) for one in people] == [
-        ("p0", "8", "0", "True"), ("p1", "8", "0", "True"), ("p2", "8", "2", "False"), ("", "0", "0", "False"),
+        ("p0", "8", "0", "True"), ("p1", "8", "0", "True"), ("p2", "8", "2", "False"),
     ]  # fmt: skip
+
+
+def test_answers_stay_in_the_studys_folder_whatever_it_is_called(tmp_path):
+    (tmp_path / "which?").mkdir()
+    study = small_study(tmp_path / "which?")
+    answered(study, 1, fooled_by="good")
+    assert (study / "answers.sqlite").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"which?"}
+
+
+def test_names_of_systems_are_shown_as_they_are(tmp_path, capsys):
+    real = str(draw_pictures(tmp_path / "real", range(16), 9))
+    fakes = [f"{name}={real}" for name in ("a[/x]", "[b]")]
+    run(["study", "create", "--real", real, "--fake", *fakes, "--out", str(tmp_path / "study")])
+    answered(tmp_path / "study", 2, fooled_by="[b]")
+    capsys.readouterr()
+    assert run(["study", "results", str(tmp_path / "study")]) == 0
+    told = capsys.readouterr().out
+    assert "a[/x] - [b]" in told
+    assert told.count("a[/x]") == told.count("[b]") == 2
 
 
 def test_results_without_answers_say_so(study, capsys):
@@ -196,7 +243,7 @@ def test_results_without_answers_say_so(study, capsys):
 
 def test_power_names_a_number(capsys):
     assert run(["study", "power", "--rates", "0.4", "0.3"]) == 0
-    assert capsys.readouterr().out.startswith("26 participants, 20 pairs of each system each")
+    assert capsys.readouterr().out.startswith("29 participants, 20 pairs of each system each")
 
 
 @pytest.mark.slow

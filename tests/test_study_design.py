@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
+from pydantic import ValidationError
 from studies import draw_pictures, small_study
 
 from aggan.errors import UserError
+from aggan.study import pictures
 from aggan.study.create import Sources, create
 from aggan.study.design import Kind, Side, picture_names, trials
 from aggan.study.draw import Wanted, draw
@@ -131,9 +133,24 @@ def test_without_numbers_the_fields_protocol_is_followed_as_far_as_pictures_go()
     assert (drawn.trials, len(drawn.practice), len(drawn.checks)) == (12, 4, 4)
 
 
+@pytest.mark.parametrize("systems", [1, 2, 3])
+@pytest.mark.parametrize("people", range(3, 20))
+def test_however_few_the_pictures_a_study_of_them_can_be_taken(systems, people):
+    some = files(*(str(k) for k in range(people)))
+    drawn = draw(some, dict.fromkeys("abc"[:systems], some), Wanted(), Random(0))
+    shown = trials(plan_of(systems, drawn.trials, len(drawn.pairs), len(drawn.checks)), 0)
+    assert Counter(trial.kind for trial in shown)[Kind.CHECK] == len(drawn.checks) <= 4
+
+
+def test_a_plan_with_more_checks_than_trials_is_none():
+    with pytest.raises(ValidationError, match="more checks than pairs that count"):
+        plan_of(2, 2, 8, checks=3)
+
+
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
+        (Wanted(trials=2, checks=3), "--checks 3: more than the 2 pairs that count; add pictures, or lower it"),
         (Wanted(trials=5), "--trials 5 cannot be shared evenly by 2 systems"),
         (Wanted(trials=12), "10 pairs are left after 2 for practice and 4 for checks, fewer than 12"),
         (Wanted(checks=20), "0 pairs are left"),
@@ -205,6 +222,14 @@ def test_two_files_of_one_name_cannot_both_be_somebodys_picture(tmp_path):
     Pillow.open(real / "00.png").save(real / "00.jpg")
     with pytest.raises(UserError, match="are called '00': remove one"):
         create(Sources(real, {"s": real}), Wanted(), Settings(), 0, tmp_path / "study")
+
+
+def test_masks_and_contents_beside_a_picture_are_no_pictures_of_their_own(tmp_path):
+    picture = Pillow.new("RGB", (16, 16))
+    for name in ("a.png", "a.mask.png", "a.content.png", "b.jpg", "b.jpg.mask.png", "c.mask.png", "sub/a.content.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture.save(tmp_path / name)
+    assert set(pictures.files(tmp_path)) == {"a", "b", "c.mask", "sub/a.content"}
 
 
 def test_a_study_is_readable_for_its_owner_alone(tmp_path):

@@ -3,7 +3,10 @@
 import io
 import itertools
 import json
+import re
+import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +61,13 @@ class Page:
     """What the page in a browser does."""
 
     def __init__(self, client: TestClient, **identity: str) -> None:
-        self.client = client
-        self.state = client.post("/participants", json=identity).raise_for_status().json()
-        self.bearer = {"authorization": f"Bearer {self.state['token']}"}
+        self.client, self.token = client, secrets.token_urlsafe(32)
+        self.joining = {"token": self.token, **identity}
+        self.state = self.join().raise_for_status().json()
+        self.bearer = {"authorization": f"Bearer {self.token}"}
+
+    def join(self):
+        return self.client.post("/participants", json=self.joining)
 
     def answer(self, trial: int, chosen: str = "left", **more: object):
         sent = {"trial": trial, "chosen": chosen, "milliseconds": 500, **more}
@@ -89,7 +96,7 @@ def test_a_whole_participation_is_stored_and_counted(study, database):
 
 def test_the_page_never_learns_which_side_is_real(study, client):
     page = Page(client)
-    assert set(page.state) == {"token", "done", "trials", "finished", "completion"}
+    assert set(page.state) == {"done", "trials", "finished", "completion"}
     assert all(set(trial) == {"left", "right", "practice"} for trial in page.state["trials"])
     assert sum(trial["practice"] for trial in page.state["trials"]) == 2  # checks look like the others
     replies = [client.get(trial[side]) for trial in page.state["trials"] for side in Side]
@@ -153,7 +160,7 @@ def test_an_answer_counts_once(study, database):
 )
 def test_without_the_participants_token_nothing_is_told_or_stored(client, header):
     page = Page(client)
-    forged = {"authorization": header.format(page.state["token"])}
+    forged = {"authorization": header.format(page.token)}
     sent = {"trial": 0, "chosen": "left", "milliseconds": 1}
     assert client.post("/answers", json=sent, headers=forged).status_code == 401
     assert client.get("/participants/me", headers=forged).status_code == 401
@@ -189,7 +196,19 @@ def test_a_body_too_large_is_not_read(client, study):
     assert client.post("/answers", content=b"x" * 5000).status_code == 413
     assert client.post("/participants", content=endless()).status_code == 413
     log = (study / "server.log").read_text()
-    assert "413 testclient POST /answers" in log
+    assert re.search(" 413 [0-9a-f]{12} POST /answers", log)
+
+
+def test_the_log_tells_who_was_refused_several_times_but_not_their_address(study, tmp_path):
+    for _ in range(2):
+        with serving(study, f"sqlite:///{tmp_path}/answers.sqlite") as (app, _), TestClient(app) as client:
+            client.get("/one")
+            client.get("/two")
+    log = (study / "server.log").read_text()
+    assert "testclient" not in log
+    first, again, *others = re.findall(r" 404 ([0-9a-f]{12}) GET /", log)
+    assert first == again
+    assert others[0] == others[1] != first  # the salt is another one at each start
 
 
 def test_a_path_cannot_write_lines_of_its_own_into_the_log(client, study):
@@ -200,7 +219,7 @@ def test_a_path_cannot_write_lines_of_its_own_into_the_log(client, study):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"service": 1}', b'{"person": "a b"}', b"[" * 4000]
+    "content", [b"", b"{", b"{}", b"[]", b"null", b"\xff\xfe", b'{"service": 1}', b'{"person": "a b"}', b"[" * 4000]
 )
 def test_what_is_no_json_of_ours_is_refused(client, content):
     reply = client.post("/participants", content=content, headers={"content-type": "application/json"})
@@ -236,13 +255,38 @@ def test_once_is_once_for_whom_a_service_names(tmp_path, database):
     study = small_study(tmp_path, Settings(once=True))
     with serving(study, database) as (app, _), TestClient(app) as client:
         first = Page(client, service="prolific", person="5f1")
-        again = client.post("/participants", json={"service": "prolific", "person": "5f1"})
+        again = client.post("/participants", json={**first.joining, "token": secrets.token_urlsafe(32)})
         assert again.status_code == 403
         assert again.json()["refused"].startswith("you have begun this study already")
         Page(client, service="mturk", person="5f1")
         Page(client)
         assert "/pictures/3/" in Page(client).state["trials"][0]["left"]  # whoever was refused took no number
         assert first.now()["done"] == 0
+
+
+def test_a_page_that_lost_the_answer_joins_again_as_the_same_participant(tmp_path, database):
+    study = small_study(tmp_path, Settings(once=True))
+    with serving(study, database) as (app, store), TestClient(app) as client:
+        page = Page(client, service="prolific", person="5f1")
+        page.answer(0)
+        again = page.join()
+        assert again.status_code == 201
+        assert again.json() == {**page.state, "done": 1}
+        assert len(store.everything()[0]) == 1
+
+
+def test_of_one_token_there_is_one_participant_however_many_ask_at_once(study, database):
+    sent = {"token": secrets.token_urlsafe(32)}
+    with serving(study, database) as (app, store), TestClient(app) as client, ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: client.post("/participants", json=sent), range(16)))
+        assert len({reply.text for reply in replies}) == 1
+        assert {reply.status_code for reply in replies} == {201}
+        assert len(store.everything()[0]) == 1
+
+
+@pytest.mark.parametrize("token", ["", "x", "x" * 42, "x" * 44, "=" * 43, "x" * 42 + "\n", "é" * 43, 7, None])
+def test_a_token_that_no_page_would_draw_is_refused(client, token):
+    assert client.post("/participants", json={"token": token}).status_code == 422
 
 
 def test_only_who_has_finished_is_sent_back_to_be_paid(tmp_path):
@@ -271,7 +315,8 @@ def test_mturk_may_frame_the_page_where_it_was_asked_for(tmp_path):
 )
 def test_an_address_begins_so_many_participations_at_once(study, tmp_path, limits, status):
     with serving(study, f"sqlite:///{tmp_path}/a.sqlite", limits) as (app, _), TestClient(app) as client:
-        assert [client.post("/participants", json={}).status_code for _ in range(3)] == status
+        joining = [{"token": secrets.token_urlsafe(32)} for _ in range(3)]
+        assert [client.post("/participants", json=one).status_code for one in joining] == status
 
 
 def test_an_address_that_was_refused_often_gets_no_answers(study, tmp_path):
@@ -328,6 +373,10 @@ def test_a_database_of_another_study_is_left_alone(tmp_path, database):
 @pytest.mark.parametrize(
     ("url", "told"),
     [
+        ("sqlite:///a.sqlite?timeout=b", "--database: the address cannot be read; give"),
+        ("sqlite:///", "it should begin with postgresql:// or sqlite:///"),
+        ("answers.sqlite", "--database: the address cannot be read; give postgresql://"),
+        ("postgresql://u:secret@h:x/n", "--database: the address cannot be read; give postgresql://"),
         ("mysql://x/y", "it should begin with postgresql:// or sqlite:///"),
         ("sqlite:////no/such/folder/a.sqlite", "the database cannot be used: unable to open"),
         ("postgresql://nobody:secret@127.0.0.1:1/none", "the database cannot be used: connection"),
@@ -341,7 +390,8 @@ def test_a_database_that_cannot_be_used_is_one_sentence_without_its_password(url
 
 def test_tokens_are_not_in_the_database(study, database):
     with serving(study, database) as (_, store):
-        _, token = store.join(Identity(), once=False)
+        token = secrets.token_urlsafe(32)
+        store.join(token, Identity(), once=False)
         (person,), _ = store.everything()
         assert token not in json.dumps(person.model_dump())
         assert store.find(token) == (0, 0)

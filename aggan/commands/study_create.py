@@ -1,5 +1,7 @@
 """`aggan study create --real DIR --fake NAME=DIR ... --out STUDY`."""
 
+import math
+import re
 import secrets
 import shlex
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ import tyro
 from aggan.commands.study import named
 from aggan.errors import UserError
 from aggan.study.draw import Wanted
-from aggan.study.plan import CONSENT, Settings
+from aggan.study.plan import CONSENT, HTTPS, Settings
 
 LEAST = {"trials": 1, "practice": 0, "checks": 0, "exposure": 0, "misses": 0, "size": 16}
 
@@ -29,8 +31,8 @@ class Create:
     """Pairs that count, of each participant, a multiple of the number of systems. [at most 40]"""
     practice: int | None = None
     """Pairs before them, after which one is told the truth. [at most 10]"""
-    checks: int = 4
-    """Attention checks among them: the fake is scrambled."""
+    checks: int | None = None
+    """Attention checks among them: the fake is scrambled. [at most 4]"""
     misses: int = 1
     """Whoever misses more checks is not counted."""
     exposure: float = 1.0
@@ -70,7 +72,7 @@ def main(arguments: list[str]) -> int:
     from aggan.study.create import Sources, create  # torch only once the options are in order
 
     sources = Sources(asked.real, fakes, asked.size)
-    seed = secrets.randbits(32) if asked.seed is None else asked.seed
+    seed = secrets.randbits(128) if asked.seed is None else asked.seed
     made = create(sources, Wanted(asked.trials, asked.practice, asked.checks), settings, seed, asked.out)
     plan, people = made.plan, len(made.plan.pairs) + len(made.plan.practice) + len(made.plan.checks)
     each = plan.trials // len(plan.systems)
@@ -88,10 +90,14 @@ def _check(asked: Create) -> None:
         value = getattr(asked, name)
         if value is not None and value < least:
             raise UserError(f"--{name} {value}: it should be at least {least}")
-    if asked.completion and not asked.completion.startswith("https://"):
-        raise UserError(f"--completion {asked.completion}: it should begin with https://")
+    if not math.isfinite(asked.exposure):
+        raise UserError(f"--exposure {asked.exposure}: it should be a number of seconds")
+    if asked.completion is not None and not re.fullmatch(HTTPS, asked.completion):
+        raise UserError(f"--completion {asked.completion}: it should begin with https:// and be without spaces")
     if not asked.title.strip():
         raise UserError("--title: it is empty")
+    if len(asked.title.splitlines()) > 1:
+        raise UserError("--title: it should be a single line")
 
 
 def _paragraphs(path: Path) -> tuple[str, ...]:

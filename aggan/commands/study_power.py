@@ -8,6 +8,10 @@ import tyro
 from aggan.errors import UserError
 from aggan.study.statistics import participants_needed
 
+MOST_TRIALS = 1000
+MOST_SYSTEMS = 32
+"""Among more, no p that is found with 10,000 draws is small enough."""
+
 
 @dataclass
 class Power:
@@ -31,8 +35,10 @@ def main(arguments: list[str]) -> int:
     a, b = asked.rates
     if not (0 <= a <= 1 and 0 <= b <= 1) or a == b:
         raise UserError(f"--rates {a:g} {b:g}: two different shares from 0 to 1 are needed")
-    if asked.trials < 1 or asked.systems < 2 or asked.spread < 0 or not 0.5 <= asked.power < 1:
-        raise UserError("--trials needs 1 or more, --systems 2 or more, --spread 0 or more, --power 0.5 to below 1")
+    counts = 1 <= asked.trials <= MOST_TRIALS and 2 <= asked.systems <= MOST_SYSTEMS
+    if not (counts and 0 <= asked.spread <= 1 and 0.5 <= asked.power < 1):
+        raise UserError(f"--trials needs 1 to {MOST_TRIALS}, --systems 2 to {MOST_SYSTEMS}, --spread 0 to 1, "
+                        "--power 0.5 to below 1")  # fmt: skip
     needed = participants_needed(asked.rates, asked.trials, asked.spread, comb(asked.systems, 2), asked.power)
     print(f"{needed} participants, {asked.trials} pairs of each system each: {a:.1%} and {b:.1%} are told apart with a "
           f"chance of {asked.power:.0%} (5 % level).")  # fmt: skip

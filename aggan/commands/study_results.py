@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from aggan.study.answers import participations, write_answers, write_people
 from aggan.study.plan import read_plan
@@ -61,10 +62,10 @@ def show(made: Results) -> None:
     table = Table("system", "fooled", "95 % interval", "answers")
     for name, row in made.systems.items():
         share = "-" if row.fooled is None else f"{row.fooled:.1%}"
-        table.add_row(name, share, " to ".join(f"{end:.1%}" for end in row.interval), str(row.answers))
+        table.add_row(Text(name), share, " to ".join(f"{end:.1%}" for end in row.interval), str(row.answers))
     tests = Table("systems", "difference", "p", "p after Holm")
     for one in made.pairwise:
-        tests.add_row(" - ".join(one.systems), f"{one.difference:+.1%}", f"{one.p:.4f}", f"{one.p_holm:.4f}")
+        tests.add_row(Text(" - ".join(one.systems)), f"{one.difference:+.1%}", f"{one.p:.4f}", f"{one.p_holm:.4f}")
     console = Console()
     for shown in (table, tests) if made.pairwise else (table,):
         console.print(shown)

@@ -1,6 +1,7 @@
 """`aggan study serve STUDY`."""
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from aggan.errors import UserError
 from aggan.study.limits import Limits
 
 LAST_PORT = 65535
+LEAST_RATE = 0.1
+"""With less, a participant would never be allowed a whole answer."""
 
 
 @dataclass
@@ -37,8 +40,8 @@ def main(arguments: list[str]) -> int:
     asked = tyro.cli(Serve, args=arguments, prog="aggan study serve")
     if (asked.https_cert is None) != (asked.https_key is None):
         raise UserError("--https-cert and --https-key belong together")
-    if not asked.rate > 0:
-        raise UserError(f"--rate {asked.rate}: it should be above 0")
+    if not LEAST_RATE <= asked.rate < inf:
+        raise UserError(f"--rate {asked.rate}: it should be a number of at least {LEAST_RATE}")
     if not 0 <= asked.port <= LAST_PORT:
         raise UserError(f"--port {asked.port}: it should be 0 to {LAST_PORT}")
     from aggan.study.serving import Serving, serve, warn_if_open

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -39,8 +40,8 @@ class Visitor:
 
     def join(self) -> None:
         """Begin a participation."""
-        self.state = self.post("/participants", {})
-        self.token = self.state["token"]
+        self.token = secrets.token_urlsafe(32)
+        self.state = self.post("/participants", {"token": self.token})
 
     @property
     def number(self) -> int:

@@ -110,10 +110,11 @@ def write_answers(found: list[Participation], path: Path) -> None:
 
 
 def write_people(found: list[Participation], path: Path) -> None:
-    """Every participant as a line of CSV, by the number under which a service pays them."""
+    """Everybody who finished as a line of CSV, by the number under which a service pays them."""
     rows = (
         (one.number, w.service, w.person, w.session, w.joined, len(one.given), one.of, one.missed, one.counted)
         for one in found
+        if one.finished
         for w in [one.who]
     )
     _write(path, PEOPLE, rows)

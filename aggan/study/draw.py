@@ -9,6 +9,7 @@ from aggan.errors import UserError
 FIELDS_TRIALS = 40
 """So many pairs count in the field's protocol (Isola et al. 2017, Sec. 4), after ten of practice."""
 FIELDS_PRACTICE = 10
+CHECKS = 4
 
 Files = dict[str, Path]
 """Pictures by the name they share with their pairs: the path below their folder, without suffix."""
@@ -20,7 +21,7 @@ class Wanted:
 
     trials: int | None = None
     practice: int | None = None
-    checks: int = 4
+    checks: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ def draw(real: Files, fakes: dict[str, Files], wanted: Wanted, random: Random) -
     paired, matched = _pair_up(common, real, random)
     names = random.sample(list(paired), len(paired))
     practice = min(FIELDS_PRACTICE, len(names) // 5) if wanted.practice is None else wanted.practice
-    left = len(names) - practice - wanted.checks
-    trials = _trials(left, len(fakes), wanted.trials, f"{practice} for practice and {wanted.checks} for checks")
-    cuts = (wanted.checks, wanted.checks + practice)
+    left = len(names) - practice
+    checks = _checks(left, len(fakes), wanted.trials) if wanted.checks is None else wanted.checks
+    trials = _trials(left - checks, len(fakes), wanted.trials, f"{practice} for practice and {checks} for checks")
+    if checks > trials:
+        raise UserError(f"--checks {checks}: more than the {trials} pairs that count; add pictures, or lower it")
+    cuts = (checks, checks + practice)
     return Drawn(paired, matched, trials, names[cuts[1] :], names[cuts[0] : cuts[1]], names[: cuts[0]])
 
 
@@ -59,8 +63,17 @@ def _pair_up(common: list[str], real: Files, random: Random) -> tuple[Files, int
     return paired | dict(zip(alone, others, strict=False)), len(paired)
 
 
+def _checks(left: int, systems: int, trials: int | None) -> int:
+    """The most that leave as many pairs that count: each stands among its own."""
+    return max((n for n in range(CHECKS + 1) if n <= (trials or _most_trials(left - n, systems))), default=0)
+
+
+def _most_trials(left: int, systems: int) -> int:
+    return min(FIELDS_TRIALS, left) // systems * systems
+
+
 def _trials(left: int, systems: int, asked: int | None, besides: str) -> int:
-    trials = min(FIELDS_TRIALS, left) // systems * systems if asked is None else asked
+    trials = _most_trials(left, systems) if asked is None else asked
     if trials < 1 or trials > left:
         raise UserError(
             f"{max(left, 0)} pairs are left after {besides}, fewer than {max(trials, systems)}: add pictures, or lower "

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import secrets
+from hashlib import blake2b
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,6 +47,7 @@ class Guard:
         self.app, self.log = app, log
         self.headers = [(name.encode(), value.encode()) for name, value in headers.items()]
         self.refusals = Buckets(limits.refusals)
+        self.salt = secrets.token_bytes(16)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -77,7 +80,9 @@ class Guard:
     def _note(self, scope: Scope, who: str, status: int) -> None:
         if status >= 400 and self.refusals.take(who):
             path = scope["path"].encode("unicode_escape").decode()[:200]
-            self.log.warning("%s %s %s %s", status, who, scope["method"][:10], path)
+            # Whoever was refused has not agreed that an address is kept.
+            alias = blake2b(who.encode(), key=self.salt, digest_size=6).hexdigest()
+            self.log.warning("%s %s %s %s", status, alias, scope["method"][:10], path)
 
 
 def _require_small(scope: Scope) -> None:

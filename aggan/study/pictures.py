@@ -9,6 +9,7 @@ from PIL import Image as Pillow
 from aggan.data.folders import pictures
 from aggan.data.images import Pixels, Unreadable, read, square
 from aggan.errors import UserError
+from aggan.inference.work import PARTS
 from aggan.study.draw import Files
 
 TILES = 4
@@ -18,10 +19,15 @@ MOST = 512
 
 
 def files(folder: Path) -> Files:
-    """The pictures of a folder by name; raises `UserError` where two have the same."""
+    """The pictures of a folder by name, without masks and contents; raises `UserError` where two have the same."""
     found: Files = {}
-    for path in pictures(folder):
-        name = path.relative_to(folder).with_suffix("").as_posix()
+    there = pictures(folder)
+    wholes = {path.with_suffix("") for path in there}.union(there)
+    for path in there:
+        base = path.with_suffix("")
+        if base.suffix in PARTS and base.with_suffix("") in wholes:
+            continue
+        name = base.relative_to(folder).as_posix()
         if name in found:
             raise UserError(f"{folder}: both {found[name].name} and {path.name} are called {name!r}: remove one")
         found[name] = path

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aggan.errors import UserError
 from aggan.writing import write_whole
 
 PLAN = "plan.json"
 PICTURES = "pictures"
+HTTPS = r"^https://\S+$"
 CONSENT = (
     "You will see pairs of pictures. One of each pair is real, the other was made by a computer, and you say which "
     "one is real.",
@@ -39,7 +40,7 @@ class Settings(BaseModel):
     exposure: float = Field(default=1.0, ge=0, description="Seconds that a pair is shown; 0 until it is answered.")
     misses: int = Field(default=1, ge=0, description="With more attention checks missed, a participant is not counted.")
     once: bool = Field(default=False, description="Refuse whoever has taken part already.")
-    completion: str | None = Field(default=None, pattern=r"^https://\S+$", description="Prolific's completion URL.")
+    completion: str | None = Field(default=None, pattern=HTTPS, description="Prolific's completion URL.")
     mturk: bool = Field(default=False, description="May be shown within MTurk's page, and reports back to it.")
 
 
@@ -57,7 +58,13 @@ class Plan(BaseModel):
     trials: int = Field(ge=1, description="Pairs that count, of each participant; the same number of each system.")
     pairs: tuple[Pair, ...]
     practice: tuple[Pair, ...]
-    checks: tuple[Pair, ...]
+    checks: tuple[Pair, ...] = Field(description="At most as many as trials, among which they are strewn.")
+
+    @model_validator(mode="after")
+    def _can_be_taken(self) -> "Plan":
+        if len(self.checks) > self.trials:
+            raise ValueError("more checks than pairs that count, so nobody can take part; create the study anew")
+        return self
 
 
 def read_plan(study: Path) -> Plan:
@@ -77,7 +84,7 @@ def _first(why: UnicodeDecodeError | ValidationError) -> str:
     if isinstance(why, UnicodeDecodeError):
         return str(why)
     first = why.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
 
 
 def write_plan(study: Path, plan: Plan) -> None:

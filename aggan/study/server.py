@@ -2,6 +2,7 @@
 
 import logging
 import re
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,8 @@ STATIC = Path(__file__).parent / "static"
 SECONDS_A_PAIR = 4
 """A guess, for the page's word on how long it takes."""
 SERVICE_NAME = r"^[A-Za-z0-9_.:-]{0,128}$"
+TOKEN = r"^[A-Za-z0-9_-]{43}$"
+"""256 bits in URL-safe base64."""
 NUMBER = re.compile(r"\d{1,9}")
 FOREVER = "public, max-age=86400, immutable"
 
@@ -33,6 +36,7 @@ class Joining(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    token: str = Field(pattern=TOKEN, description="Drawn by the page, which keeps it before it asks.")
     service: str = Field(default="", pattern="^(prolific|mturk)?$")
     person: str = Field(default="", pattern=SERVICE_NAME)
     session: str = Field(default="", pattern=SERVICE_NAME)
@@ -58,14 +62,17 @@ class Desk:
         self.names = lru_cache(1024)(lambda number: picture_names(plan, number))
 
     def join(self, joining: Joining, request: Request) -> dict[str, Any]:
-        """Begin a participation."""
-        if not self.joins.take(origin(request.client.host if request.client else "")):
-            raise Refused(429, "too many participants begin from this address; try again in a minute")
-        try:
-            number, token = self.store.join(Identity(**joining.model_dump()), self.plan.settings.once)
-        except AlreadyHere:
-            raise Refused(403, "you have begun this study already; go on in the browser where you began") from None
-        return {"token": token, **self._state(number, 0)}
+        """Begin a participation, or say where it stands to a page to which that was not told."""
+        if self.store.find(joining.token) is None:
+            if not self.joins.take(origin(request.client.host if request.client else "")):
+                raise Refused(429, "too many participants begin from this address; try again in a minute")
+            identity = Identity(joining.service, joining.person, joining.session)
+            with suppress(AlreadyHere):
+                self.store.join(joining.token, identity, self.plan.settings.once)
+        found = self.store.find(joining.token)
+        if found is None:
+            raise Refused(403, "you have begun this study already; go on in the browser where you began")
+        return self._state(*found)
 
     def resume(self, authorization: Annotated[str, Header(max_length=200)] = "") -> dict[str, Any]:
         """Where a participant stands."""

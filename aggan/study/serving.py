@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
+from sqlalchemy import URL
 
 from aggan.errors import UserError
 from aggan.study.limits import Limits
@@ -33,9 +34,9 @@ class Serving:
     limits: Limits
 
 
-def database_of(study: Path, database: str | None) -> str:
+def database_of(study: Path, database: str | None) -> str | URL:
     """The URL of a study's answers: by default, a file in its folder."""
-    return database or f"sqlite:///{(study / 'answers.sqlite').resolve()}"
+    return database or URL.create("sqlite", database=str((study / "answers.sqlite").resolve()))
 
 
 def serve(asked: Serving) -> None:

@@ -1,13 +1,12 @@
 """Participants and their answers in SQLite or PostgreSQL. What was told to be stored survives the server's death."""
 
 import hashlib
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, event, func
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Engine, event, func, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlmodel import Session, SQLModel, create_engine, select
 
 from aggan.errors import UserError
@@ -28,7 +27,7 @@ class Identity:
 
 
 class AlreadyHere(Exception):
-    """Somebody who may take part once has begun already."""
+    """Somebody who may take part once, or has that token, has begun already."""
 
 
 class OutOfTurn(Exception):
@@ -38,8 +37,13 @@ class OutOfTurn(Exception):
 class Store:
     """The database of one study, shared by any number of threads and servers."""
 
-    def __init__(self, url: str, study: str) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str | URL, study: str) -> None:
+        try:
+            self.engine = _engine(make_url(url))
+        except (ArgumentError, ValueError):  # the latter for a port or an option that is no number
+            raise UserError(
+                "--database: the address cannot be read; give postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE"
+            ) from None
         try:
             SQLModel.metadata.create_all(self.engine)
             self._claim(study)
@@ -47,9 +51,8 @@ class Store:
             self.close()
             raise UserError(f"the database cannot be used: {_first_line(why)}") from why
 
-    def join(self, identity: Identity, once: bool) -> tuple[int, str]:
-        """A new participant's number, from 0, and token; raises `AlreadyHere`."""
-        token = secrets.token_urlsafe(32)
+    def join(self, token: str, identity: Identity, once: bool) -> None:
+        """Store a new participant, who is known by that token; raises `AlreadyHere`."""
         only = f"{identity.service}/{identity.person}" if once and identity.person else None
         new = Participant(
             token=_hashed(token),
@@ -65,10 +68,9 @@ class Store:
                 raise AlreadyHere
             session.add(new)
             _commit(session, AlreadyHere())
-            return _number(new), token
 
     def find(self, token: str) -> tuple[int, int] | None:
-        """The number of the participant who has that token, and how many answers they gave."""
+        """The number, from 0, of the participant who has that token, and how many answers they gave."""
         with Session(self.engine) as session:
             found = session.exec(select(Participant).where(Participant.token == _hashed(token))).first()
             return (_number(found), _answered(session, _number(found))) if found else None
@@ -111,11 +113,11 @@ class Store:
         raise UserError("the database holds the answers of another study: name another --database")
 
 
-def _engine(url: str) -> Engine:
-    if url.startswith("postgresql://"):
-        return create_engine(url.replace("://", "+psycopg://", 1), pool_pre_ping=True)
-    if not url.startswith("sqlite:///"):
-        raise UserError(f"--database {url.partition(':')[0]}: it should begin with postgresql:// or sqlite:///")
+def _engine(url: URL) -> Engine:
+    if url.drivername == "postgresql":
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if url.drivername != "sqlite" or not url.database:
+        raise UserError(f"--database {url.drivername}: it should begin with postgresql:// or sqlite:///")
     engine = create_engine(url, connect_args={"timeout": BUSY})
 
     @event.listens_for(engine, "connect")

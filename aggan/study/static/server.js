@@ -11,7 +11,9 @@ export const identity = query.has("PROLIFIC_PID")
     ? { service: "mturk", person: query.get("workerId"), session: `${query.get("hitId")}:${query.get("assignmentId")}` }
     : {};
 
-const memory = `aggan-study/${body.study}/${identity.person ?? ""}`;
+// Who may take part once goes on under a service's next session; else that is a participation of its own.
+const { person = "", session = "" } = identity;
+const memory = `aggan-study/${body.study}/${person}${"once" in body ? "" : session}`;
 let token = remembered();
 
 export class Refused extends Error {
@@ -28,21 +30,19 @@ export async function resume() {
     return await ask("participants/me");
   } catch (why) {
     if (why.status !== 401) throw why;
-    forget();
-    return null;
+    return null; // perhaps the server has not heard of it yet: to join, the same token is sent
   }
 }
 
-/** Begin a participation. */
+/** Begin a participation. The token is kept before it is sent, so whoever gets no answer asks again as the same one. */
 export async function join() {
-  const state = await ask("participants", identity);
-  token = state.token;
+  token ??= drawn();
   try {
     localStorage.setItem(memory, token);
   } catch {
     // Without storage one can take part, but not come back.
   }
-  return state;
+  return ask("participants", { ...identity, token });
 }
 
 /** Store an answer; gives what the server says of it. */
@@ -66,6 +66,12 @@ export function forget() {
   } catch {
     // Nothing was kept.
   }
+}
+
+/** 256 random bits in URL-safe base64. */
+function drawn() {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 function remembered() {

@@ -1,4 +1,4 @@
-// From consent to thanks. Nothing is stored of anybody who has not agreed.
+// From consent to thanks. Nothing is sent of anybody who has not agreed.
 
 import { loader } from "./pictures.js";
 import { Pair, Screen, show } from "./plugins.js";
