@@ -1,5 +1,6 @@
 """The web page: in a real browser, with no word to the world outside, and with files that mean harm."""
 
+import os
 import re
 import socket
 import subprocess
@@ -9,14 +10,16 @@ import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from translating import noise, refused, saved
+from translating import below, noise, refused, saved
 from worlds import SMALL
 
 from aggan.cli import run
+from aggan.commands.demo import _called
 from aggan.demo.looking import Shelf, fetch
 from aggan.demo.visits import Model, Visits, Wish
 from aggan.errors import UserError
@@ -38,6 +41,12 @@ def png(width: int, height: int) -> bytes:
     head = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([1, 0, 0, 0, 0])
     lines = zlib.compress(bytes(min(height, 1000) * (1 + -(-width // 8))))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def jpeg(folder: Path, height: int = 40, width: int = 60) -> Path:
@@ -66,8 +75,17 @@ def test_harmful_files_are_refused_in_one_sentence_without_their_path(tmp_path, 
 def test_a_truncated_picture_is_refused(tmp_path):
     file = jpeg(tmp_path)
     file.write_bytes(file.read_bytes()[:900])
-    with pytest.raises(UserError, match="This cannot be used: broken picture"):
+    with pytest.raises(UserError, match=r"^This cannot be used: broken picture\.$"):
         fetch(file, 16.0)
+
+
+def test_visitors_are_not_told_where_a_result_could_not_be_written(tmp_path, visits, monkeypatch):
+    monkeypatch.setattr(
+        "aggan.inference.photograph.write_whole", Mock(side_effect=UserError(f"cannot write {tmp_path}"))
+    )
+    with pytest.raises(UserError, match=r"^The result could not be written\.$") as told:
+        visits.translate(str(jpeg(tmp_path)), WISH, "happy")
+    assert str(tmp_path) in str(told.value.__cause__)
 
 
 @pytest.fixture
@@ -113,7 +131,23 @@ def test_only_the_newest_results_stay_on_disk(tmp_path):
 
 def test_mistakes_are_one_line(tmp_path, capsys):
     assert "no model here" in refused(capsys, run(["demo", str(tmp_path / "gone")]))
-    assert "--megapixels is a size above 0, not -1" in refused(capsys, run(["demo", "--megapixels", "-1"]))
+    for more, expected in [
+        (("--megapixels", "-1"), "--megapixels is a size above 0, not -1"),
+        (("--megapixels", "nan"), "--megapixels is a size above 0, not nan"),
+        (("--port", "99999"), "--port is a number from 1 to 65535, not 99999"),
+        (("--port", "-1"), "--port is a number from 1 to 65535, not -1"),
+        (("--threads", "-1"), "--threads -1: it should be at least 1"),
+        (("faces64", "faces64"), "two of the models are the same: name each once"),
+    ]:
+        assert expected in refused(capsys, run(["demo", *more]))
+
+
+def test_models_of_one_name_are_told_apart(tmp_path):
+    for name in ("a/best", "b/best", "c"):
+        (tmp_path / name).mkdir(parents=True)
+    assert _called([f"{tmp_path}/a/best", f"{tmp_path}/c", "faces64"]) == ["best", "c", "faces64"]
+    named = _called([f"{tmp_path}/a/best", f"{tmp_path}/b/best", "faces64"])
+    assert named == ["a/best", "b/best", "faces64"]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -128,7 +162,51 @@ def test_an_address_in_place_of_a_picture_is_not_fetched():
         asyncio.run(library.processing_utils.async_ssrf_protected_download("http://192.0.2.1/a.png"))
 
 
-# From here on with a server and a browser.
+# From here on with a server, and mostly with a browser.
+
+
+AN_ERROR_OF_OURS = """
+from aggan.cli import main
+from aggan.demo.visits import Visits
+Visits.everything = lambda *given: {}["secret"]
+main()
+"""
+
+
+@pytest.fixture
+def room(tmp_path) -> Path:
+    (tmp_path / "room").mkdir()
+    return tmp_path / "room"
+
+
+@pytest.mark.slow
+def test_visitors_are_told_little_and_what_they_sent_and_got_is_hidden_and_goes_with_the_server(tmp_path, room, model):
+    client = pytest.importorskip("gradio_client")
+    pytest.importorskip("gradio")
+    port = free_port()
+    command = [sys.executable, "-c", AN_ERROR_OF_OURS, "demo", str(model), "--port", str(port), "--threads", "1"]
+    settings = os.environ | {"TMPDIR": str(room)}
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, env=settings) as server,
+    ):
+        try:
+            address = _when_up(f"http://127.0.0.1:{port}", server, tmp_path / "log")
+            visitor = client.Client(address, verbose=False, download_files=False)
+            wish = ("model", "the whole picture", 1.0)
+            visitor.predict(client.handle_file(jpeg(tmp_path)), *wish, "happy", api_name="/act")
+            kept = [folder for folder in room.iterdir() if list(folder.rglob("*.jpg"))]
+            with pytest.raises(client.exceptions.AppError, match="Choose a picture first"):
+                visitor.predict(None, *wish, "happy", api_name="/act")
+            with pytest.raises(client.exceptions.AppError) as told:
+                visitor.predict(None, *wish, api_name="/act_2")
+            assert [folder.stat().st_mode & 0o077 for folder in kept] == [0]
+        finally:
+            server.terminate()
+    assert "secret" not in str(told.value)
+    assert "secret" in (tmp_path / "log").read_text()
+    assert not below(room)
+
 
 CHROMIUM = Path("/usr/bin/chromium")
 needs_a_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}")
@@ -145,9 +223,7 @@ def address(tmp_path_factory) -> Iterator[str]:
     many = stargan.Config(generator_width=4, generator_blocks=1, discriminator_width=4)
     card = ModelCard(system=many, domains=("neutral", "happy", "sad"), size=64)
     save_model(folder / "many", card, card.build().translators_state())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "aggan", "demo", str(folder / "smile"), str(folder / "many")]
     command += ["--port", str(port), "--threads", "1"]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:

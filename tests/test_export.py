@@ -170,9 +170,13 @@ def test_parity_is_measured_on_pictures_of_ones_own_if_asked(tmp_path, shared):
 
 def test_mistakes_are_one_line(tmp_path, shared, capsys):
     start = ["export", str(shared), "--to", "onnx", "--out", str(tmp_path / "out")]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"nonsense")
     for more, expected in [
-        (["--size", "30"], "--size is any, or a multiple of 4, not 30"),
-        (["--size", "large"], "--size is any, or a multiple of 4, not large"),
+        (["--size", "30"], "--size is any, or a multiple of 4 from 8 on, not 30"),
+        (["--size", "4"], "--size is any, or a multiple of 4 from 8 on, not 4"),
+        (["--size", "large"], "--size is any, or a multiple of 4 from 8 on, not large"),
+        (["--pictures", str(tmp_path / "in")], f"{tmp_path}/in/a.png: not a picture; take it out of --pictures"),
         (["--domain", "sad"], "no domain 'sad' in this model"),
         (["--pictures", str(tmp_path / "gone")], "no such folder"),
     ]:

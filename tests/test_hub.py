@@ -37,6 +37,17 @@ def test_a_saved_model_comes_back_the_same(tmp_path, run):
     assert made.tobytes() == expected.tobytes()
 
 
+def test_a_readme_that_is_there_stays(tmp_path, run, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    Path("README.md").write_text("my own")
+    save_pretrained(run, Path())
+    assert Path("README.md").read_text() == "my own"
+    Path("README.md").unlink()
+    save_pretrained(run, Path())
+    assert "# mine\n" in Path("README.md").read_text()
+
+
 def test_the_card_tells_the_model_its_training_and_its_figures(run, tmp_path):
     text = card(run, "me/smile", license="cc0-1.0")
     front = yaml.safe_load(text.split("---")[1])

@@ -59,6 +59,27 @@ def test_each_process_takes_its_share(command, tmp_path, monkeypatch, capsys):
     assert "10 translated" in capsys.readouterr().out
 
 
+def test_a_share_of_broken_files_does_not_end_the_other_processes(tmp_path, model, monkeypatch, capsys):
+    picture(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "a.png").write_bytes(b"nonsense")
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(["translate", str(model), str(tmp_path / "in"), "--to", "happy", "--out", str(tmp_path / "out")]) == 0
+    assert "a.png: not a picture" in capsys.readouterr().err
+
+
+def test_processes_that_begin_later_find_results_of_others_beside_the_pictures(tmp_path, model, monkeypatch):
+    for name in "ab":
+        picture(tmp_path / "in" / f"{name}.bmp")
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    pictures = [str(tmp_path / "in" / f"{name}.bmp") for name in "ab"]
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        assert run(["translate", str(model), *pictures, "--to", "happy", "--out", str(tmp_path / "in")]) == 0
+    assert len(list((tmp_path / "in").glob("*.png"))) == 2
+
+
 @pytest.mark.slow
 def test_a_killed_translation_goes_on_and_does_no_picture_twice(command, tmp_path, capsys):
     out = tmp_path / "out"

@@ -1,6 +1,7 @@
 """A trained model and whatever pictures it is given: sizes, names and untouched pixels stay."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import torch
 from PIL import Image as Pillow
 from translating import DOMAINS, below, noise, picture, pixels, refused, saved, translate
 
+from aggan.cli import run
 from aggan.data.images import to_pixels, to_tensor
 from aggan.errors import UserError
 from aggan.inference.translator import Translator, load
-from aggan.systems.files import CONFIG, WEIGHTS
+from aggan.systems.files import CONFIG, WEIGHTS, ModelCard
 
 
 @pytest.fixture
@@ -67,6 +69,24 @@ def test_greys_are_accepted_as_arrays_and_pictures(translator):
     expected = translator(np.dstack([grey] * 3), "happy").image.tobytes()
     assert translator(grey, "happy").image.tobytes() == expected
     assert translator(Pillow.fromarray(grey), "happy").image.tobytes() == expected
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.zeros((20, 30, 3), np.float32),
+        np.zeros((3, 20, 30), np.uint8),
+        np.zeros((1, 20, 30, 3), np.uint8),
+        np.zeros((0, 30, 3), np.uint8),
+        torch.zeros(1, 3, 20, 30),
+        torch.zeros(20, 30, 3),
+        torch.zeros(3, 20, 30, dtype=torch.uint8),
+    ],
+    ids=lambda given: f"{given.dtype} {tuple(given.shape)}",
+)
+def test_arrays_and_tensors_that_are_no_pictures_are_refused_in_one_sentence(translator, given):
+    with pytest.raises(UserError, match=rf"of shape {re.escape(str(tuple(given.shape)))} is no picture: give one as"):
+        translator(given, "happy")
 
 
 def test_a_translator_refuses_a_domain_it_does_not_know(translator):
@@ -142,6 +162,12 @@ def test_a_strength_that_is_no_share_is_refused(tmp_path, model, capsys, strengt
     assert f"--strength goes from 0 to 1, not {float(strength)}" in refused(capsys, code)
 
 
+def test_a_path_of_samples_is_refused(tmp_path, model, capsys):
+    more = ("--path", "3", "--source", "neutral", "--samples", "2")
+    code = translate(model, picture(tmp_path / "a.png"), out=tmp_path / "out", more=more)
+    assert "--path and --samples are two ways to make several pictures of one: choose one" in refused(capsys, code)
+
+
 def test_a_broken_file_is_named_and_skipped(tmp_path, model, capsys):
     picture(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "b [old].png").write_bytes(b"nonsense")
@@ -158,6 +184,50 @@ def test_nothing_but_broken_files_is_a_failure(tmp_path, model, capsys):
     assert "a.png: not a picture" in capsys.readouterr().err
 
 
+def test_a_broken_file_is_no_failure_of_what_was_done_before(tmp_path, model, capsys):
+    picture(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "b.png").write_bytes(b"nonsense")
+    for told in ("1 translated to {}, 1 skipped, 0 there already", "0 translated to {}, 1 skipped, 1 there already"):
+        assert translate(model, tmp_path / "in", out=tmp_path / "out", more=("--missing",)) == 0
+        assert capsys.readouterr().out == told.format(tmp_path / "out") + "\n"
+
+
+def test_a_picture_that_its_format_cannot_hold_is_named_and_skipped(tmp_path, model, capsys):
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "wide.png", 2, 16_400).rename(tmp_path / "in" / "wide.webp")
+    assert translate(model, tmp_path / "in", out=tmp_path / "out") == 0
+    told = capsys.readouterr()
+    assert f"skipped {tmp_path}/out/wide.webp: cannot be written as WEBP (" in told.err
+    assert told.out == f"1 translated to {tmp_path}/out, 1 skipped\n"
+    assert below(tmp_path / "out") == {"a.png"}
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path, model, capsys):
+    picture(tmp_path / "in" / "a.png")
+    for name in ("b.png", ".hidden.png", "c.txt"):
+        (tmp_path / "in" / name).symlink_to(tmp_path / "gone.png")
+    for inputs in (tmp_path / "in", tmp_path / "in" / "*.png"):
+        assert translate(model, inputs, out=tmp_path / "out") == 0
+        assert [line for line in capsys.readouterr().err.splitlines() if "skipped" in line] == [
+            f"skipped {tmp_path}/in/b.png: no such file"
+        ]
+    assert translate(model, tmp_path / "in" / "b.png", out=tmp_path / "out") == 2
+    assert f"skipped {tmp_path}/in/b.png: no such file" in capsys.readouterr().err
+
+
+def test_results_inside_the_folder_are_not_translated_again(tmp_path, model, capsys):
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "in" / "deep" / "b.png")
+    out = tmp_path / "in" / "results" / "happy"
+    for told in ("2 translated to {}, 0 there already", "0 translated to {}, 2 there already"):
+        assert translate(model, tmp_path / "in", out=out, more=("--missing",)) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == told.format(out)
+    assert below(out) == {"a.png", "deep/b.png"}
+    assert "is a picture to translate and would be overwritten" in refused(
+        capsys, translate(model, tmp_path / "in", out=out)
+    )
+
+
 def test_what_is_not_there_is_one_line(tmp_path, model, capsys):
     source, out = picture(tmp_path / "a.png"), tmp_path / "out"
     (tmp_path / "empty").mkdir()
@@ -172,6 +242,8 @@ def test_what_is_not_there_is_one_line(tmp_path, model, capsys):
         (lambda: translate(model, tmp_path / "*.gif", out=out), f"{tmp_path}/*.gif: no such file, folder or pattern"),
         (lambda: translate(model, tmp_path / "empt*", out=out), "no pictures to translate"),
         (lambda: translate(model, tmp_path / "empty", out=out), f"{tmp_path}/empty: no pictures here"),
+        (lambda: translate(model, "", out=out), "an input is empty: name a file, a folder or a pattern"),
+        (lambda: translate(model, tmp_path / ("a" * 300), out=out), f"{tmp_path}/{'a' * 300}: "),
     ]:
         assert refused(capsys, code()).startswith(f"aggan translate: {expected}")
     assert not out.exists()
@@ -190,6 +262,17 @@ def test_no_picture_to_translate_is_ever_overwritten(tmp_path, model, capsys):
         assert "and would be overwritten: choose another --out" in refused(capsys, translate(model, *inputs, out=out))
     assert translate(model, tmp_path / "in" / "e.bmp", out=tmp_path / "in") == 0
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("more", [("--png",), ("--masks",)])
+def test_no_other_file_of_the_pictures_folder_is_overwritten(tmp_path, model, capsys, more):
+    picture(tmp_path / "in" / "a.bmp")
+    for name in ("a.png", "a.mask.png"):
+        (tmp_path / "in" / name).write_text("precious")
+    error = refused(capsys, translate(model, tmp_path / "in" / "a.bmp", out=tmp_path / "in" / ".", more=more))
+    assert "in/a.png is there already, beside a.bmp: choose another --out, or keep what is there with" in error
+    assert translate(model, tmp_path / "in" / "a.bmp", out=tmp_path / "in", more=("--png", "--missing")) == 0
+    assert (tmp_path / "in" / "a.png").read_text() == "precious"
 
 
 def test_no_result_is_written_over_another(tmp_path, model, capsys):
@@ -216,6 +299,10 @@ SPOILT = {
     "newer": (lambda m: spoil_config(m, version=2), "config.json: written by a newer aggan (version 2): update aggan"),
     "unknown setting": (lambda m: spoil_config(m, bogus=1), "config.json: not a model's description: Extra inputs"),
     "wrong type": (lambda m: spoil_config(m, size="large"), "config.json: not a model's description: "),
+    "a way out": (
+        lambda m: spoil_config(m, domains=["neutral", "../x"]),
+        "config.json: a domain cannot be called '../x'",
+    ),
     "not JSON": (lambda m: (m / CONFIG).write_text("{"), "config.json: cannot be read: "),
     "a list": (lambda m: (m / CONFIG).write_text("[]"), "config.json: not a model's description: "),
     "no weights": (lambda m: (m / WEIGHTS).unlink(), "model: model.safetensors is missing beside config.json"),
@@ -229,6 +316,26 @@ SPOILT = {
 def test_a_spoilt_model_is_one_line_that_names_its_file(tmp_path, model, capsys, spoil, expected):
     spoil(model)
     assert expected in refused(capsys, translate(model, picture(tmp_path / "a.png"), out=tmp_path / "out"))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "/a", "a\0"])
+def test_a_domain_that_no_file_can_be_named_after_is_refused(small, name):
+    with pytest.raises(UserError, match="a domain cannot be called "):
+        ModelCard(system=small, domains=("neutral", name), size=32)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (("--size", "0"), "need at least 94 px: raise --size 0"),
+        (("--size", "101"), "multiples of 4 px, not 101: set --size"),
+        (("--domains", "../x", "y"), "a domain cannot be called '../x'"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_line_about_its_own_flags(tmp_path, capsys, more, expected):
+    command = ["import", "--there", "a.pth", "--back", "b.pth", "--out", str(tmp_path / "out"), *more]
+    assert expected in (error := refused(capsys, run(command)))
+    assert "--data" not in error
 
 
 def test_weights_of_another_system_are_refused(tmp_path, model, small, capsys):

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from test_faces import Red, placed
 from translating import below, refused, saved, translate
 
 from aggan.batches import Translation
-from aggan.data.images import to_tensor
+from aggan.data.images import Unreadable, to_tensor
+from aggan.errors import UserError
 from aggan.inference.faces import Faces
 from aggan.inference.files import Results
 from aggan.inference.layers import ALL, NothingSeen
 from aggan.inference.steady import KEPT, Cuts, Smoothed, SteadyFaces, SteadyView, steady
-from aggan.inference.video import VideoWork
+from aggan.inference.video import Passage, VideoWork
 from aggan.inference.views import Tiles, whole
 
 av = pytest.importorskip("av")
@@ -32,13 +34,15 @@ def scene(height: int = 60, width: int = 80) -> np.ndarray:
     return (top * (1 - down) + bottom * down).round().astype(np.uint8)
 
 
-def film(path: Path, pictures: Sequence[np.ndarray], rotation: int = 0) -> Path:
+def film(path: Path, pictures: Sequence[np.ndarray], rotation: int = 0, shape: Fraction | None = None) -> Path:
     """A video of pictures with a tone; the times between frames are not all the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as file:
         video = file.add_stream("libx264", rate=RATE, options={"crf": "10"})
         video.height, video.width = pictures[0].shape[:2]
         video.pix_fmt = "yuv420p" if video.width % 2 == 0 else "yuv444p"
+        if shape:
+            video.codec_context.sample_aspect_ratio = shape
         if rotation:
             video.set_display_rotation(rotation)
         sound = file.add_stream("aac", rate=TONE)
@@ -111,6 +115,43 @@ def test_a_video_held_sideways_is_translated_and_written_upright(tmp_path, blind
         assert next(file.decode(video=0)).rotation == 0
     upright = np.rot90(scene(), rotation // 90).astype(int)
     assert np.abs(frames(made)[0] - upright).mean() < 3
+
+
+@pytest.mark.parametrize(("rotation", "expected"), [(0, Fraction(16, 11)), (90, Fraction(11, 16))])
+def test_pixels_that_are_not_square_keep_their_shape(tmp_path, blind, rotation, expected):
+    source = film(tmp_path / "clip.mp4", [scene()] * 2, rotation, Fraction(16, 11))
+    assert translate(blind, source, out=tmp_path / "out", more=("--video",)) == 0
+    with av.open(str(tmp_path / "out" / "clip.mp4")) as made:
+        assert made.streams.video[0].sample_aspect_ratio == expected
+
+
+@pytest.mark.parametrize("known", [b"V_MPEG4/ISO/AVC", b"A_AAC"])
+def test_a_video_of_an_unknown_codec_is_named_and_the_others_are_translated(tmp_path, blind, capsys, known):
+    good = film(tmp_path / "in" / "b.mkv", [scene()] * 2).read_bytes()
+    (tmp_path / "in" / "a.mkv").write_bytes(good.replace(known, known[:-1] + b"?"))
+    assert translate(blind, tmp_path / "in", out=tmp_path / "out", more=("--video",)) == 0
+    told = capsys.readouterr()
+    assert f"skipped {tmp_path}/in/a.mkv: not a video, or a broken one (" in told.err
+    assert told.out == f"1 translated to {tmp_path}/out, 1 skipped\n"
+    assert below(tmp_path / "out") == {"b.mkv"}
+
+
+def test_packets_that_cannot_be_written_are_the_videos_fault_and_a_full_disk_is_not(tmp_path, monkeypatch):
+    results = Results(film(tmp_path / "clip.mp4", [scene()] * 2), tmp_path / "out" / "clip", ".mp4")
+    for error, expected in (
+        (av.error.ArgumentError(22, "Invalid argument"), "clip.mp4: not a video, or a broken one"),
+        (av.error.OSError(28, "No space left on device"), "cannot write .*out/clip.mp4: .*No space left"),
+    ):
+        monkeypatch.setattr(Passage, "_frames", Mock(side_effect=error))
+        with pytest.raises((Unreadable, UserError), match=expected):
+            work(Red(), lambda _: []).translate(results)
+
+
+def test_a_source_that_cannot_be_opened_is_named(tmp_path, blind, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mp4").symlink_to(tmp_path / "gone.mp4")
+    assert translate(blind, tmp_path / "in", out=tmp_path / "out", more=("--video",)) == 2
+    assert f"skipped {tmp_path}/in/a.mp4: cannot be read (No such file or directory)" in capsys.readouterr().err
 
 
 def test_what_is_no_video_is_named_and_leaves_nothing_behind(tmp_path, blind, capsys):

@@ -72,6 +72,14 @@ def test_a_whole_picture_is_brought_to_the_models_size(square, expected):
     assert 0 <= layers.mask.min() <= layers.mask.max() <= 1
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 3000), (3000, 1), (10, 20_000)])
+def test_a_thin_picture_is_seen_at_a_bounded_size(height, width):
+    model = Echo()
+    layers = whole(noise(height, width), model).rows(ALL)
+    assert sorted(model.seen[0][2:]) == [8, 256]
+    assert layers.content.shape == (1, 3, height, width)
+
+
 def test_content_that_agrees_with_the_picture_keeps_its_detail():
     picture = noise(128, 128)
     torch.testing.assert_close(whole(picture, Echo()).rows(ALL).content, picture)

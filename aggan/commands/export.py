@@ -10,7 +10,7 @@ from rich.console import Console
 from aggan.errors import UserError
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
-SHOWN, STRIDE = 8, 4
+SHOWN, STRIDE, SMALLEST = 8, 4, 8
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Export:
     source: str | None = None
     """The domain that the pictures come from; few systems ask for it."""
     size: str = "any"
-    """Side of the squares that the files take, or any: heights and widths are any multiples of 4."""
+    """Side of the squares that the files take, or any: heights and widths are any multiples of 4 from 8 on."""
     pictures: Path | None = None
     """A folder of pictures to compare with torch on; rendered faces that ship unless given."""
 
@@ -55,8 +55,8 @@ def main(arguments: list[str]) -> int:
 def _side(given: str) -> int:
     if given == "any":
         return 0
-    if not given.isdecimal() or int(given) < STRIDE or int(given) % STRIDE:
-        raise UserError(f"--size is any, or a multiple of {STRIDE}, not {given}")
+    if not given.isdecimal() or int(given) < SMALLEST or int(given) % STRIDE:
+        raise UserError(f"--size is any, or a multiple of {STRIDE} from {SMALLEST} on, not {given}")
     return int(given)
 
 
@@ -66,9 +66,12 @@ def _batches(folder: Path | None, size: int, any_size: bool) -> list:
 
     from aggan.data.faces.pack import some
     from aggan.data.folders import pictures
-    from aggan.data.images import read, square, to_tensor
+    from aggan.data.images import Unreadable, read, square, to_tensor
 
-    found = [read(file) for file in pictures(folder)[:SHOWN]] if folder else some(SHOWN)
+    try:
+        found = [read(file) for file in pictures(folder)[:SHOWN]] if folder else some(SHOWN)
+    except Unreadable as why:
+        raise UserError(f"{why}; take it out of --pictures") from why
     batches = [to_tensor(np.stack([square(image, size) for image in found]))]
     if any_size:
         wide = found[0].convert("RGB").resize((size + 8 * STRIDE, size + STRIDE))

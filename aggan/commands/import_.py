@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from aggan.errors import UserError
+
 
 @dataclass
 class Import:
@@ -30,7 +32,10 @@ def main(arguments: list[str]) -> int:
     from aggan.systems.released import load_generator
 
     card = ModelCard(system=RELEASED, domains=asked.domains, size=asked.size)
-    system = card.build()
+    try:
+        system = card.build()
+    except UserError as why:  # the systems speak to `aggan train`
+        raise UserError(str(why).replace("--data.size", "--size")) from why
     for name, file in (("G_xy", asked.there), ("G_yx", asked.back)):
         load_generator(system.get_submodule(name), read_state(file), str(file))
     save_model(asked.out, card, system.translators_state())

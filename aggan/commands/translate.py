@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 import tyro
 
 from aggan.errors import UserError
-from aggan.inference.files import check, plan, plan_videos
+from aggan.inference.files import check, plan, plan_videos, require_free
 from aggan.inference.shards import share, unfinished
 from aggan.training.launch import launched
 
@@ -67,12 +67,15 @@ def main(arguments: list[str]) -> int:
     asked = tyro.cli(Translate, args=arguments, prog="aggan translate")
     _require_sense(asked)
     versions = _versions(asked)
-    planned = plan_videos(asked.inputs, asked.out) if asked.video else plan(asked.inputs, asked.out, asked.png)
+    inputs, out, missing = asked.inputs, asked.out, asked.missing
+    planned = plan_videos(inputs, out, missing) if asked.video else plan(inputs, out, asked.png, missing)
     kinds, parts = [version.kind for version in versions], (".mask", ".content") if asked.masks else ()
     check(planned, kinds, parts)
     # Under torchrun or srun, pictures are shared among the processes.
     mine = share(planned, by.rank, by.world) if (by := launched()) else planned
     left = unfinished(mine, kinds, parts) if asked.missing else mine
+    if not asked.missing:
+        require_free(left, kinds, parts)
     from aggan.commands.looking import COPIED, SKIPPED, TRANSLATED, work_through  # torch once the options are in order
     from aggan.inference.translator import load
 
@@ -82,7 +85,8 @@ def main(arguments: list[str]) -> int:
     more = "".join(f", {counted[done]} {done}" for done in (COPIED, SKIPPED) if counted[done])
     more += f", {len(mine) - len(left)} there already" if asked.missing else ""
     print(f"{counted[TRANSLATED]} translated to {asked.out}{more}")
-    return 2 if left and counted[SKIPPED] == len(left) else 0
+    # Of a share, or of what is left, nothing may be readable: that is no failure of the whole.
+    return 2 if counted[SKIPPED] == len(planned) else 0
 
 
 def _require_sense(asked: Translate) -> None:
@@ -98,6 +102,8 @@ def _require_sense(asked: Translate) -> None:
         raise UserError("--like tells --faces how faces lie: give both, or neither")
     if asked.path and not asked.source:
         raise UserError("--path leads from --source to --to: name both")
+    if asked.path and asked.samples > 1:
+        raise UserError("--path and --samples are two ways to make several pictures of one: choose one")
     if asked.video and (asked.png or asked.masks or asked.samples > 1 or asked.path):
         raise UserError("--video makes one video of each, without --png, --masks, --samples and --path")
 

@@ -18,8 +18,11 @@ PEAK = 65535
 _RAW = re.compile(r"(RGBA?);16([BLN])")
 _OTHER = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
 _DEFLATE, _SUB = 8, 2
+_WHITE_IS_ZERO, _APART = 0, 2
 _PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
 """Channels, and PNG's number of such pictures."""
+XMP_IN_PNG = b"XML:com.adobe.xmp" + bytes(5)
+"""What stands before XMP in a PNG's `iTXt` chunk, where it is not compressed and in no language."""
 
 
 def read_deep(file: Pillow.Image) -> np.ndarray | None:
@@ -28,11 +31,15 @@ def read_deep(file: Pillow.Image) -> np.ndarray | None:
     The channels are grey, grey and alpha, RGB, or RGBA.
     """
     raws = {_raw(tile[3]) for tile in getattr(file, "tile", ())}
-    if len(raws) != 1 or "transparency" in file.info:
+    tags = getattr(file, "tag_v2", {})
+    # Of planes that lie apart, the second pass would give the high bytes again.
+    if len(raws) != 1 or "transparency" in file.info or tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == _APART:
         return None
     (raw,) = raws
     if re.match(r"I;16", raw) and file.mode.startswith("I"):
         grey = np.asarray(file)
+        if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO:
+            grey = PEAK - grey
         # Bytes that were stored in words are no deep picture.
         return grey.astype(np.uint16)[..., None] if grey.max(initial=0) > 255 else None
     if raw == "LA;16B" and file.mode == "RGBA":
@@ -46,7 +53,7 @@ def read_deep(file: Pillow.Image) -> np.ndarray | None:
 def write_deep(path: Path, pixels: np.ndarray, kind: str, kept: dict[str, Any]) -> None:
     """Write uint16 values (height, width, channels) as `PNG` or `TIFF`, deflated.
 
-    Of `kept`, in Pillow's words, `icc_profile`, `exif` and `dpi` go with them.
+    Of `kept`, in Pillow's words, `icc_profile`, `exif`, `dpi` and, in a PNG, `xmp` go with them.
     """
     with path.open("wb") as stream:
         (_write_png if kind == "PNG" else _write_tiff)(stream, pixels, kept)
@@ -59,7 +66,7 @@ def _raw(arguments: Any) -> str:
 def _decoded(file: Pillow.Image, raw: str) -> np.ndarray:
     """The file's bytes once more, unpacked in another way."""
     with Pillow.open(file.filename) as again:  # type: ignore[attr-defined]
-        again.tile = [(*tile[:3], _renamed(tile[3], raw)) for tile in again.tile]  # type: ignore[misc]
+        again.tile = [tile._replace(args=_renamed(tile.args, raw)) for tile in again.tile]
         return np.asarray(again)
 
 
@@ -81,6 +88,8 @@ def _write_png(stream: BinaryIO, pixels: np.ndarray, kept: dict[str, Any]) -> No
         _chunk(stream, b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
     if dpi := kept.get("dpi"):
         _chunk(stream, b"pHYs", struct.pack(">IIB", *(round(float(value) / 0.0254) for value in dpi), 1))
+    if xmp := kept.get("xmp"):
+        _chunk(stream, b"iTXt", XMP_IN_PNG + xmp)
     if exif := kept.get("exif"):
         _chunk(stream, b"eXIf", exif.tobytes(8).removeprefix(b"Exif\0\0"))
     _chunk(stream, b"IDAT", zlib.compress(filtered.tobytes()))

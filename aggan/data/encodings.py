@@ -3,7 +3,9 @@
 from typing import Any
 
 from PIL import Image as Pillow
-from PIL import JpegImagePlugin, WebPImagePlugin
+from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from aggan.data.deep import XMP_IN_PNG
 
 FORMATS = dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG") | {
     ".png": "PNG",
@@ -26,6 +28,10 @@ _WEBP_QUALITY = 90
 _ICC = 34675
 _STORAGE = frozenset((*range(254, 260), 262, 266, ORIENTATION, 273, *range(277, 282), 284, *range(317, 326), 338, 339))
 """What a TIFF's tags say of how its pixels lie."""
+_OTHER_PICTURES = frozenset((330, 34377, 37724))
+"""Smaller copies, Photoshop's thumbnail and its layers: they would show the old face."""
+_LONGEST_EXIF = 65_521
+"""Bytes that a JPEG can hold of it, less an entry for the orientation."""
 _LOSSLESS_TIFF = frozenset(("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "lzma", "zstd"))
 _OTHER_COLOURS = frozenset(("CMYK", "LAB", "YCbCr", "HSV"))
 
@@ -53,14 +59,28 @@ def encoding(file: Pillow.Image) -> dict[str, Any]:
 
 
 def metadata(file: Pillow.Image) -> dict[str, Any]:
-    """Resolution, XMP, ICC profile and EXIF data, the latter without orientation and thumbnail."""
+    """Resolution, XMP, ICC profile and EXIF data, the latter without orientation and thumbnail.
+
+    EXIF data that cannot be written again, damaged ones or more than a JPEG can hold, are left out.
+    """
     exif = file.getexif()
-    for tag in (_STORAGE | {_ICC}) & set(exif):
+    for tag in (_STORAGE | _OTHER_PICTURES | {_ICC}) & set(exif):
         del exif[tag]
     found = {key: file.info.get(key) for key in ("dpi", "xmp", "icc_profile")}
     if file.mode in _OTHER_COLOURS:  # such a profile does not describe RGB
         del found["icc_profile"]
-    return {"exif": exif} | {key: value for key, value in found.items() if value}
+    if isinstance(xmp := found["xmp"], bytes):
+        found["pnginfo"] = PngImagePlugin.PngInfo()
+        found["pnginfo"].add(b"iTXt", XMP_IN_PNG + xmp)
+    kept = {key: value for key, value in found.items() if value}
+    return kept | {"exif": exif if _can_be_written(exif, format_of(file)) else Pillow.Exif()}
+
+
+def _can_be_written(exif: Pillow.Exif, format: str) -> bool:
+    try:
+        return len(exif.tobytes()) <= _LONGEST_EXIF or format != "JPEG"
+    except Exception:  # what Pillow raises at damaged data is of many kinds
+        return False
 
 
 def _is_lossless(file: WebPImagePlugin.WebPImageFile) -> bool:

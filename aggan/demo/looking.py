@@ -58,12 +58,13 @@ def fetch(path: Path, megapixels: float) -> Photograph:
             raise UserError(f"The picture has {width} x {height} pixels; at most {megapixels:g} megapixels are taken.")
         return read_photograph(path)
     except Unreadable as why:
-        # The path is of no use to people elsewhere, and none of their business.
-        raise UserError(f"This cannot be used: {str(why).removeprefix(f'{path}: ')}.") from None
+        # Paths and what decoders say are of no use to people elsewhere, and none of their business.
+        said, *_ = str(why).removeprefix(f"{path}: ").split(" (")
+        raise UserError(f"This cannot be used: {said}.") from None
 
 
 def show(photograph: Photograph, backend: Backend, view: View, strength: float, target: Path) -> Shown:
-    """Translate; `target` has no suffix. Raises `UserError` where there is nothing to translate."""
+    """Translate; `target` has no suffix. Raises `UserError` where there is nothing to translate, or no way to write."""
     try:
         layers = view(to_tensor(photograph.seen)[None], backend).rows(ALL)
     except NothingSeen as why:
@@ -71,7 +72,10 @@ def show(photograph: Photograph, backend: Backend, view: View, strength: float, 
     made = photograph.painted(paint(photograph.pixels, layers, strength))
     suffix = next((suffix for suffix, format in FORMATS.items() if format == photograph.format), ".png")
     file = target.with_name(target.name + suffix)
-    made.save(file)
+    try:
+        made.save(file)
+    except (UserError, Unreadable) as why:
+        raise UserError("The result could not be written.") from why
     mask = (layers.mask[0, 0].numpy() * 255).round().astype(np.uint8)
     before, after, content = photograph.seen, made.seen, to_pixels(layers.content[0])
     return Shown(preview(before), preview(after), preview(mask), preview(content), file)

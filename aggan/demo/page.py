@@ -43,7 +43,7 @@ def launch(visits: Visits, host: str, port: int) -> Any:
             server_name=host,
             server_port=port,
             prevent_thread_lock=True,
-            show_error=True,
+            show_error=False,  # visitors see what is meant for them, and nothing of other errors
             quiet=True,
             share=False,
             ssr_mode=False,
@@ -135,6 +135,7 @@ def _told(gr: Any, action: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return action(*given)
         except UserError as why:
-            raise gr.Error(str(why), duration=None, print_exception=False) from None
+            # What went wrong on this side is told on this side, in full.
+            raise gr.Error(str(why), duration=None, print_exception=bool(why.__cause__)) from why.__cause__
 
     return act

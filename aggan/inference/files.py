@@ -1,13 +1,16 @@
 """From what a user names (files, folders, patterns) to sources and the names of their results."""
 
 import glob
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from aggan.data.encodings import FORMATS
-from aggan.data.folders import files_of, pictures
+from aggan.data.folders import files_of
+from aggan.data.images import SUFFIXES
 from aggan.errors import UserError
 
 PNG = ".png"
@@ -33,13 +36,18 @@ class Results(NamedTuple):
         """What goes beside it, always PNG: `a.mask.png`."""
         return self.base.with_name(self.base.name + kind + PNG)
 
+    def written(self, kinds: Sequence[str], parts: Sequence[str]) -> list[Path]:
+        """All of them: `kinds` tell the pictures apart, `parts` what goes beside each."""
+        return [self.picture(kind) for kind in kinds] + [self.part(kind + part) for kind in kinds for part in parts]
 
-def plan(inputs: Sequence[str], out: Path, png: bool = False) -> list[Results]:
+
+def plan(inputs: Sequence[str], out: Path, png: bool = False, missing: bool = False) -> list[Results]:
     """Each source and its results below `out`, in the source's format where that can be written, or all as PNG.
 
-    Where two sources differ in their suffix only, what becomes PNG keeps it: `a.bmp.png`, `a.jpg.mask.png`.
+    Where two sources differ in their suffix only, what becomes PNG keeps it: `a.bmp.png`, `a.jpg.mask.png`. Where only
+    what is `missing` is to be made, what lies below `out` is no source.
     """
-    found = dict(pair for given in inputs for pair in _expand(given, pictures))
+    found = _found(inputs, _pictures, out if missing else None)
     if not found:
         raise UserError("no pictures to translate")
     stems = Counter(relative.with_suffix("") for relative in set(found.values()))
@@ -52,9 +60,9 @@ def plan(inputs: Sequence[str], out: Path, png: bool = False) -> list[Results]:
     return planned
 
 
-def plan_videos(inputs: Sequence[str], out: Path) -> list[Results]:
+def plan_videos(inputs: Sequence[str], out: Path, missing: bool = False) -> list[Results]:
     """The same for videos, which keep their format."""
-    found = dict(pair for given in inputs for pair in _expand(given, _videos))
+    found = _found(inputs, _videos, out if missing else None)
     for source in found:
         if source.suffix.lower() not in VIDEOS:
             raise UserError(f"{source}: --video takes files that end in {', '.join(VIDEOS)}")
@@ -66,10 +74,9 @@ def plan_videos(inputs: Sequence[str], out: Path) -> list[Results]:
 def check(planned: Sequence[Results], kinds: Sequence[str], parts: Sequence[str]) -> None:
     """Raise `UserError` where something would be written twice, or over what is still to be read.
 
-    `kinds` tell the pictures apart that are made of one source, `parts` what goes beside each of them.
+    `kinds` and `parts` as `Results.written` takes them.
     """
-    written = [results.picture(kind) for results in planned for kind in kinds]
-    written += [results.part(kind + part) for results in planned for kind in kinds for part in parts]
+    written = [path for results in planned for path in results.written(kinds, parts)]
     sources = {results.source.resolve() for results in planned}
     for path in written:
         if path.resolve() in sources:
@@ -79,23 +86,54 @@ def check(planned: Sequence[Results], kinds: Sequence[str], parts: Sequence[str]
         raise UserError(f"two pictures would become {path}: name their common folder, or choose an --out for each")
 
 
-def _videos(folder: Path) -> Sequence[Path]:
-    found = files_of(folder, VIDEOS)
+def require_free(planned: Sequence[Results], kinds: Sequence[str], parts: Sequence[str]) -> None:
+    """Raise `UserError` where a result would be written over another file of its source's own folder."""
+    for results in planned:
+        for path in results.written(kinds, parts):
+            if os.path.lexists(path) and path.parent.resolve() == results.source.parent.resolve():
+                raise UserError(
+                    f"{path} is there already, beside {results.source.name}: choose another --out, "
+                    "or keep what is there with --missing"
+                )
+
+
+def _listed(folder: Path, suffixes: Container[str], called: str) -> list[Path]:
+    """The files of a folder, sorted, and the links that lead nowhere: they are missed where they are opened."""
+    links = (path for path in folder.rglob("[!.]*") if path.suffix.lower() in suffixes and path.is_symlink())
+    found = sorted((*files_of(folder, suffixes), *(link for link in links if not link.exists())))
     if not found:
-        raise UserError(f"{folder}: no videos here")
+        raise UserError(f"{folder}: no {called} here")
     return found
 
 
-def _expand(given: str, listed: Callable[[Path], Iterable[Path]]) -> Iterator[tuple[Path, Path]]:
+_pictures = partial(_listed, suffixes=SUFFIXES, called="pictures")
+_videos = partial(_listed, suffixes=VIDEOS, called="videos")
+
+
+def _found(inputs: Sequence[str], listed: Callable[[Path], list[Path]], besides: Path | None) -> dict[Path, Path]:
+    """Each source, and where it lies below the folder that was named; there, nothing below `besides`."""
+    try:
+        made = besides.resolve() if besides else None
+        return dict(pair for given in inputs for pair in _expand(given, listed, made))
+    except OSError as why:
+        raise UserError(f"{why.filename}: {why.strerror}") from why
+
+
+def _expand(given: str, listed: Callable[[Path], list[Path]], made: Path | None) -> Iterator[tuple[Path, Path]]:
     path = Path(given)
+    if not given:
+        raise UserError("an input is empty: name a file, a folder or a pattern")
     if path.is_dir():
-        yield from ((file, file.relative_to(path)) for file in listed(path))
-    elif path.exists():
+        inside = made is not None and path.resolve() in made.parents
+        for file in listed(path):
+            if not (inside and made in file.resolve().parents):
+                yield file, file.relative_to(path)
+    elif os.path.lexists(path):
         yield path, Path(path.name)
     else:
         matches = sorted(glob.glob(given, recursive=True))
         if not matches:
             raise UserError(f"{given}: no such file, folder or pattern")
         for match in matches:
-            if Path(match).is_file():
+            if Path(match).is_file() or not Path(match).exists():
                 yield Path(match), Path(Path(match).name)

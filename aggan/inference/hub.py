@@ -35,12 +35,12 @@ FIGURES = {
 
 
 def save_pretrained(model: str | Path, folder: Path, results: Path | None = None, license: str = "") -> None:
-    """Write a run or model as a repository of its own, with a card.
+    """Write a run or model as a repository of its own, with a card; a README.md that is there stays.
 
     `results` is what `aggan evaluate` measured (RUN/results.json where there is one), `license` its name on the Hub.
     Raises `UserError`.
     """
-    _write(Path(folder), folder_of(model), card(model, folder.name, results, license))
+    _write(folder, folder_of(model), card(model, folder.resolve().name, results, license))
 
 
 def from_pretrained(name: str | Path, revision: str | None = None) -> Translator:
@@ -93,7 +93,8 @@ def card(model: str | Path, name: str, results: Path | None = None, license: str
 def _write(folder: Path, source: Path, text: str) -> None:
     for name in (WEIGHTS, CONFIG):
         write_whole(folder / name, partial(shutil.copyfile, source / name))
-    write_whole(folder / README, lambda path: path.write_text(text, encoding="utf-8"))
+    if not (folder / README).exists():
+        write_whole(folder / README, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _read(results: Path) -> dict[str, Any]:

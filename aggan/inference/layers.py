@@ -56,7 +56,7 @@ class Backend(Protocol):
 
     @property
     def square(self) -> bool:
-        """Whether it takes squares of that size only; otherwise sides are any multiples of 4."""
+        """Whether it takes squares of that size only; otherwise sides are any multiples of 4 from 8 on."""
         ...
 
     def __call__(self, images: Image) -> Translation:

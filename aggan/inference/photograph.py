@@ -6,6 +6,7 @@ the first one is taken.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from PIL import Image as Pillow
 
 from aggan.data.deep import read_deep, write_deep
 from aggan.data.encodings import DEFAULTS, FORMATS, ORIENTATION, encoding, format_of, metadata
-from aggan.data.images import opened, to_rgb
+from aggan.data.images import Unreadable, opened, to_rgb
 from aggan.writing import write_whole
 
 _TO_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -30,6 +31,10 @@ _TO_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 _BACK = {6: 8, 8: 6}
 _RED, _GREEN, _BLUE = 19595, 38470, 7471
 """ITU-R 601's luma in 65,536ths, as Pillow has it: equal channels give exactly their value."""
+
+
+class Unwritable(Unreadable):
+    """A picture that the format of its name cannot hold; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,10 @@ class Photograph:
         return replace(self, pixels=pixels)
 
     def save(self, path: Path) -> None:
-        """Write it in the format that the name says: as it lay in a file of the same format, otherwise upright."""
+        """Write it in the format that the name says: as it lay in a file of the same format, otherwise upright.
+
+        Raises `Unwritable`.
+        """
         format, layers = FORMATS[path.suffix.lower()], self._layers(path)
         options = self.metadata | DEFAULTS[format]
         if format == self.format:
@@ -69,10 +77,19 @@ class Photograph:
             layers = _turned(layers, _BACK.get(self.orientation, self.orientation))
             if self.orientation in _TO_UPRIGHT:
                 options["exif"][ORIENTATION] = self.orientation
-        if layers.dtype == np.uint16:
-            return write_whole(path, lambda partial: write_deep(partial, layers, format, options))
-        image = Pillow.fromarray(layers.squeeze(2) if layers.shape[2] == 1 else layers)
-        return write_whole(path, lambda partial: image.save(partial, format, **options))
+
+        def write(partial: Path) -> None:
+            try:
+                if layers.dtype == np.uint16:
+                    return write_deep(partial, layers, format, options)
+                image = Pillow.fromarray(layers.squeeze(2) if layers.shape[2] == 1 else layers)
+                return image.save(partial, format, **options)
+            except OSError:
+                raise
+            except Exception as why:  # what encoders raise is of many kinds
+                raise Unwritable(f"{path}: cannot be written as {format} ({why})") from why
+
+        write_whole(path, write)
 
     def _layers(self, path: Path) -> np.ndarray:
         """(height, width, channels): what the format can hold of depth and transparency."""
@@ -91,18 +108,27 @@ def read_photograph(path: Path) -> Photograph:
 
 
 def _photograph(file: Pillow.Image) -> Photograph:
-    orientation = file.getexif().get(ORIENTATION, 1)
+    upright = file.format == "TIFF"  # Pillow turns it when it decodes it, and forgets how it lay
+    orientation = _orientation(file) if upright else 1
     grey = file.mode in ("1", "L", "LA", "I", "F") or file.mode.startswith("I;16")
-    layers = read_deep(file)
+    layers = read_deep(file)  # before a PNG's EXIF data: Pillow decodes the picture to find them
     if layers is None:
         layers = np.array(file.convert("RGBA") if file.has_transparency_data else to_rgb(file))
     if layers.shape[2] < 3:
         grey, layers = True, layers[..., [0, 0, 0, *range(1, layers.shape[2])]]
-    if file.format != "TIFF":  # Pillow turns a TIFF upright when it decodes it
+    if not upright:
+        orientation = _orientation(file)
         layers = _turned(layers, orientation)
     alpha = layers[..., 3] if layers.shape[2] == 4 else None
     # Only now: what `metadata` takes out of the file's data would otherwise change how it is decoded.
     return Photograph(layers[..., :3], alpha, grey, orientation, format_of(file), encoding(file), metadata(file))
+
+
+def _orientation(file: Pillow.Image) -> int:
+    exif = file.getexif()
+    with suppress(Exception):  # whether they are damaged, `metadata` asks
+        exif.tobytes()  # reads all that they point at: a TIFF is closed once it is decoded
+    return exif.get(ORIENTATION, 1)
 
 
 def _turned(layers: np.ndarray, orientation: int) -> np.ndarray:

@@ -19,11 +19,5 @@ def share(planned: Sequence[Results], rank: int, world: int) -> Sequence[Results
 
 
 def unfinished(planned: Sequence[Results], kinds: Sequence[str], parts: Sequence[str]) -> list[Results]:
-    """Those of which a result is not there yet; `kinds` and `parts` as `files.check` takes them."""
-    return [results for results in planned if not _finished(results, kinds, parts)]
-
-
-def _finished(results: Results, kinds: Sequence[str], parts: Sequence[str]) -> bool:
-    written = [results.picture(kind) for kind in kinds]
-    written += [results.part(kind + part) for kind in kinds for part in parts]
-    return all(path.exists() for path in written)
+    """Those of which a result is not there yet; `kinds` and `parts` as `Results.written` takes them."""
+    return [results for results in planned if not all(path.exists() for path in results.written(kinds, parts))]

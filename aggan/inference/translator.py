@@ -4,6 +4,7 @@ What the mask leaves out stays as it was: mask and content are brought to the pi
 there (Eq. 1).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -89,7 +90,7 @@ class Translator:
         Takes a Pillow picture of any mode, a uint8 array (height, width[, 3]) or a float tensor
         (3, height, width) in [-1, 1]. `source` is the domain that it comes from, which few systems ask
         for; `sample` numbers the answers of a system that has many. Raises `UserError` for a domain
-        that the model does not know.
+        that the model does not know, and for what is no picture.
         """
         pixels = np.array(_rgb(image))
         layers = whole(to_tensor(pixels)[None], self.backend(to, source, sample)).rows(ALL)
@@ -128,8 +129,14 @@ def folder_of(name_or_path: str | Path) -> Path:
 
 
 def _rgb(image: Pillow.Image | np.ndarray | Tensor) -> Pillow.Image:
-    if isinstance(image, Tensor):
+    if isinstance(image, Pillow.Image):
+        return to_rgb(image)
+    if isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 3 and len(image) == 3:
         image = to_pixels(image)
-    if isinstance(image, np.ndarray):
-        image = Pillow.fromarray(image)
-    return to_rgb(image)
+    if isinstance(image, np.ndarray) and image.ndim > 1 and image.size:
+        with suppress(TypeError):  # Pillow knows which arrays are pictures
+            return to_rgb(Pillow.fromarray(image))
+    raise UserError(
+        f"{image.dtype} of shape {tuple(image.shape)} is no picture: give one as Pillow has it, as a uint8 array "
+        "(height, width[, 3]), or as a float tensor (3, height, width) in [-1, 1]"
+    )

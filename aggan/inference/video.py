@@ -62,15 +62,15 @@ class Passage:
     def run(self, source: Path, target: Path, follow: Follow) -> None:
         """Read it all, write it all; raises `Unreadable` or `NothingSeen`."""
         av = needed("av", "video", DOING)
+        first, kind = _first_frame(av, source), VIDEOS[source.suffix.lower()]
         try:
-            with av.open(str(source)) as peeked:
-                first = next(peeked.decode(video=0))
-            kind = VIDEOS[source.suffix.lower()]
             with av.open(str(source)) as before, av.open(str(target), "w", format=kind) as after:
                 for _ in follow(self._frames(before, after, first), before.streams.video[0].frames):
                     pass
-        except (av.error.InvalidDataError, av.error.EOFError, IndexError, StopIteration) as why:
-            raise Unreadable(f"{source}: not a video, or a broken one ({why})") from why
+        except OSError:  # of the disk that is written to
+            raise
+        except (av.error.FFmpegError, ValueError) as why:
+            raise _broken(source, why) from why
         if isinstance(self.view, SteadyFaces) and not self.view.seen:
             raise NothingSeen("no face in any frame")
 
@@ -109,11 +109,27 @@ class Passage:
         return painted
 
 
+def _first_frame(av: Any, source: Path) -> Any:
+    try:
+        with av.open(str(source)) as file:
+            return next(file.decode(video=0))
+    except OSError as why:
+        raise Unreadable(f"{source}: cannot be read ({why.strerror})") from why
+    except (av.error.FFmpegError, IndexError, StopIteration) as why:
+        raise _broken(source, why) from why
+
+
+def _broken(source: Path, why: Exception) -> Unreadable:
+    return Unreadable(f"{source}: not a video, or a broken one ({why})")
+
+
 def _stream_like(source: Any, first: Any, after: Any) -> Any:
-    """A stream for upright frames, with the times and the colours of another."""
+    """A stream for upright frames, with the times, the colours and the shape of pixels of another."""
     made = after.add_stream("libx264", rate=source.average_rate, options=QUALITY)
-    sides = (first.width, first.height)
-    made.width, made.height = sides if first.rotation % 180 == 0 else sides[::-1]
+    sides, lies = (first.width, first.height), first.rotation % 180 != 0
+    made.width, made.height = sides[::-1] if lies else sides
+    if shape := source.sample_aspect_ratio:
+        made.codec_context.sample_aspect_ratio = 1 / shape if lies else shape
     known = first.format.name if first.format.name in _FORMATS else "yuv420p"
     # Half of an odd side is no number of pixels.
     made.pix_fmt = "yuv444p" if any(side % 2 for side in sides) else known

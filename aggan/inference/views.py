@@ -19,6 +19,10 @@ from aggan.inference.resampling import resize, resize_columns, resize_rows
 
 STRIDE = 4
 """Generators halve a picture twice: sides must be multiples of this."""
+_SHORTEST = 2 * STRIDE
+"""Generators mirror pictures at their edges, also where they have halved them twice: that takes two pixels there."""
+_LONGEST = 16
+"""A model sees at most so many times its size of a picture's longer side."""
 _AGREES = 0.2
 """Content that differs by more (of 2, around a pixel) has a detail of its own."""
 
@@ -26,11 +30,12 @@ _AGREES = 0.2
 def whole(picture: Float[Tensor, "1 3 h w"], model: Backend) -> Said:
     """The whole picture at the model's size: its shorter side becomes the model's, the longer one follows.
 
-    A model that takes squares of one size only gets the picture squeezed into one.
+    Of a picture that is more than 16 times as long as it is wide, the longer side becomes 16 times the model's. A model
+    that takes squares of one size only gets the picture squeezed into one.
     """
     height, width = picture.shape[-2:]
-    scale = model.size / min(height, width)
-    sides = [max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (height, width)]
+    scale = min(model.size / min(height, width), _LONGEST * model.size / max(height, width))
+    sides = [max(_SHORTEST, round(side * scale / STRIDE) * STRIDE) for side in (height, width)]
     seen = resize(picture, *((model.size, model.size) if model.square else sides)).clamp(-1, 1)
     return look(picture, seen, model)
 

@@ -2,10 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -20,15 +20,21 @@ VERSION = 1
 SHIPPED = Path(__file__).parents[1] / "models"
 
 
+def _name_of_files(domain: str) -> str:
+    if domain in ("", ".", "..") or set(domain) & set("/\\\0"):
+        raise UserError(f"a domain cannot be called {domain!r}: files are named after it")
+    return domain
+
+
 class ModelCard(BaseModel):
-    """What `config.json` holds."""
+    """What `config.json` holds; raises `UserError` where no file can be named after a domain."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["aggan-model"] = "aggan-model"
     version: Literal[1] = VERSION
     system: AnyConfig
-    domains: tuple[str, ...]
+    domains: tuple[Annotated[str, AfterValidator(_name_of_files)], ...]
     size: int = Field(description="Side in pixels of the pictures it was trained on.")
     codes: tuple[tuple[float, ...], ...] = Field(default=(), description="Mean code of each domain, if pictures have.")
     face: tuple[tuple[float, float], ...] = Field(
@@ -91,12 +97,14 @@ def read_card(path: Path) -> ModelCard:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content.get("version") if isinstance(content, dict) else None
         if isinstance(version, int) and version > VERSION:
-            raise UserError(f"{path}: written by a newer aggan (version {version}): update aggan")
+            raise UserError(f"written by a newer aggan (version {version}): update aggan")
         return ModelCard.model_validate(content)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as why:
         raise UserError(f"{path}: cannot be read: {_first_line(why)}") from why
     except ValidationError as why:
         raise UserError(f"{path}: not a model's description: {_first_line(why.errors()[0]['msg'])}") from why
+    except UserError as why:
+        raise UserError(f"{path}: {why}") from why
 
 
 def _first_line(why: object) -> str:
