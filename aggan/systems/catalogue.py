@@ -56,7 +56,9 @@ CATALOGUE: dict[str, AnyConfig] = {
     "aggan": aggan.Config(),
     # Table II. AD: attention-guided discriminators, AG: generators, PL: pixel loss, AL: attention loss.
     "aggan-no-ad": aggan.Config(attention_guided_discriminators=False),
-    "aggan-no-ad-ag": aggan.Config(attention_guided_discriminators=False, attention_guided_generators=False),
+    "aggan-no-ad-ag": aggan.Config(
+        attention_guided_discriminators=False, attention_guided_generators=False, lambda_content=0
+    ),
     "aggan-no-ad-pl": aggan.Config(attention_guided_discriminators=False, lambda_pixel=0),
     "aggan-no-ad-al": aggan.Config(attention_guided_discriminators=False, lambda_tv=0),
     "aggan-no-ad-pl-al": aggan.Config(attention_guided_discriminators=False, lambda_pixel=0, lambda_tv=0),
