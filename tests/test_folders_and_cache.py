@@ -113,6 +113,7 @@ MISTAKES = {
     "file for a root": ({"root": "file"}, r"/file: not a folder$"),
     "empty root": ({"root": "empty"}, r"/empty: two folders or more are needed, one a domain; found none$"),
     "one domain": ({"root": "other"}, r"/other: two folders or more are needed, one a domain; found two$"),
+    "a path for a name": ({"x": "two", "y": "more", "names": ("a", "b/c")}, r"--data.names 'b/c': pictures are named"),
     "three names": ({"x": "two", "y": "more", "names": ("a", "b", "c")}, r"two domains, but --data.names has 3 names$"),
     "no such domain": ({"root": "three", "names": ("A", "D")}, r"no folder for the domain 'D'; there are A, B, C$"),
     "folder that cannot be looked at": ({"x": LONG, "y": "two"}, "x: File name too long$"),

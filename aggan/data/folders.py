@@ -95,6 +95,9 @@ def _two_folders(data: Data) -> tuple[Named, Named]:
 def _two(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) != 2:
         raise UserError(f"--data.x and --data.y are two domains, but --data.names has {len(names)} names")
+    for name in names:
+        if name in ("", ".", "..") or set(name) & set("/\\\0"):
+            raise UserError(f"--data.names {name!r}: pictures are named after a domain, so it cannot be called that")
     return names
 
 
