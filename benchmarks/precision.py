@@ -1,7 +1,8 @@
 """Whether bf16 learns what fp32 learns: the quickstart's recipe, three seeds each, measured on its test people.
 
 `python benchmarks/precision.py --runs RUNS --out precision.json` trains AGGAN six times on one thread, or goes on with
-it: three quarters of an hour to an hour and a half of one core. `--precisions` does some of it, so that two processes can share the work.
+it: three quarters of an hour to an hour and a half of one core. `--precisions` does some of it, so that two processes
+can share the work.
 """
 
 import argparse
