@@ -99,10 +99,10 @@ class Config(system.Config):
 
     def build(self, task: Task) -> "AttentionGuided":
         require_two(task, "aggan")
-        require_size(task, "aggan", task.size % 4 == 0, "multiples of 4")
         smallest = SMALLEST[self.discriminator][self.discriminator_padding]
         if task.size < smallest:
             raise UserError(f"the discriminators need at least {smallest} px: raise --data.size {task.size}")
+        require_size(task, "aggan", task.size % 4 == 0, "multiples of 4")
         return AGGAN(self, task) if self.attention_guided_discriminators else AttentionGuided(self, task)
 
     def generator(self) -> nn.Module:
