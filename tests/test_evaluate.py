@@ -27,6 +27,7 @@ from aggan.evaluation.lpips import HEADS, Perceptual, _alexnet
 from aggan.evaluation.measure import evaluate
 from aggan.evaluation.scores import Measured, row, table
 from aggan.inference.translator import load
+from aggan.shares import wilson
 from aggan.system import Task
 from aggan.systems.files import ModelCard, save_model
 
@@ -166,10 +167,9 @@ def test_an_interval_holds_the_mean_and_narrows_with_more_pictures():
 
 def test_the_interval_of_a_share_is_wide_where_all_are_the_same_too():
     # Wilson for 0 and for 81 of 100 (Newcombe, 1998, has the formula): z^2 / (n + z^2) = 0.0370
-    assert metrics.interval_of_share(np.zeros(100)) == (0, pytest.approx(0.0370, abs=1e-4))
-    assert metrics.interval_of_share(np.ones(100)) == (pytest.approx(0.9630, abs=1e-4), 1)
-    shares = np.repeat([1.0, 0.0], [81, 19])
-    assert metrics.interval_of_share(shares) == (pytest.approx(0.7222, abs=1e-4), pytest.approx(0.8749, abs=1e-4))
+    assert wilson(0, 100) == (0, pytest.approx(0.0370, abs=1e-4))
+    assert wilson(100, 100) == (pytest.approx(0.9630, abs=1e-4), 1)
+    assert wilson(81, 100) == (pytest.approx(0.7222, abs=1e-4), pytest.approx(0.8749, abs=1e-4))
 
 
 def test_shares_have_the_interval_of_shares(judges):

@@ -5,6 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+from aggan.shares import wilson
 from aggan.study import statistics
 
 
@@ -14,11 +15,11 @@ from aggan.study import statistics
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilsons_interval_is_newcombes(successes, n, low, high):
-    assert statistics.wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
+    assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_without_answers_the_interval_is_everything():
-    assert statistics.wilson(0, 0) == (0, 1)
+    assert wilson(0, 0) == (0, 1)
 
 
 def test_the_bootstrap_agrees_with_the_normal_interval_where_that_holds():

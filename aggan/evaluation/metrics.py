@@ -1,7 +1,6 @@
 """One number a picture. Pictures are uint8 arrays (n, height, width, 3); results are float64 (n,)."""
 
 from collections.abc import Callable
-from math import sqrt
 
 import numpy as np
 import torch
@@ -115,16 +114,6 @@ def interval(values: np.ndarray, draws: int = 2000) -> tuple[float, float]:
     chosen = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
     low, high = np.percentile(values[chosen].mean(axis=1), (2.5, 97.5))
     return float(low), float(high)
-
-
-def interval_of_share(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of the mean of values (n,) that are 0 or 1 (Wilson, 1927); wide where all are the same too."""
-    n, ones, z = len(values), float(values.sum()), 1.96
-
-    def low(k: float) -> float:
-        return (2 * k + z * z - z * sqrt(z * z + 4 * k * (1 - k / n))) / (2 * (n + z * z))
-
-    return low(ones), 1 - low(n - ones)
 
 
 def interval_of(

@@ -8,6 +8,7 @@ import numpy as np
 from aggan.data.faces.expressions import EXPRESSIONS
 from aggan.evaluation import metrics
 from aggan.evaluation.judges import Features, Judges
+from aggan.shares import wilson
 
 Row = dict[str, Any]
 """Figures by measure, None for what cannot be measured; `pictures`; and `intervals`, of 95 %, by measure."""
@@ -114,7 +115,7 @@ def _distances(measured: Measured, features: Features | None) -> dict[str, tuple
 
 
 def _interval(name: str, values: np.ndarray) -> tuple[float, float]:
-    return (metrics.interval_of_share if name in SHARES else metrics.interval)(values)
+    return wilson(int(values.sum()), len(values)) if name in SHARES else metrics.interval(values)
 
 
 def _known(values: np.ndarray) -> np.ndarray:

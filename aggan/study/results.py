@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from aggan.shares import wilson
 from aggan.study import statistics
 from aggan.study.answers import Participation
 from aggan.study.plan import Plan
@@ -85,12 +86,12 @@ def write_results(made: Results, path: Path) -> None:
 
 def _fooled(shares: list[list[bool]]) -> Fooled:
     answers, fooled = sum(map(len, shares)), sum(map(sum, shares))
-    wilson = statistics.wilson(fooled, answers)
-    drawn = statistics.bootstrap(_means(shares)) if shares else wilson
+    alone = wilson(fooled, answers)
+    drawn = statistics.bootstrap(_means(shares)) if shares else alone
     return Fooled(
         fooled=fooled / answers if answers else None,
-        interval=(min(wilson[0], drawn[0]), max(wilson[1], drawn[1])),
-        wilson=wilson,
+        interval=(min(alone[0], drawn[0]), max(alone[1], drawn[1])),
+        wilson=alone,
         answers=answers,
         participants=len(shares),
     )

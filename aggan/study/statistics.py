@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import product
-from math import ceil, log2, sqrt
+from math import ceil, log2
 from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
 
-Z95 = NormalDist().inv_cdf(0.975)
 DRAWS = 10_000
 EXACT = 13
 """Up to so many participants all ways to flip signs are tried."""
@@ -16,16 +15,6 @@ LEVEL = 0.05
 SIMULATED = 200
 """For so many participants the test's power is simulated; beyond, the normal approximation is as good."""
 Interval = tuple[float, float]
-
-
-def wilson(successes: int, n: int) -> Interval:
-    """A share's 95 % interval where all answers are independent (Wilson 1927)."""
-    if not n:
-        return 0.0, 1.0
-    share, z2 = successes / n, Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def bootstrap(shares: Float[np.ndarray, " participants"], seed: int = 0) -> Interval:
