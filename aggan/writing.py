@@ -32,6 +32,11 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
             partial.unlink()
 
 
+def can_be_a_file(name: str) -> bool:
+    """Whether a file or folder of this name lies where it is put, and nowhere else."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\\0")
+
+
 @contextmanager
 def goes_on() -> Iterator[None]:
     """For what goes on where it stopped: an error in writing says so too."""

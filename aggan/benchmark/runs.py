@@ -11,6 +11,7 @@ from aggan.data.index import CARD, INDEX, read_records
 from aggan.errors import UserError
 from aggan.systems.files import CONFIG, WEIGHTS, ModelCard, find_model, read_card
 from aggan.training.experiment import Experiment
+from aggan.writing import can_be_a_file
 
 
 class Run(NamedTuple):
@@ -33,7 +34,7 @@ def _named(given: str) -> tuple[str, Path]:
     name, equals, folder = given.partition("=")
     if not equals:
         return Path(given).resolve().name, Path(given)
-    if name in ("", ".", "..") or "/" in name or "\\" in name:  # it becomes a folder below --out
+    if not can_be_a_file(name):  # it becomes a folder below --out
         raise UserError(f"{given}: {name!r} is no name for a row: give NAME=FOLDER, with no slash in NAME")
     return name, Path(folder)
 

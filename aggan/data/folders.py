@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from aggan.data.images import SUFFIXES
 from aggan.data.listing import files_of, looking, require_folder
 from aggan.errors import UserError
+from aggan.writing import can_be_a_file
 
 BESIDE = ("masks", "answers")
 """Folders of a data set that are no domains."""
@@ -96,7 +97,7 @@ def _two(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) != 2:
         raise UserError(f"--data.x and --data.y are two domains, but --data.names has {len(names)} names")
     for name in names:
-        if name in ("", ".", "..") or set(name) & set("/\\\0"):
+        if not can_be_a_file(name):
             raise UserError(f"--data.names {name!r}: pictures are named after a domain, so it cannot be called that")
     return names
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from aggan.errors import UserError
 from aggan.system import System, Task
 from aggan.systems.catalogue import AnyConfig
-from aggan.writing import write_whole
+from aggan.writing import can_be_a_file, write_whole
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 VERSION = 1
@@ -21,7 +21,7 @@ SHIPPED = Path(__file__).parents[1] / "models"
 
 
 def _name_of_files(domain: str) -> str:
-    if domain in ("", ".", "..") or set(domain) & set("/\\\0"):
+    if not can_be_a_file(domain):
         raise UserError(f"a domain cannot be called {domain!r}: files are named after it")
     return domain
 
