@@ -20,12 +20,18 @@ def looking() -> Iterator[None]:
 @looking()
 def files_of(folder: Path, suffixes: Container[str]) -> tuple[Path, ...]:
     """The files of a folder and its subfolders with such a suffix in lower case, sorted; nothing that is hidden."""
+    return tuple(path for path in named_like(folder, suffixes) if path.is_file())
+
+
+@looking()
+def named_like(folder: Path, suffixes: Container[str]) -> list[Path]:
+    """The same with all that is no folder, such as links that lead nowhere."""
     require_folder(folder)
     found = []
     for place, subfolders, names in os.walk(folder, onerror=_refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         found += [Path(place, name) for name in names if not name.startswith(".")]
-    return tuple(sorted(p for p in found if p.suffix.lower() in suffixes and p.is_file()))
+    return sorted(path for path in found if path.suffix.lower() in suffixes)
 
 
 def require_folder(place: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aggan.data.encodings import FORMATS
-from aggan.data.folders import files_of
 from aggan.data.images import SUFFIXES
+from aggan.data.listing import named_like
 from aggan.errors import UserError
 
 PNG = ".png"
@@ -99,8 +99,7 @@ def require_free(planned: Sequence[Results], kinds: Sequence[str], parts: Sequen
 
 def _listed(folder: Path, suffixes: Container[str], called: str) -> list[Path]:
     """The files of a folder, sorted, and the links that lead nowhere: they are missed where they are opened."""
-    links = (path for path in folder.rglob("[!.]*") if path.suffix.lower() in suffixes and path.is_symlink())
-    found = sorted((*files_of(folder, suffixes), *(link for link in links if not link.exists())))
+    found = [path for path in named_like(folder, suffixes) if path.is_file() or not path.exists()]
     if not found:
         raise UserError(f"{folder}: no {called} here")
     return found
