@@ -43,17 +43,23 @@ def _asked(arguments: list[str]) -> tuple[Experiment, Path, bool]:
         raise UserError(f"{known.resume} goes on with its own system and settings: leave out the system and --recipe")
     asked = tyro.cli(form, args=rest, prog=f"aggan train {system}", console_outputs=speaks())
     experiment = Experiment(system=asked.system, data=asked.data, training=asked.training)
-    if asked.resume and (experiment.system, experiment.data) != (start.system, start.data):
-        raise UserError("a resumed run keeps its system and data; only --training settings can change")
+    if asked.resume:
+        _require_kept(experiment, start)
     if asked.resume and asked.out:
         raise UserError(f"{asked.resume} goes on where it is: leave out --out {asked.out}")
-    for name in KEPT if asked.resume else ():
-        if getattr(experiment.training, name) != getattr(start.training, name):
-            raise UserError(f"a resumed run keeps its {name.replace('_', ' ')}: leave out that setting, or begin anew")
     run = asked.resume or asked.out
     if run is None:
         raise UserError("where to? give a run folder with --out DIR")
     return experiment, run, asked.resume is not None
+
+
+def _require_kept(experiment: Experiment, start: Experiment) -> None:
+    """Raise `UserError` where a resumed run is to change what cannot change in the middle."""
+    if (experiment.system, experiment.data) != (start.system, start.data):
+        raise UserError("a resumed run keeps its system and data; only --training settings can change")
+    for name in KEPT:
+        if getattr(experiment.training, name) != getattr(start.training, name):
+            raise UserError(f"a resumed run keeps its {name.replace('_', ' ')}: leave out that setting, or begin anew")
 
 
 def _says_length(words: list[str]) -> bool:

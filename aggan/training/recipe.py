@@ -10,6 +10,7 @@ from aggan.errors import UserError
 
 RECIPES = Path(__file__).parent / "recipes"
 Share = Annotated[float, Field(ge=0, lt=1)]
+"""From 0 to below 1."""
 
 
 class Recipe(BaseModel):
@@ -35,7 +36,7 @@ class Recipe(BaseModel):
         default=(0.5, 0.999), description="Adam's momentum terms; the second is RMSProp's decay."
     )
     weight_decay: float = Field(default=0.0, ge=0, description="Pull of the weights to 0.")
-    ema: float = Field(default=0.0, ge=0, lt=1, description="Decay of the generators' moving average; 0 is none.")
+    ema: Share = Field(default=0.0, description="Decay of the generators' moving average; 0 is none.")
     seed: int = Field(default=0, ge=0, lt=2**63)
     begin_with: Path | None = Field(
         default=None,

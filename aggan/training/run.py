@@ -59,10 +59,10 @@ def train(
     display = Display(console)
     goes_on = engine.together(lambda: _goes_on(experiment, run, resume))
     split = engine.together(lambda: find(experiment.data))
-    learned = _decode(split.train, experiment.data, engine, display)
-    held_out = _decode(split.test, experiment.data, engine, display, least=1)
-    wanted = scorer if experiment.training.score_every else None
-    score = _score(held_out, wanted) if wanted else None
+    warn = display.warn if engine.first else lambda _: None
+    learned = _decode(split.train, experiment.data, engine, warn)
+    held_out = _decode(split.test, experiment.data, engine, warn, least=1)
+    score = _score(held_out, scorer, warn) if scorer and experiment.training.score_every else None
     rows = min(SAMPLES, *(len(domain) for domain in held_out or learned))
     shown = [to_tensor(domain.pixels[:rows]) for domain in held_out or learned]
     learner = engine.together(lambda: _learner(experiment, learned, engine))
@@ -72,8 +72,6 @@ def train(
         _begin(trainer, goes_on)
         if engine.first and resume and not goes_on:
             display.say(f"Nothing was saved in {run} yet: the training begins anew")
-        if engine.first and wanted and not score:
-            display.warn(f"nothing is scored, and no best/ is kept: there are no {LEAST} held-out pictures a domain")
         with one_voice(run, alone=engine.world == 1):
             finished = trainer.run(display, shown, score)
     if engine.first and finished:
@@ -83,10 +81,12 @@ def train(
     return finished
 
 
-def _score(held_out: list[Decoded], scorer: Scorer) -> Score | None:
+def _score(held_out: list[Decoded], scorer: Scorer, warn: Callable[[str], None]) -> Score | None:
     """The score on held-out pictures; None where there are too few."""
-    few = not held_out or min(map(len, held_out)) < LEAST
-    return None if few else scorer([domain.pixels[:SCORED] for domain in held_out])
+    if not held_out or min(map(len, held_out)) < LEAST:
+        warn(f"nothing is scored, and no best/ is kept: there are no {LEAST} held-out pictures a domain")
+        return None
+    return scorer([domain.pixels[:SCORED] for domain in held_out])
 
 
 def _goes_on(experiment: Experiment, run: Path, asked: bool) -> bool:
@@ -139,9 +139,10 @@ def task_of(domains: Sequence[Decoded], size: int) -> Task:
     return Task(tuple(domain.name for domain in domains), size, codes)
 
 
-def _decode(domains: tuple[Domain, ...], data: Data, engine: Engine, display: Display, least: int = 2) -> list[Decoded]:
+def _decode(
+    domains: tuple[Domain, ...], data: Data, engine: Engine, warn: Callable[[str], None], least: int = 2
+) -> list[Decoded]:
     def skipped(failure: str) -> None:
-        display.warn(f"skipped {failure}")
+        warn(f"skipped {failure}")
 
-    tell = skipped if engine.first else lambda _: None
-    return engine.in_turns(lambda: [decoded(d, data.size, data.strict, tell, least=least) for d in domains])
+    return engine.in_turns(lambda: [decoded(d, data.size, data.strict, skipped, least) for d in domains])

@@ -19,10 +19,9 @@ TOO_LARGE = "there is not enough memory for a step; try a smaller --training.bat
 def one_voice(run: Path, alone: bool) -> Iterator[None]:
     """What ends the training becomes a `UserError` in the process that notices first, in the others `AlreadySaid`."""
     try:
-        yield
-    except (Diverged, UserError, RuntimeError) as why:
-        if not isinstance(why, Diverged | UserError) and not _out_of_memory(why):
-            raise
+        with _enough_memory():
+            yield
+    except (Diverged, UserError) as why:
         sentence = _sentence(run, why)
         if alone or _claimed(run, sentence):
             raise UserError(sentence) from why
@@ -37,14 +36,18 @@ def _sentence(run: Path, why: Exception) -> str:
         return (
             f"training stopped: {why}. {before}; try a lower --training.learning-rate, or --training.precision 32-true"
         )
-    if not isinstance(why, UserError):
-        return f"training stopped: {TOO_LARGE}"
     return str(why)
 
 
-def _out_of_memory(why: RuntimeError) -> bool:
-    """Whether torch found no memory; on a CPU it has no error of its own for that."""
-    return isinstance(why, torch.OutOfMemoryError) or "can't allocate memory" in str(why)
+@contextmanager
+def _enough_memory() -> Iterator[None]:
+    """Where torch finds no memory, it is told what to try; on a CPU torch has no error of its own for that."""
+    try:
+        yield
+    except RuntimeError as why:
+        if not isinstance(why, torch.OutOfMemoryError) and "can't allocate memory" not in str(why):
+            raise
+        raise UserError(f"training stopped: {TOO_LARGE}") from why
 
 
 def _claimed(run: Path, sentence: str) -> bool:
