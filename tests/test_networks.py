@@ -290,6 +290,7 @@ ALWAYS = {
     "narrow": {"narrow.FILTERS_A_PIXEL": 0},
     "few": {"few.LEAST_PRODUCTS": 0},
     "winograd": {"winograd.LEAST_PIXELS": 0, "winograd.LEAST_CHANNELS": 0},
+    "filters": {"filters.LEAST_CHANNELS": 0, "filters.MOST_NUMBERS": 1, "filters.stops_at_avx2": lambda: True},
 }
 """What makes each way be taken whatever the size."""
 
@@ -312,6 +313,10 @@ ALWAYS = {
         ("winograd", nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect"), 8),
         ("winograd", nn.Conv2d(7, 5, 3, padding=1, bias=False), 6),
         ("winograd", nn.Conv2d(4, 8, 3), 8),
+        ("filters", nn.Conv2d(5, 7, 4, 2, 1), 9),
+        ("filters", nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect", bias=False), 7),
+        ("filters", nn.ConvTranspose2d(5, 7, 3, 2, 1, output_padding=1), 6),
+        ("filters", nn.ConvTranspose2d(5, 7, 4, 2, 1, bias=False), 5),
     ],
 )
 def test_quick_convolutions_are_convolutions(way, layer, side, pictures, monkeypatch):
@@ -320,13 +325,16 @@ def test_quick_convolutions_are_convolutions(way, layer, side, pictures, monkeyp
     torch.manual_seed(0)
     layer = copy.deepcopy(layer).double()  # parameters are shared by the cases
     layer.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    plain = told_by(layer, pictures, side, way != "winograd")
+    plain = {
+        twice: told_by(layer, pictures, side, twice) for twice in ((False,) if way == "winograd" else (False, True))
+    }
     quicken(layer)
     assert type(layer) in (QuickConv2d, QuickConvTranspose2d)
     monkeypatch.setattr(nn.Conv2d, "forward", None)  # the plain way is not taken
     monkeypatch.setattr(nn.ConvTranspose2d, "forward", None)
-    for one, other in zip(told_by(layer, pictures, side, way != "winograd"), plain, strict=True):
-        torch.testing.assert_close(one, other)
+    for twice, told in plain.items():
+        for one, other in zip(told_by(layer, pictures, side, twice), told, strict=True):
+            torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
@@ -358,30 +366,38 @@ def test_a_reflected_border_stays_in_bfloat16():
 
 
 @pytest.mark.parametrize(
-    ("layer", "side", "taken"),
+    ("layer", "side", "taken", "with_avx2"),
     [
-        (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // FILTERS_A_PIXEL), "narrow"),
-        (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // FILTERS_A_PIXEL + 2), "plain"),
-        (nn.Conv2d(32, 4, 7, padding=3), (64, 64), "few"),
-        (nn.Conv2d(32, 4, 7, padding=3), (64, 63), "plain"),
-        (nn.Conv2d(32, 5, 7, padding=3), (64, 64), "plain"),
-        (nn.Conv2d(32, 4, 7, padding=3), (8, 8), "plain"),
-        (nn.Conv2d(256, 256, 3, padding=1), (32, 32), "winograd"),
-        (nn.Conv2d(256, 256, 3, padding=1), (16, 16), "plain"),
-        (nn.Conv2d(256, 256, 3, padding=1), (32, 33), "plain"),
-        (nn.Conv2d(256, 256, 3, 2, 1), (64, 64), "plain"),
-        (nn.Conv2d(256, 64, 3, padding=1), (64, 64), "plain"),
+        (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // FILTERS_A_PIXEL), "narrow", "narrow"),
+        (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // FILTERS_A_PIXEL + 2), "plain", "filters"),
+        (nn.Conv2d(32, 4, 7, padding=3), (64, 64), "few", "few"),
+        (nn.Conv2d(32, 4, 7, padding=3), (64, 63), "plain", "plain"),
+        (nn.Conv2d(32, 5, 7, padding=3), (64, 64), "plain", "plain"),
+        (nn.Conv2d(32, 4, 7, padding=3), (8, 8), "plain", "plain"),
+        (nn.Conv2d(256, 256, 3, padding=1), (32, 32), "winograd", "winograd"),
+        (nn.Conv2d(256, 256, 3, padding=1), (16, 16), "plain", "filters"),
+        (nn.Conv2d(256, 256, 3, padding=1), (32, 33), "plain", "filters"),
+        (nn.Conv2d(256, 256, 3, 2, 1), (64, 64), "plain", "filters"),
+        (nn.Conv2d(256, 64, 3, padding=1), (64, 64), "plain", "filters"),
+        (nn.Conv2d(63, 128, 3, 2, 1), (64, 64), "plain", "plain"),
+        (nn.Conv2d(64, 128, 3, 2, 1).requires_grad_(False), (64, 64), "plain", "plain"),
+        (nn.ConvTranspose2d(128, 64, 3, 2, 1), (32, 32), "plain", "filters"),
+        (nn.ConvTranspose2d(128, 63, 3, 2, 1), (32, 32), "plain", "plain"),
     ],
 )
-def test_each_convolution_goes_the_way_that_pays(layer, side, taken, monkeypatch):
+def test_each_convolution_goes_the_way_that_pays(layer, side, taken, with_avx2, monkeypatch):
+    monkeypatch.setattr("aggan.networks.winograd.LEAST_PIXELS", 1024)  # of processors with AVX-512
     ways = []
-    for way in ("narrow", "few", "winograd"):
+    for way in ("narrow", "few", "winograd", "filters"):
         monkeypatch.setattr(f"aggan.networks.{way}.convolve", lambda x, *_, way=way: ways.append(way) or x)
-    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: ways.append("plain") or x)
+    for plain in ("conv2d", "conv_transpose2d"):
+        monkeypatch.setattr(nn.functional, plain, lambda x, *_: ways.append("plain") or x)
     layer = copy.deepcopy(layer)
     quicken(layer)
-    layer(torch.zeros(1, layer.in_channels, *side))
-    assert ways == [taken]
+    for avx2 in (False, True):
+        monkeypatch.setattr("aggan.networks.filters.stops_at_avx2", lambda avx2=avx2: avx2)
+        layer(torch.zeros(1, layer.in_channels, *side))
+    assert ways == [taken, with_avx2]
 
 
 def test_other_kinds_of_convolutions_stay_as_they_are():

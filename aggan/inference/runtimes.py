@@ -22,7 +22,7 @@ from aggan.inference.backends import load_backend
 from aggan.inference.layers import Backend
 from aggan.inference.parity import compare
 from aggan.inference.translator import Torch
-from aggan.networks.cpu import prefers_bf16
+from aggan.networks.processor import prefers_bf16
 from aggan.systems.files import CONFIG, WEIGHTS
 
 Runtime = Literal["auto", "torch", "torch-bf16", "onnxruntime", "openvino"]

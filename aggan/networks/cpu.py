@@ -1,30 +1,14 @@
 """Convolutions that choose, at each call, what is fastest for their shapes on a CPU.
 
 PyTorch's own stay where nothing is faster. What takes their place where it is computes the same but for rounding, and
-the choice depends on shapes alone, so that a resumed run takes the same way (decisions 8 and 10).
+the choice depends on shapes and processor alone, so that a resumed run takes the same way (decisions 8, 10 and 11).
 """
-
-import timeit
-from functools import cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aggan.networks import few, narrow, winograd
-
-
-@cache
-def prefers_bf16() -> bool:
-    """Whether this processor convolves faster in bf16 than in fp32; it is timed, as decision 6 says."""
-    if not (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
-        return False
-    seconds = {}
-    for kind in (torch.float32, torch.bfloat16):
-        x, weight = torch.ones(1, 128, 32, 32, dtype=kind), torch.ones(128, 128, 3, 3, dtype=kind)
-        x, weight = (each.to(memory_format=torch.channels_last) for each in (x, weight))
-        seconds[kind] = min(timeit.repeat(lambda x=x, w=weight: F.conv2d(x, w), number=1, repeat=10))
-    return seconds[torch.bfloat16] < seconds[torch.float32]
+from aggan.networks import few, filters, narrow, winograd
 
 
 def quicken(network: nn.Module) -> None:
@@ -51,9 +35,11 @@ class QuickConv2d(nn.Conv2d):
             return few.convolve(self._bordered(input), weight, self.bias)
         if stride == 1 and winograd.pays(weight, n, high, wide):
             return winograd.convolve(self._bordered(input), weight, self.bias)
-        if self.padding_mode == "zeros":
-            return super().forward(input)
-        return F.conv2d(self._bordered(input), weight, self.bias, stride)
+        if self.padding_mode != "zeros":
+            input, border = self._bordered(input), 0
+        if filters.pays(weight):
+            return filters.convolve(input, weight, self.bias, filters.Geometry(stride, border))
+        return F.conv2d(input, weight, self.bias, stride, border)
 
     def _bordered(self, input: Tensor) -> Tensor:
         _, _, border = _geometry(self)
@@ -72,10 +58,15 @@ class QuickConvTranspose2d(nn.ConvTranspose2d):
         if torch.compiler.is_exporting():
             return super().forward(input, output_size)
         (n, _, h, w), (_, stride, border) = input.shape, _geometry(self)
-        if output_size is not None or not narrow.pays(self.weight, n * h * w):
+        if output_size is not None:
             return super().forward(input, output_size)
-        y = narrow.transpose(input, self.weight, self.bias, stride, self.output_padding[0])
-        return y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
+        if narrow.pays(self.weight, n * h * w):
+            y = narrow.transpose(input, self.weight, self.bias, stride, self.output_padding[0])
+            return y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
+        if filters.pays(self.weight):
+            geometry = filters.Geometry(stride, border, True, self.output_padding[0])
+            return filters.convolve(input, self.weight, self.bias, geometry)
+        return super().forward(input)
 
 
 def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:

@@ -18,12 +18,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from aggan.networks.processor import stops_at_avx2
+
 Several = Sequence[Tensor]
 
 LEAST_CHANNELS = 64
 """Least c k / (c + k): each tile saves 20 products for each of c k, and spends some 100 sums for each of c + k."""
-LEAST_PIXELS = 1024
-"""Of all maps together; below, the filters' own way there and back takes longer than what is saved (decision 10)."""
+LEAST_PIXELS = 256 if stops_at_avx2() else 1024
+"""Of all maps together; below, the filters' own way there and back takes longer than that saves (decisions 10, 11)."""
 
 
 def pays(weight: Tensor, pictures: int, high: int, wide: int) -> bool:

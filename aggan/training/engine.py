@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from aggan.errors import UserError
 from aggan.heap import keep_memory
-from aggan.networks.cpu import prefers_bf16, quicken
+from aggan.networks.cpu import quicken
+from aggan.networks.processor import prefers_bf16
 from aggan.training.processes import Processes
 from aggan.training.recipe import Recipe
 
