@@ -19,6 +19,8 @@ DOCS = HERE.parent / "docs"
 PARTS = ("training", "memory", "startup", "translating")
 LONG = ("precision",)
 """Only where it is asked for."""
+MARKED = re.compile(r"(?P<begin><!-- ((?P<file>[\w-]+): )?(?P<name>\w+) -->\n).*?<!-- / -->", re.DOTALL)
+"""Where a table stands; with the name of a file, if its figures are another machine's."""
 
 
 def main() -> None:
@@ -31,15 +33,17 @@ def main() -> None:
     for part in () if asked.tables else asked.only:
         subprocess.run([sys.executable, str(HERE / f"{part}.py"), "--out", str(folder / f"{part}.json")], check=True)
     page = DOCS / "performance.md"
-    text = page.read_text(encoding="utf-8")
-    for name, (part, table) in TABLES.items():
-        file = folder / f"{part}.json"
-        told = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if name in told or (told and name == part):  # one table a file, or a part of it, that may not be measured yet
-            made = table(told)
-            marked = rf"(<!-- {name} -->\n).*?(<!-- / -->)"
-            text = re.sub(marked, lambda found, made=made: f"{found[1]}{made}\n{found[2]}", text, flags=re.DOTALL)
-    page.write_text(text, encoding="utf-8")
+    page.write_text(MARKED.sub(_filled, page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _filled(marked: re.Match[str]) -> str:
+    """A table between its markers made anew; left as it is where its figures are not there (yet)."""
+    part, table = TABLES[marked["name"]]
+    file = DOCS / "performance" / f"{marked['file'] or part}.json"
+    told = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if marked["name"] in told or (told and marked["name"] == part):  # one table a file, or a part of it
+        return f"{marked['begin']}{table(told)}\n<!-- / -->"
+    return marked[0]
 
 
 def _rows(heads: str, rows: list[str]) -> str:
