@@ -16,8 +16,8 @@ from aggan.networks.processor import stops_at_avx2
 
 LEAST_CHANNELS = 64
 """In and out, from which on the product is faster (decision 11)."""
-MOST_NUMBERS = 2**24
-"""Of windows laid out at once; one picture's are, whatever their number."""
+MOST_NUMBERS = 2**21
+"""Of windows laid out at once, so that they stay in the cache; a row of all maps is, whatever its size."""
 
 
 class Geometry(NamedTuple):
@@ -75,15 +75,14 @@ def _gradient(x: Tensor, gradient: Tensor, size: int, geometry: Geometry) -> Ten
     seen, moved = (gradient, x) if geometry.transposed else (x, gradient)
     seen = F.pad(seen, (geometry.border,) * 4).permute(0, 2, 3, 1)
     moved = moved.permute(0, 2, 3, 1)
-    pictures = max(1, MOST_NUMBERS // (moved[0, ..., 0].numel() * size * size * seen.shape[3]))
-    parts = (
-        some.flatten(0, 2).T @ _windows(seen_by, size, geometry.stride)
-        for some, seen_by in zip(moved.split(pictures), seen.split(pictures), strict=True)
-    )
-    total = next(parts)
-    for part in parts:
-        total += part
-    return total.view(-1, size, size, seen.shape[3]).permute(0, 3, 1, 2)
+    n, high, wide, filters = moved.shape
+    total = seen.new_zeros(filters, size * size * seen.shape[3])
+    rows = max(1, MOST_NUMBERS // (n * wide * total.shape[1]))
+    for top in range(0, high, rows):
+        band = moved[:, top : top + rows]
+        begin, end = top * geometry.stride, (top + band.shape[1] - 1) * geometry.stride + size
+        total.addmm_(band.flatten(0, 2).T, _windows(seen[:, begin:end], size, geometry.stride))
+    return total.view(filters, size, size, -1).permute(0, 3, 1, 2)
 
 
 def _windows(maps: Tensor, size: int, stride: int) -> Tensor:
