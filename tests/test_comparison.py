@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 from worlds import shrunk
@@ -16,9 +17,11 @@ from aggan.data.folders import Data
 from aggan.data.images import read
 from aggan.evaluation.capacity import table_three
 from aggan.reports import comparison
+from aggan.reports.drawing import GAP, draw
+from aggan.reports.embedding import embedded
 from aggan.reports.gallery import gallery
 from aggan.reports.rows import Figure, Row, quality, read_study
-from aggan.reports.sheets import Shown, run_of
+from aggan.reports.sheets import Sheet, Shown, Strip, run_of
 from aggan.reports.tables import Cell, Line, Table, beside, latex, markdown
 from aggan.systems.files import ModelCard, save_model
 from aggan.training.experiment import Experiment
@@ -378,3 +381,14 @@ def test_what_does_not_compare_is_refused_with_the_reason(faces, tmp_path, capsy
     assert told in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_long_heads_of_a_figure_stay_above_their_pictures(tmp_path):
+    Pillow.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
+    strip = Strip("", (embedded(tmp_path / "white.png"),) * 2)
+    for head in ("sad", "contemptuous"):
+        draw(tmp_path / "sheet.png", Sheet("", "", (strip,), (head, "")))
+        ink = np.asarray(Pillow.open(tmp_path / "sheet.png").convert("L")) < 200
+        columns = np.flatnonzero(ink.any(axis=0))
+        assert len(columns) > 0
+        assert columns.max() < 64 + 2 * GAP

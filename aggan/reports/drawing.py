@@ -26,13 +26,21 @@ def draw(path: Path, sheet: Sheet) -> None:
     size = left + GAP + columns * (width + GAP), top + len(rows) * (height + below + GAP)
     whole = Pillow.new("RGB", size, "white")
     pen = ImageDraw.Draw(whole)
+    over = _font_of_heads(sheet.heads, width)
     for column, head in enumerate(sheet.heads):
-        pen.text((left + GAP + column * (width + GAP), GAP), head, INK, font)
+        pen.text((left + GAP + column * (width + GAP), GAP), head, INK, over)
     for index, (strip, row) in enumerate(zip(sheet.strips, rows, strict=True)):
         y = top + index * (height + below + GAP)
         pen.text((0, y + height // 2), strip.label, INK, font, anchor="lm")
         _row(whole, pen, row, strip.notes, (left + GAP, y), (width, height))
     write_whole(path, lambda partial: whole.save(partial, "PNG"))
+
+
+def _font_of_heads(heads: Sequence[str], width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """So small that the longest stays above its picture."""
+    font = ImageFont.load_default(SMALL)
+    longest = max((font.getlength(head) for head in heads), default=0)
+    return font if longest <= width else ImageFont.load_default(SMALL * width / longest)
 
 
 def _row(
