@@ -1,8 +1,8 @@
 """The gradient of a convolution's filters as a product of matrices.
 
 Where a processor has AVX2 but not AVX-512, the library sums this gradient over channels-last maps in strides that miss
-the cache, and takes up to seven times as long for it as for the convolution itself. Here the windows that the filters saw
-are laid out in rows, and one product, (filters x pixels) (pixels x windows), adds them up. All else is the library's.
+the cache, and takes up to seven times as long for it as for the convolution. Here the windows that the filters saw are
+laid out in rows, and one product, (filters x pixels) (pixels x windows), adds them up. All else is the library's.
 Equal but for the order of the sums.
 """
 
