@@ -1,6 +1,6 @@
 """`python -m aggan`."""
 
-from aggan.cli import main
+from aggan.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,7 @@ from PIL import ImageDraw
 from translating import saved
 from worlds import SMALL
 
-from aggan.systems import aggan
+from aggan.methods import aggan
 
 # Several threads on a busy machine run ten times slower than one.
 torch.set_num_threads(1)

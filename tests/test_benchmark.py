@@ -11,11 +11,11 @@ import yaml
 from rich.console import Console
 from worlds import shrunk
 
-from aggan.benchmark import steps, work
-from aggan.benchmark.plan import PLANS, Cell, Plan, Source, cells, read_plan
-from aggan.benchmark.steps import Command, root_of, training
-from aggan.cli import run
-from aggan.commands.benchmark import _shown
+from aggan.cli.benchmark import _shown
+from aggan.cli.main import run
+from aggan.comparison import runner
+from aggan.comparison.plan import PLANS, Cell, Plan, Source, cells, read_plan
+from aggan.comparison.runner import Command, root_of, training
 from aggan.errors import UserError
 
 
@@ -72,13 +72,13 @@ def test_after_an_interrupt_no_other_training_begins(tmp_path, monkeypatch):
     def interrupted(commands, folder, environment, tell) -> None:
         begun.append(folder)
         time.sleep(0.05)
-        raise work.Stopped
+        raise runner.Stopped
 
     monkeypatch.setattr(work, "carry_out", interrupted)
     plan = Plan(systems=("aggan", "cyclegan", "dualgan", "discogan", "stargan"), minutes=1)
     monkeypatch.setattr(steps, "paired", lambda *_: True)
-    with pytest.raises(work.Stopped):
-        work.work(plan, tmp_path, cells(plan), 2, lambda cell, what: None)
+    with pytest.raises(runner.Stopped):
+        runner.work(plan, tmp_path, cells(plan), 2, lambda cell, what: None)
     assert len(begun) == 2
 
 
@@ -95,15 +95,15 @@ KILLED = {-9: "was killed by signal 9 (perhaps no memory was left)", -11: "was k
 def test_what_the_system_kills_has_failed_and_the_others_go_on(tmp_path, monkeypatch, code, why):
     ends_with(monkeypatch, code)
     plan = Plan(systems=("aggan", "cyclegan"), minutes=1)
-    work.work(plan, tmp_path, cells(plan), 1, lambda cell, what: None)
-    assert [work.state(tmp_path, cell, plan.targets) for cell in cells(plan)] == [why, why]
+    runner.work(plan, tmp_path, cells(plan), 1, lambda cell, what: None)
+    assert [runner.state(tmp_path, cell, plan.targets) for cell in cells(plan)] == [why, why]
 
 
 @pytest.mark.parametrize("code", [130, -1, -2, -15])
 def test_what_somebody_ends_has_not_failed(tmp_path, monkeypatch, code):
     ends_with(monkeypatch, code)
-    with pytest.raises(work.Stopped):
-        work.carry_out([Command("training", ["train"])], tmp_path, {}, lambda what: None)
+    with pytest.raises(runner.Stopped):
+        runner.carry_out([Command("training", ["train"])], tmp_path, {}, lambda what: None)
     assert not (tmp_path / "failure.json").exists()
 
 
@@ -119,11 +119,11 @@ def test_a_training_that_was_begun_is_resumed(tmp_path):
 
 
 def test_systems_are_measured_against_the_answers_or_else_against_other_pictures(tmp_path, faces):
-    words = steps.test(tmp_path / "run", tmp_path, steps.Way(faces, "neutral", "happy")).words
+    words = runner.test(tmp_path / "run", tmp_path, runner.Way(faces, "neutral", "happy")).words
     assert words[words.index("--answers") + 1] == str(faces / "test" / "happy")
     for file in sorted((faces / "test" / "happy").iterdir()):
         file.rename(file.with_stem(f"{file.stem}-of-another"))
-    words = steps.test(tmp_path / "run", tmp_path, steps.Way(faces, "neutral", "happy")).words
+    words = runner.test(tmp_path / "run", tmp_path, runner.Way(faces, "neutral", "happy")).words
     assert words[words.index("--real") + 1] == str(faces / "test" / "happy")
 
 
@@ -184,9 +184,9 @@ def test_what_a_plan_names_and_is_not_there_can_be_corrected(tmp_path, faces):
         {"recipe": f"{gone}.yaml"},
     ):
         with pytest.raises(UserError, match=r"gone(.yaml)?: no such|untested/test/neutral: no such folder"):
-            work.begin(plan.model_copy(update=wrong), tmp_path / "out")
+            runner.begin(plan.model_copy(update=wrong), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    work.begin(plan, tmp_path / "out")
+    runner.begin(plan, tmp_path / "out")
     assert len(list((tmp_path / "out" / "cartoons" / "test" / "happy").iterdir())) == 6
 
 

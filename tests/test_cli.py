@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aggan.data.sample_faces import unpack
 from PIL import Image as Pillow
 
 from aggan import __version__
-from aggan.cli import VERBS, run
-from aggan.commands import settings
-from aggan.data.faces.pack import unpack
+from aggan.cli import settings
+from aggan.cli.main import VERBS, run
 from aggan.data.folders import Data, find
 from aggan.errors import UserError
-from aggan.systems.catalogue import CATALOGUE
-from aggan.training.recipe import RECIPES
+from aggan.methods.registry import CATALOGUE
+from aggan.training.config import RECIPES
 
 
 def refused(capsys, *arguments: str) -> str:
@@ -83,7 +83,7 @@ def test_an_interrupt_ends_quietly(monkeypatch, capsys):
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("aggan.commands.systems.main", interrupted)
+    monkeypatch.setattr("aggan.cli.methods.main", interrupted)
     assert run(["systems"]) == 130
     assert capsys.readouterr().err == ""
 
@@ -96,7 +96,7 @@ def unpacked(request, tmp_path_factory) -> tuple[Path, int]:
 
 
 def test_the_hint_after_unpacking_is_a_command_that_would_start(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("aggan.commands.data.unpack", lambda out, size, pairs: 7)
+    monkeypatch.setattr("aggan.cli.data.unpack", lambda out, size, pairs: 7)
     out = tmp_path / "my faces"
     out.mkdir()
     assert run(["data", "faces", "--out", str(out), "--size", "64"]) == 0

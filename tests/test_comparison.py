@@ -10,20 +10,16 @@ import pytest
 from PIL import Image as Pillow
 from worlds import shrunk
 
-from aggan.benchmark import compare, work
-from aggan.benchmark.plan import Plan
-from aggan.cli import run
+from aggan.cli.main import run
+from aggan.comparison import compare, report
+from aggan.comparison.figures import GAP, Sheet, Shown, Strip, draw, embedded, gallery, run_of
+from aggan.comparison.plan import Plan
+from aggan.comparison.rows import Figure, Row, quality, read_study
+from aggan.comparison.tables import Cell, Line, Table, beside, latex, markdown
 from aggan.data.folders import Data
-from aggan.data.images import read
 from aggan.evaluation.capacity import table_three
-from aggan.reports import comparison
-from aggan.reports.drawing import GAP, draw
-from aggan.reports.embedding import embedded
-from aggan.reports.gallery import gallery
-from aggan.reports.rows import Figure, Row, quality, read_study
-from aggan.reports.sheets import Sheet, Shown, Strip, run_of
-from aggan.reports.tables import Cell, Line, Table, beside, latex, markdown
-from aggan.systems.files import ModelCard, save_model
+from aggan.images.convert import read
+from aggan.methods.pretrained import ModelCard, save_model
 from aggan.training.experiment import Experiment
 
 
@@ -53,7 +49,7 @@ def compared(tmp_path, faces) -> Path:
     (tmp_path / "told.json").write_text(json.dumps(study))
     data = {"cartoons": {"root": str(faces)}}
     settings = {"systems": [*seeds, "stargan", "diat"], "minutes": 1, "more_seeds": {"aggan": [1]}, "data": data}
-    comparison.note(tmp_path, compare.of_plan(Plan.model_validate(settings), tmp_path))
+    report.note(tmp_path, compare.of_plan(Plan.model_validate(settings), tmp_path))
     compare.write(tmp_path, tmp_path / "told.json")
     return tmp_path
 
@@ -121,9 +117,9 @@ def studied(folder: Path, data: list[str]) -> str:
             results_of.write_text(results(judged=(0.9, 0.8, 1)))
     answers = {"aggan": {"fooled": 0.25, "interval": [0.2, 0.3]}, "cyclegan": {"fooled": None, "interval": [0, 1]}}
     (folder / "study.json").write_text(json.dumps({"systems": answers}))
-    task = comparison.Comparison("neutral", ["happy", "sad"], 32, "", ["aggan"], ["aggan"], data, [], [])
-    comparison.note(folder, task)
-    comparison.write(folder)
+    task = report.Comparison("neutral", ["happy", "sad"], 32, "", ["aggan"], ["aggan"], data, [], [])
+    report.note(folder, task)
+    report.write(folder)
     return (folder / "tables.md").read_text()
 
 

@@ -18,16 +18,15 @@ from PIL import Image as Pillow
 from translating import below, noise, refused, saved
 from worlds import SMALL
 
-from aggan.cli import run
-from aggan.commands.demo import _called
-from aggan.demo.looking import Shelf, fetch
-from aggan.demo.visits import Model, Visits, Wish
+from aggan.cli.demo import _called
+from aggan.cli.main import run
+from aggan.demo.session import Model, Shelf, Visits, Wish, fetch
 from aggan.errors import UserError
-from aggan.inference.layers import Layers, NothingSeen
+from aggan.inference.compositing import Layers, NothingSeen
 from aggan.inference.translator import load
 from aggan.inference.views import whole
-from aggan.systems import aggan
-from aggan.systems.files import ModelCard, save_model
+from aggan.methods import aggan
+from aggan.methods.pretrained import ModelCard, save_model
 
 WISH = Wish("smile", "whole", 1.0)
 
@@ -81,7 +80,7 @@ def test_a_truncated_picture_is_refused(tmp_path):
 
 def test_visitors_are_not_told_where_a_result_could_not_be_written(tmp_path, visits, monkeypatch):
     monkeypatch.setattr(
-        "aggan.inference.photograph.write_whole", Mock(side_effect=UserError(f"cannot write {tmp_path}"))
+        "aggan.images.file.write_whole", Mock(side_effect=UserError(f"cannot write {tmp_path}"))
     )
     with pytest.raises(UserError, match=r"^The result could not be written\.$") as told:
         visits.translate(str(jpeg(tmp_path)), WISH, "happy")
@@ -167,7 +166,7 @@ def test_an_address_in_place_of_a_picture_is_not_fetched():
 
 AN_ERROR_OF_OURS = """
 from aggan.cli import main
-from aggan.demo.visits import Visits
+from aggan.demo.session import Visits
 Visits.everything = lambda *given: {}["secret"]
 main()
 """
@@ -218,7 +217,7 @@ def address(tmp_path_factory) -> Iterator[str]:
     pytest.importorskip("gradio")
     folder = tmp_path_factory.mktemp("demo")
     saved(folder / "smile", aggan.Config.model_validate(SMALL))
-    from aggan.systems import stargan
+    from aggan.methods import stargan
 
     many = stargan.Config(generator_width=4, generator_blocks=1, discriminator_width=4)
     card = ModelCard(system=many, domains=("neutral", "happy", "sad"), size=64)

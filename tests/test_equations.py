@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aggan.batches import Translation, Unpaired
-from aggan.losses.adversarial import least_squares
-from aggan.losses.pixels import l1, outside_band, total_variation
-from aggan.networks.generators import OpenSigmoid, fuse
-from aggan.system import Clock, Task
-from aggan.systems.aggan import AGGAN, Attended, Config, attend
+from aggan.losses import l1, least_squares, outside_band, total_variation
+from aggan.methods.aggan import AGGAN, Attended, Config, attend
+from aggan.methods.base import Clock, Task
+from aggan.nn.generators import OpenSigmoid, fuse
+from aggan.types import Translation, Unpaired
 
 
 def full(value: float, channels: int = 3) -> Tensor:

@@ -9,27 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from aggan.data.expressions import EXPRESSIONS
+from aggan.data.sample_faces import unpack
 from PIL import Image as Pillow
 from worlds import shrunk
 
-from aggan.cli import run
-from aggan.data.faces.expressions import EXPRESSIONS
-from aggan.data.faces.pack import unpack
+from aggan.cli.main import run
 from aggan.data.folders import pictures
-from aggan.data.images import read, square, to_tensor
 from aggan.errors import UserError
 from aggan.evaluation import metrics, photographs
-from aggan.evaluation.best import frechet_score
-from aggan.evaluation.held_out import HeldOut
+from aggan.evaluation.classifiers import Judges, load_judges
+from aggan.evaluation.evaluate import Measured, evaluate, row, table
 from aggan.evaluation.inception import Inception, load_inception
-from aggan.evaluation.judges import Judges, load_judges
 from aggan.evaluation.lpips import HEADS, Perceptual, _alexnet
-from aggan.evaluation.measure import evaluate
-from aggan.evaluation.scores import Measured, row, table
+from aggan.evaluation.model_selection import frechet_score
+from aggan.evaluation.test_set import HeldOut
+from aggan.images.convert import read, square, to_tensor
 from aggan.inference.translator import load
-from aggan.shares import wilson
-from aggan.system import Task
-from aggan.systems.files import ModelCard, save_model
+from aggan.methods.base import Task
+from aggan.methods.pretrained import ModelCard, save_model
+from aggan.stats import wilson
 
 PAIR = ("neutral", "happy")
 

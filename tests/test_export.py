@@ -9,21 +9,21 @@ import torch
 from translating import below, picture, refused, saved
 from worlds import SMALL
 
-from aggan.batches import Translation
-from aggan.cli import run
-from aggan.data.images import read
+from aggan.cli.main import run
 from aggan.errors import UserError
+from aggan.images.convert import read
 from aggan.inference import export as exporting
 from aggan.inference import runtimes
-from aggan.inference.backends import OnnxRuntime, OpenVino, load_backend
+from aggan.inference.compositing import Backend, paint
 from aggan.inference.export import export
-from aggan.inference.layers import Backend, paint
+from aggan.inference.exported import OnnxRuntime, OpenVino, load_backend
 from aggan.inference.parity import compare
 from aggan.inference.runtimes import FEW, Asked, runtime_for
 from aggan.inference.translator import Torch, load
 from aggan.inference.views import whole
-from aggan.networks.notation import AffineInstanceNorm
-from aggan.systems import aggan
+from aggan.methods import aggan
+from aggan.nn.layer_spec import AffineInstanceNorm
+from aggan.types import Translation
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from aggan.data.sample_faces import PACK
 from PIL import Image as Pillow
 from translating import below, noise, pixels, refused, translate
 
-from aggan.batches import Translation
-from aggan.data.faces.pack import PACK
-from aggan.data.images import to_tensor
+from aggan.images.convert import to_tensor
+from aggan.inference.compositing import Layers, NothingSeen, paint
 from aggan.inference.faces import Faces, Similarity, lay_over
 from aggan.inference.landmarks import USUAL, FaceFinder, usual_place
-from aggan.inference.layers import Layers, NothingSeen, paint
 from aggan.inference.translator import load
+from aggan.types import Translation
 
 SIDE = 32
 

@@ -14,8 +14,8 @@ from aggan.data.annotations import with_action_units
 from aggan.data.cache import Decoded, decoded
 from aggan.data.datasets import Order, PairedPictures, UnpairedPictures
 from aggan.data.folders import Data, Domain, find, pictures
-from aggan.data.images import Unreadable, read, to_pixels
 from aggan.errors import UserError
+from aggan.images.convert import Unreadable, read, to_pixels
 
 
 def fill(folder: Path, *names: str) -> Path:

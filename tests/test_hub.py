@@ -11,9 +11,9 @@ from aggan.data.folders import Data
 from aggan.errors import UserError
 from aggan.inference.hub import card, from_pretrained, push_to_hub, save_pretrained
 from aggan.inference.translator import load
-from aggan.systems.files import WEIGHTS
+from aggan.methods.pretrained import WEIGHTS
+from aggan.training.config import Recipe
 from aggan.training.experiment import Experiment
-from aggan.training.recipe import Recipe
 
 hub = pytest.importorskip("huggingface_hub")
 FILES = {"model.safetensors", "config.json", "README.md"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image as Pillow
 
-from aggan.data.images import Unreadable, read, square, to_pixels, to_tensor
+from aggan.images.convert import Unreadable, read, square, to_pixels, to_tensor
 
 RED, GREEN, DARK = (255, 0, 0), (0, 255, 0), (10, 20, 30)
 COLOURS = np.array([[RED, GREEN, DARK]], np.uint8)

@@ -12,11 +12,11 @@ from rich.console import Console
 from worlds import shrunk
 
 from aggan.data.folders import Data
-from aggan.data.images import to_pixels, to_tensor
+from aggan.images.convert import to_pixels, to_tensor
 from aggan.inference.translator import load
-from aggan.systems.catalogue import CATALOGUE
+from aggan.methods.registry import CATALOGUE
+from aggan.training.config import Recipe
 from aggan.training.experiment import Experiment
-from aggan.training.recipe import Recipe
 from aggan.training.run import train
 
 SIZE, PEOPLE, HELD_OUT = 64, 48, 16

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from originals import make_bu3dfe, write_openface
 from test_prepare import prepare, records, refused, tree
 
-from aggan.data.prepare.openface import COLUMNS, UNITS, join, read
+from aggan.data.originals.openface import COLUMNS, UNITS, join, read
 from aggan.errors import UserError
 
 STRENGTHS = dict(zip(COLUMNS, [float(f"{0.25 * index:.2f}") for index in range(17)], strict=True))

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from aggan.inference.parallel import WAITING, in_parallel
+from aggan.inference.pipeline import WAITING, in_parallel
 
 
 def test_results_come_in_order_and_failures_with_their_item():

@@ -10,10 +10,10 @@ from worlds import shrunk
 
 from aggan.data.cache import Decoded
 from aggan.data.datasets import BATCHES, Order
-from aggan.system import Clock, System, Task
-from aggan.training.engine import Engine
+from aggan.methods.base import Clock, System, Task
+from aggan.training.config import Recipe
 from aggan.training.experiment import Experiment
-from aggan.training.recipe import Recipe
+from aggan.training.fabric import Engine
 from aggan.training.trainer import Trainer, step_seed
 
 STEPS = 20
@@ -59,8 +59,8 @@ def test_the_trainer_learns_what_the_plain_step_learns(name, close, as_if_wide, 
             "winograd.LEAST_CHANNELS",
             "filters.LEAST_CHANNELS",
         ):
-            monkeypatch.setattr(f"aggan.networks.{least}", 0)
-        monkeypatch.setattr("aggan.networks.filters.stops_at_avx2", lambda: True)
+            monkeypatch.setattr(f"aggan.nn.{least}", 0)
+        monkeypatch.setattr("aggan.ops.weight_grad.stops_at_avx2", lambda: True)
     config, size = shrunk(name), 64
     torch.manual_seed(0)
     system = config.build(Task(("x", "y"), size))

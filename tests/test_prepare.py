@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from originals import cut_short, make_arface, make_bu3dfe, make_celeba, make_rafd
 from PIL import Image as Pillow
 
-from aggan.cli import run
-from aggan.commands import settings as recipes
+from aggan.cli import settings as recipes
+from aggan.cli.main import run
 from aggan.data.folders import Data, find
-from aggan.data.prepare import rafd
-from aggan.data.prepare.photographs import Photograph
+from aggan.data.originals import rafd
+from aggan.data.originals.photographs import Photograph
 
 SOURCES = {
     "celeba": (make_celeba, ["--train", "3", "--test", "2"]),

@@ -11,11 +11,11 @@ from originals import ATTRIBUTES, make_arface, make_bu3dfe, make_celeba, make_ra
 from PIL import Image as Pillow
 from test_prepare import prepare, records, refused
 
-from aggan.data.images import Unreadable
-from aggan.data.prepare import arface, bu3dfe, celeba, lists, rafd
-from aggan.data.prepare.photographs import Photograph
-from aggan.data.prepare.reading import RAW, cut
-from aggan.data.prepare.settings import CENTRED
+from aggan.data.originals import arface, bu3dfe, celeba, lists, rafd
+from aggan.data.originals.photographs import Photograph
+from aggan.data.originals.reading import RAW, cut
+from aggan.data.originals.settings import CENTRED
+from aggan.images.convert import Unreadable
 
 
 def described(told: Photograph | str) -> tuple:

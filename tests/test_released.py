@@ -5,12 +5,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from aggan.cli import run
+from aggan.cli.main import run
 from aggan.errors import UserError
 from aggan.inference.translator import load
-from aggan.systems.catalogue import RELEASED
-from aggan.systems.files import read_state
-from aggan.systems.released import load_discriminator, load_generator
+from aggan.methods.pretrained import read_state
+from aggan.methods.registry import RELEASED
+from aggan.methods.released import load_discriminator, load_generator
 
 
 class Block(nn.Module):

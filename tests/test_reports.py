@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
-from aggan.cli import run
-from aggan.reports import page
-from aggan.reports.figures import curves
+from aggan.cli.main import run
+from aggan.comparison import run_report
+from aggan.comparison.curves import curves
 
 ROW = {"pictures": 2, "judged": 0.5, "psnr": 20.0, "mse": 3.0, "change where still": 1.25}
 
@@ -28,7 +28,7 @@ def prepare(folder: Path) -> None:
     people.mkdir(parents=True)
     samples.mkdir(parents=True)
     for name in ("ann", "bob"):
-        for part in page.PARTS:
+        for part in run_report.PARTS:
             Pillow.new("RGB", (8, 8), "red").save(people / f"{name}.{part}.png")
     for step in range(9):
         Pillow.new("RGB", (8, 8), "blue").save(samples / f"step-{step:06}.png")
@@ -45,11 +45,11 @@ JOURNAL = [
 @pytest.fixture
 def report(tmp_path) -> str:
     prepare(tmp_path)
-    return page.write(tmp_path, JOURNAL, {"system": {"lambda_gan": 0.5}}).read_text(encoding="utf-8")
+    return run_report.write(tmp_path, JOURNAL, {"system": {"lambda_gan": 0.5}}).read_text(encoding="utf-8")
 
 
 def test_a_report_shows_people_scores_curves_warnings_and_settings(report):
-    assert report.count('<img src="data:image/png;base64,') == 2 * len(page.PARTS) + 4
+    assert report.count('<img src="data:image/png;base64,') == 2 * len(run_report.PARTS) + 4
     assert "judged happy" in report
     assert "50.0%" in report
     assert "<td>-</td>" in report
@@ -66,7 +66,7 @@ def test_a_report_asks_nothing_of_any_other_machine(report):
 
 
 def test_reports_do_without_torch():
-    code = "import sys, aggan.reports.page; sys.exit('torch' in sys.modules)"
+    code = "import sys, aggan.comparison.run_report; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

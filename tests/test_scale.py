@@ -19,15 +19,15 @@ from conftest import draw_face
 from rich.console import Console
 from test_training import assert_same, experiment
 
-from aggan.cli import run as command_line
+from aggan.cli.main import run as command_line
 from aggan.errors import AlreadySaid, UserError
 from aggan.training import checkpoint
 from aggan.training.experiment import Experiment
-from aggan.training.health import Diverged
+from aggan.training.fabric import Parted
+from aggan.training.failures import one_voice
 from aggan.training.launch import Launch, launched
-from aggan.training.processes import Parted
 from aggan.training.run import train
-from aggan.training.stops import one_voice
+from aggan.training.watch import Diverged
 
 QUIET = Console(quiet=True)
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run")

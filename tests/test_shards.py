@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from translating import picture, saved
 from worlds import SMALL
 
-from aggan.cli import run
-from aggan.inference.files import Results
-from aggan.inference.shards import share, unfinished
-from aggan.systems import aggan
+from aggan.cli.main import run
+from aggan.inference.paths import Results
+from aggan.inference.pipeline import share, unfinished
+from aggan.methods import aggan
 
 PICTURES = 40
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from studies import PAIRS, SYSTEMS, draw_pictures, small_study
 
-from aggan.cli import run
+from aggan.cli.main import run
 from aggan.study.answerer import Refusal, Visitor
 from aggan.study.answers import participations
 from aggan.study.design import Kind, Side, trials

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from studies import draw_pictures, small_study
 
 from aggan.errors import UserError
-from aggan.study import pictures
+from aggan.study import images
 from aggan.study.create import Sources, create
 from aggan.study.design import Kind, Side, picture_names, trials
 from aggan.study.draw import Wanted, draw
-from aggan.study.pictures import scrambled
+from aggan.study.images import scrambled
 from aggan.study.plan import PICTURES, Pair, Plan, Settings, read_plan
 
 
@@ -229,7 +229,7 @@ def test_masks_and_contents_beside_a_picture_are_no_pictures_of_their_own(tmp_pa
     for name in ("a.png", "a.mask.png", "a.content.png", "b.jpg", "b.jpg.mask.png", "c.mask.png", "sub/a.content.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         picture.save(tmp_path / name)
-    assert set(pictures.files(tmp_path)) == {"a", "b", "c.mask", "sub/a.content"}
+    assert set(images.files(tmp_path)) == {"a", "b", "c.mask", "sub/a.content"}
 
 
 def test_a_study_is_readable_for_its_owner_alone(tmp_path):

@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from aggan.shares import wilson
+from aggan.stats import wilson
 from aggan.study import statistics
 
 

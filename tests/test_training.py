@@ -15,22 +15,22 @@ from pydantic import ValidationError
 from rich.console import Console
 from worlds import shrunk
 
-from aggan.commands import settings
+from aggan.cli import settings
 from aggan.data.folders import Data
 from aggan.errors import UserError
 from aggan.inference.translator import load
-from aggan.system import Task
-from aggan.systems.catalogue import CATALOGUE
-from aggan.training import checkpoint, journal
-from aggan.training.average import Average
-from aggan.training.engine import Engine
+from aggan.io import only_writer, write_whole
+from aggan.methods.base import Task
+from aggan.methods.registry import CATALOGUE
+from aggan.training import checkpoint, log
+from aggan.training.config import RECIPES, Recipe
+from aggan.training.ema import Average
 from aggan.training.experiment import Experiment
-from aggan.training.health import Diverged, MaskWatch
-from aggan.training.recipe import RECIPES, Recipe
+from aggan.training.fabric import Engine
+from aggan.training.log import Window
 from aggan.training.run import train
 from aggan.training.trainer import Trainer, interruptible, step_seed
-from aggan.training.window import Window
-from aggan.writing import only_writer, write_whole
+from aggan.training.watch import Diverged, MaskWatch
 
 QUIET = Console(quiet=True)
 FAST = {"batch": 2, "journal_every": 2, "save_every": 3, "sample_every": 0, "accelerator": "cpu", "threads": 1}
@@ -121,7 +121,7 @@ def test_a_run_killed_at_any_moment_goes_on_exactly(faces, tmp_path, number):
     assert 0 < reached < 120
     assert train(Experiment.load(parts), parts, QUIET, resume=True)
     assert_same(weights(whole), weights(parts))
-    steps = [line["step"] for line in journal.read(parts)]
+    steps = [line["step"] for line in log.read(parts)]
     assert steps == sorted(set(steps))
 
 
@@ -253,7 +253,7 @@ def test_a_checkpoint_that_cannot_be_read_is_one_sentence(tmp_path, content):
 
 
 def test_a_loss_that_is_no_number_stops_with_term_and_step_and_keeps_the_checkpoint(faces, tmp_path, monkeypatch):
-    from aggan.systems import aggan
+    from aggan.methods import aggan
 
     original = aggan.l1
     calls = []
@@ -300,7 +300,7 @@ def test_a_dying_mask_is_told_once_with_what_to_try():
 
 def test_a_mask_that_dies_in_training_is_in_the_journal(faces, tmp_path, monkeypatch):
     asked = experiment(faces, steps=4)
-    from aggan.networks.generators import AttentionGenerator
+    from aggan.nn.generators import AttentionGenerator
 
     forward = AttentionGenerator.forward
     monkeypatch.setattr(
@@ -309,7 +309,7 @@ def test_a_mask_that_dies_in_training_is_in_the_journal(faces, tmp_path, monkeyp
         lambda self, image: (made := forward(self, image))._replace(mask=made.mask * 1e-3),
     )
     train(asked, tmp_path / "run", QUIET)
-    lines = journal.read(tmp_path / "run")
+    lines = log.read(tmp_path / "run")
     assert any("dying" in line.get("warning", "") for line in lines)
     assert lines[0]["memory"] > 50
     assert {"M_y mean", "M_y spread", "gan", "agan", "cycle", "pixel", "tv", "D_ya"} <= lines[0].keys()
@@ -396,7 +396,7 @@ def test_a_run_folder_holds_what_it_promises(faces, tmp_path):
     run = tmp_path / "run"
     assert Experiment.load(run) == asked
     assert sorted(p.name for p in (run / "samples").iterdir()) == ["step-000004.png"]
-    assert [line["scores"] for line in journal.read(run) if "scores" in line] == [{"distance": 6.0}] * 2
+    assert [line["scores"] for line in log.read(run) if "scores" in line] == [{"distance": 6.0}] * 2
     assert json.loads((run / "best" / "config.json").read_text())["steps"] == 2
     config = json.loads((run / "last" / "config.json").read_text())
     assert (config["version"], config["domains"], config["size"]) == (1, ["neutral", "happy"], 32)

@@ -10,11 +10,11 @@ import torch
 from PIL import Image as Pillow
 from translating import DOMAINS, below, noise, picture, pixels, refused, saved, translate
 
-from aggan.cli import run
-from aggan.data.images import to_pixels, to_tensor
+from aggan.cli.main import run
 from aggan.errors import UserError
+from aggan.images.convert import to_pixels, to_tensor
 from aggan.inference.translator import Translator, load
-from aggan.systems.files import CONFIG, WEIGHTS, ModelCard
+from aggan.methods.pretrained import CONFIG, WEIGHTS, ModelCard
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import torch
 from test_faces import Red, placed
 from translating import below, refused, saved, translate
 
-from aggan.batches import Translation
-from aggan.data.images import Unreadable, to_tensor
 from aggan.errors import UserError
+from aggan.images.convert import Unreadable, to_tensor
+from aggan.inference.compositing import ALL, NothingSeen
 from aggan.inference.faces import Faces
-from aggan.inference.files import Results
-from aggan.inference.layers import ALL, NothingSeen
-from aggan.inference.steady import KEPT, Cuts, Smoothed, SteadyFaces, SteadyView, steady
+from aggan.inference.paths import Results
+from aggan.inference.smoothing import KEPT, Cuts, Smoothed, SteadyFaces, SteadyView, steady
 from aggan.inference.video import Passage, VideoWork
 from aggan.inference.views import Tiles, whole
+from aggan.types import Translation
 
 av = pytest.importorskip("av")
 FRAMES, RATE, TONE = 12, 25, 22_050

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from aggan.batches import Translation
 from aggan.errors import UserError
-from aggan.inference.layers import ALL
+from aggan.inference.compositing import ALL
 from aggan.inference.views import Tiles, whole
+from aggan.types import Translation
 
 
 @dataclass

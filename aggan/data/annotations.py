@@ -15,10 +15,10 @@ import numpy as np
 
 from aggan.data.action_units import GREATEST
 from aggan.data.cache import Decoded
-from aggan.data.images import Unreadable, read, square
+from aggan.data.face_ellipse import face_ellipse
 from aggan.data.index import INDEX, read_records
 from aggan.errors import UserError
-from aggan.networks.ellipse import face_ellipse
+from aggan.images.convert import Unreadable, read, square
 
 
 def root_of(file: Path) -> Path | None:

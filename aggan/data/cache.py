@@ -18,8 +18,8 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from aggan.data.folders import Domain
-from aggan.data.images import Unreadable, read, square
 from aggan.errors import UserError
+from aggan.images.convert import Unreadable, read, square
 
 VERSION = 2
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aggan.batches import Crossing, Labelled, Masked, Paired, Unpaired
 from aggan.data.annotations import face_masks
 from aggan.data.cache import Decoded
-from aggan.data.images import to_tensor
 from aggan.errors import UserError
+from aggan.images.convert import to_tensor
+from aggan.types import Crossing, Labelled, Masked, Paired, Unpaired
 
 
 @dataclass(frozen=True)

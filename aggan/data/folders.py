@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from aggan.data.images import SUFFIXES
 from aggan.data.listing import files_of, looking, require_folder
 from aggan.errors import UserError
-from aggan.writing import can_be_a_file
+from aggan.images.convert import SUFFIXES
+from aggan.io import can_be_a_file
 
 BESIDE = ("masks", "answers")
 """Folders of a data set that are no domains."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from aggan.data.listing import looking
 from aggan.errors import UserError
-from aggan.writing import write_whole
+from aggan.io import write_whole
 
 INDEX, PAIRS, CARD = "pictures.jsonl", "pairs.jsonl", "dataset.json"
 VERSION = 1

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from aggan.demo.visits import Visits, Wish
+from aggan.demo.session import Visits, Wish
 from aggan.errors import UserError
 from aggan.extras import needed
 

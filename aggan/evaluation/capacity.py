@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from aggan.errors import UserError
-from aggan.system import About, Task
-from aggan.systems.catalogue import CATALOGUE
+from aggan.methods.base import About, Task
+from aggan.methods.registry import CATALOGUE
 
 ONCE, EACH, PAIRS, WAYS = "1", "m", "m(m-1)/2", "m(m-1)"
 """How many models m domains need: one, one a domain, one for every two, one for every two and direction."""

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aggan.data.images import to_tensor
 from aggan.errors import UserError
-from aggan.evaluation.judges import Features, in_batches
-from aggan.systems.files import read_state
+from aggan.evaluation.classifiers import Features, in_batches
+from aggan.images.convert import to_tensor
+from aggan.methods.pretrained import read_state
 
 SIDE = 299
 Sides = tuple[int, int]

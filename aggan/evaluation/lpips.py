@@ -13,10 +13,10 @@ import torchmetrics.functional.image as heads
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aggan.data.images import to_tensor
 from aggan.errors import UserError
-from aggan.evaluation.judges import in_batches
-from aggan.systems.files import read_state
+from aggan.evaluation.classifiers import in_batches
+from aggan.images.convert import to_tensor
+from aggan.methods.pretrained import read_state
 
 HEADS = Path(heads.__file__).parent / "lpips_models" / "alex.pth"
 # What AlexNet expects of its inputs, for pictures in [-1, 1].

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from aggan.data.faces.expressions import EXPRESSIONS
+from aggan.data.expressions import EXPRESSIONS
 from aggan.errors import UserError
-from aggan.evaluation.judges import Judges
+from aggan.evaluation.classifiers import Judges
 from aggan.extras import needed
 from aggan.inference.landmarks import model_file
 

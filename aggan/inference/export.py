@@ -1,6 +1,6 @@
 """A model as a file for other programs, ONNX or OpenVINO, written only if it says what torch says.
 
-The formats of input, outputs and metadata are told in `aggan.inference.backends`.
+The formats of input, outputs and metadata are told in `aggan.inference.exported`.
 """
 
 import logging
@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from aggan.batches import Image
 from aggan.errors import UserError
 from aggan.extras import needed
-from aggan.inference.backends import DOING, INPUT, METADATA, OUTPUTS, Exported, load_backend
+from aggan.inference.exported import DOING, INPUT, METADATA, OUTPUTS, Exported, load_backend
 from aggan.inference.parity import Parity, compare
 from aggan.inference.translator import Torch
 from aggan.inference.views import STRIDE
-from aggan.writing import write_whole
+from aggan.io import write_whole
+from aggan.types import Image
 
 ANY = 0
 """In place of a size: height, width and the number of pictures stay free."""

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from aggan.data.images import to_pixels
+from aggan.images.convert import to_pixels
+from aggan.inference.compositing import Backend, Layers, NothingSeen
 from aggan.inference.landmarks import USUAL, Points
-from aggan.inference.layers import Backend, Layers, NothingSeen
 from aggan.inference.views import detailed, planes
 
 Finder = Callable[[np.ndarray], list[np.ndarray]]

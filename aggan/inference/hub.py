@@ -18,9 +18,9 @@ from aggan import __version__
 from aggan.errors import UserError
 from aggan.extras import needed
 from aggan.inference.translator import Translator, folder_of, load
-from aggan.systems.files import CONFIG, WEIGHTS
+from aggan.io import write_whole
+from aggan.methods.pretrained import CONFIG, WEIGHTS
 from aggan.training.experiment import FILE, Experiment
-from aggan.writing import write_whole
 
 README, RESULTS = "README.md", "results.json"
 DOING = "the Hugging Face Hub"

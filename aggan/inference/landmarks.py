@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from aggan.data.images import Unreadable, read, square
 from aggan.extras import missing, needed
+from aggan.images.convert import Unreadable, read, square
 
 Points = tuple[tuple[float, float], ...]
 

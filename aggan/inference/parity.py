@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from aggan.errors import UserError
-from aggan.inference.layers import Backend
+from aggan.inference.compositing import Backend
 
 LARGEST = 0.5
 """Of 255: a difference below half a level of grey cannot be seen."""

@@ -15,15 +15,15 @@ from torch import Tensor
 
 from aggan import __version__
 from aggan.data import cache
-from aggan.data.faces.pack import some
-from aggan.data.images import square, to_tensor
+from aggan.data.sample_faces import some
 from aggan.errors import UserError
-from aggan.inference.backends import load_backend
-from aggan.inference.layers import Backend
+from aggan.images.convert import square, to_tensor
+from aggan.inference.compositing import Backend
+from aggan.inference.exported import load_backend
 from aggan.inference.parity import compare
 from aggan.inference.translator import Torch
-from aggan.networks.processor import prefers_bf16
-from aggan.systems.files import CONFIG, WEIGHTS
+from aggan.methods.pretrained import CONFIG, WEIGHTS
+from aggan.ops.cpu_features import prefers_bf16
 
 Runtime = Literal["auto", "torch", "torch-bf16", "onnxruntime", "openvino"]
 SUFFIXES = {"onnxruntime": ".onnx", "openvino": ".xml"}
@@ -99,7 +99,7 @@ def _seconds(backend: Backend, picture: Tensor) -> float:
 def _exported(backend: Torch, asked: Asked, name: str) -> Backend:
     file = _file(backend, asked.model, name)
     if not file.exists():
-        from aggan.inference.export import export  # only where it is needed: it takes a while
+        from aggan.inference.export import export
 
         export(backend, file, [_compared(backend.size)])
     return load_backend(file, asked.threads)

@@ -15,14 +15,14 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from aggan.batches import Image, Translation
-from aggan.data.images import to_pixels, to_rgb, to_tensor
 from aggan.errors import UserError
-from aggan.inference.layers import ALL, paint
+from aggan.images.convert import to_pixels, to_rgb, to_tensor
+from aggan.inference.compositing import ALL, paint
 from aggan.inference.views import whole
-from aggan.networks.cpu import quicken
-from aggan.system import System
-from aggan.systems.files import CONFIG, SHIPPED, ModelCard, find_model, load_model
+from aggan.methods.base import System
+from aggan.methods.pretrained import CONFIG, SHIPPED, ModelCard, find_model, load_model
+from aggan.ops.dispatch import quicken
+from aggan.types import Image, Translation
 
 _DRAWING = Lock()
 """All threads share one source of random numbers."""

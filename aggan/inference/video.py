@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from aggan.data.images import Unreadable, to_tensor
 from aggan.extras import needed
-from aggan.inference.files import VIDEOS, Results
-from aggan.inference.layers import Backend, NothingSeen, paint
-from aggan.inference.steady import Cuts, Steady, SteadyFaces
-from aggan.writing import write_whole
+from aggan.images.convert import Unreadable, to_tensor
+from aggan.inference.compositing import Backend, NothingSeen, paint
+from aggan.inference.paths import VIDEOS, Results
+from aggan.inference.smoothing import Cuts, Steady, SteadyFaces
+from aggan.io import write_whole
 
 DOING = "translating videos"
 QUALITY = {"crf": "18", "preset": "medium"}

@@ -12,10 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from aggan.batches import Translation
 from aggan.errors import UserError
-from aggan.inference.layers import Backend, Layers, Said
+from aggan.inference.compositing import Backend, Layers, Said
 from aggan.inference.resampling import resize, resize_columns, resize_rows
+from aggan.types import Translation
 
 STRIDE = 4
 """Generators halve a picture twice: sides must be multiples of this."""

@@ -4,11 +4,11 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from aggan.io import write_whole
 from aggan.study.design import Kind, Trial, trials
 from aggan.study.plan import Plan
 from aggan.study.store import Store
 from aggan.study.tables import Answer, Participant
-from aggan.writing import write_whole
 
 COLUMNS = (
     "participant",

@@ -9,7 +9,7 @@ from random import Random
 
 from aggan.errors import UserError
 from aggan.study.draw import Drawn, Files, Wanted, draw
-from aggan.study.pictures import MOST, Gallery, files, sides
+from aggan.study.images import MOST, Gallery, files, sides
 from aggan.study.plan import PICTURES, Pair, Plan, Settings, write_plan
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aggan.errors import UserError
-from aggan.writing import write_whole
+from aggan.io import write_whole
 
 PLAN = "plan.json"
 PICTURES = "pictures"

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from aggan.shares import wilson
+from aggan.io import write_whole
+from aggan.stats import wilson
 from aggan.study import statistics
 from aggan.study.answers import Participation
 from aggan.study.plan import Plan
-from aggan.writing import write_whole
 
 RESULTS = "study.json"
 

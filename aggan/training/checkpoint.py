@@ -6,7 +6,9 @@ from typing import Any
 import torch
 
 from aggan.errors import UserError
-from aggan.writing import write_whole
+from aggan.io import write_whole
+from aggan.methods.base import System
+from aggan.methods.pretrained import find_model, load_model
 
 FILE = "checkpoint.pt"
 VERSION = 1
@@ -30,3 +32,19 @@ def load(run: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise UserError(f"{path}: not a checkpoint of this version of aggan")
     return state
+
+
+# --- '"""How a training begins where it does not begin from nothing."""'
+def begin_with(model: Path, system: System) -> None:
+    """Take over the translators of a model; raises `UserError` where they are of another make."""
+    folder = find_model(model)
+    if folder is None:
+        raise UserError(f"--training.begin-with {model}: no model here")
+    state = load_model(folder)[0].translators_state()
+    try:
+        system.load_translators(state)
+    except RuntimeError as why:
+        first = str(why).splitlines()[1].strip() if "\n" in str(why) else str(why)
+        raise UserError(
+            f"--training.begin-with {model}: its networks differ from those to be trained: {first}"
+        ) from why

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aggan.data.folders import Data
 from aggan.errors import UserError
-from aggan.systems.catalogue import AnyConfig
-from aggan.training.recipe import Recipe
-from aggan.writing import write_whole
+from aggan.io import write_whole
+from aggan.methods.registry import AnyConfig
+from aggan.training.config import Recipe
 
 FILE = "experiment.json"
 

@@ -20,19 +20,19 @@ from aggan.data.annotations import with_action_units
 from aggan.data.cache import Decoded, decoded
 from aggan.data.datasets import BATCHES, Order, Pictures
 from aggan.data.folders import Data, Domain, find
-from aggan.data.images import to_tensor
 from aggan.errors import UserError
-from aggan.networks.recompute import save_memory
-from aggan.system import System, Task
-from aggan.training import checkpoint, stops
-from aggan.training.beginning import begin_with
-from aggan.training.display import Display
-from aggan.training.engine import Engine
+from aggan.images.convert import to_tensor
+from aggan.io import only_writer
+from aggan.methods.base import System, Task
+from aggan.nn.activation_checkpointing import save_memory
+from aggan.training import checkpoint, failures
+from aggan.training.checkpoint import begin_with
 from aggan.training.experiment import FILE, Experiment
+from aggan.training.fabric import Engine
+from aggan.training.failures import one_voice
 from aggan.training.launch import launched, one_voice_a_machine
-from aggan.training.stops import one_voice
+from aggan.training.log import Display
 from aggan.training.trainer import Score, Trainer
-from aggan.writing import only_writer
 
 SAMPLES = 4
 """Pictures of each domain on a sample sheet, or as many as there are of all."""
@@ -116,7 +116,7 @@ def _begin(trainer: Trainer, resume: bool) -> None:
             system.prepare(trainer.data.at(step) for step in range(PREPARED))
         if engine.first:
             experiment.save(run)
-            (run / stops.FILE).unlink(missing_ok=True)
+            (run / failures.FILE).unlink(missing_ok=True)
 
     engine.together(begin)
 

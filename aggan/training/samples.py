@@ -9,10 +9,10 @@ from jaxtyping import Float
 from PIL import Image as Pillow
 from torch import Tensor
 
-from aggan.batches import Image
-from aggan.data.images import to_pixels
-from aggan.system import System
-from aggan.writing import write_whole
+from aggan.images.convert import to_pixels
+from aggan.io import write_whole
+from aggan.methods.base import System
+from aggan.types import Image
 
 VISIBLE = 128
 """Pixels that a picture on a sheet should have at least."""

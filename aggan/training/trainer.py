@@ -14,22 +14,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from aggan.batches import Image
 from aggan.data.datasets import Pictures
 from aggan.errors import UserError
-from aggan.networks.frozen import frozen
-from aggan.system import Clock, System, Turn
-from aggan.systems.files import ModelCard, save_model
+from aggan.methods.base import Clock, System, Turn
+from aggan.methods.pretrained import ModelCard, save_model
+from aggan.nn.freeze import frozen
 from aggan.training import checkpoint
-from aggan.training.average import Average
-from aggan.training.display import Display
-from aggan.training.engine import Engine
+from aggan.training.config import Recipe
+from aggan.training.ema import Average
 from aggan.training.experiment import Experiment
-from aggan.training.health import Diverged, MaskWatch
-from aggan.training.journal import Journal
-from aggan.training.recipe import Recipe
+from aggan.training.fabric import Engine
+from aggan.training.log import Display, Journal, Window
 from aggan.training.samples import save_sheet, sheet
-from aggan.training.window import Window
+from aggan.training.watch import Diverged, MaskWatch
+from aggan.types import Image
 
 Score = Callable[[System], dict[str, float]]
 """Figures of a system on held-out pictures; the first is the one to bring down."""

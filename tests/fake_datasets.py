@@ -1,0 +1,88 @@
+"""Small source trees with the true names of the original data sets."""
+
+import csv
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from conftest import draw_face
+from PIL import Image as Pillow
+
+from aggan.data.originals import rafd
+from aggan.data.originals.openface import COLUMNS
+
+POPULATIONS = ("Caucasian", "Moroccan", "Kid")
+ATTRIBUTES = "5_o_Clock_Shadow Male Smiling Young"
+
+
+def make_rafd(root: Path, people: int = 3) -> Path:
+    root.mkdir()
+    for person, angle, gaze in product(range(1, people + 1), (0, 90, 135), ("frontal", "left")):
+        for expression in rafd.EXPRESSIONS:
+            who = f"{person:02}_{POPULATIONS[person % 3]}_{'male' if person % 2 else 'female'}"
+            face = draw_face(12, expression == "happy", person)
+            face.save(root / f"Rafd{angle:03}_{who}_{expression}_{gaze}.jpg")
+    return root
+
+
+def make_arface(root: Path, people: Iterable[str] = ("m-001", "w-001", "w-002")) -> Path:
+    root.mkdir()
+    for person in people:
+        for number in range(1, 27):
+            draw_face(12, number in (2, 15), number).save(root / f"{person}-{number}.bmp")
+    return root
+
+
+def make_bu3dfe(root: Path, people: Iterable[str] = ("F0001", "F0002", "M0001")) -> Path:
+    for person in people:
+        (root / person).mkdir(parents=True)
+        levels = [f"{code}{level:02}" for code, level in product(("AN", "DI", "FE", "HA", "SA", "SU"), range(1, 5))]
+        for expression, view in product((*levels, "NE00"), ("F2D", "F3D")):
+            draw_face(12, expression[:2] == "HA", 7).save(root / person / f"{person}_{expression}WH_{view}.bmp")
+    return root
+
+
+def make_celeba(root: Path, count: int = 40) -> Path:
+    """Two pictures a person; every second person smiles; six tenths to train, two to validate, two to test."""
+    (root / "img_align_celeba").mkdir(parents=True)
+    names = [f"{number:06}.jpg" for number in range(1, count + 1)]
+    for index, name in enumerate(names):
+        draw_face(24, index // 2 % 2 == 1, index).resize((18, 22)).save(root / "img_align_celeba" / name)
+    lines = [f"{name} -1  1 {' 1' if index // 2 % 2 else '-1'} -1" for index, name in enumerate(names)]
+    (root / "list_attr_celeba.txt").write_text("\n".join([str(count), f"{ATTRIBUTES} ", *lines, ""]))
+    parts = [0 if index < 0.6 * count else 1 if index < 0.8 * count else 2 for index in range(count)]
+    write_list(root / "list_eval_partition.txt", dict(zip(names, parts, strict=True)))
+    write_list(root / "identity_CelebA.txt", {name: index // 2 for index, name in enumerate(names)})
+    return root
+
+
+def write_list(path: Path, values: dict) -> None:
+    path.write_text("".join(f"{name} {value}\n" for name, value in values.items()))
+
+
+def write_raw(path: Path, planes: np.ndarray) -> None:
+    """An AR picture without a header; `planes` is (3, 576, 768)."""
+    path.write_bytes(planes.astype(np.uint8).tobytes())
+
+
+def write_openface(path: Path, rows: list[dict], first: str = "face") -> None:
+    """A CSV as OpenFace 2 writes it: blanks after the commas of the header and before the values."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [first, "confidence", "gaze_0_x", *COLUMNS, "AU45_c", *sorted({"success"} & {k for r in rows for k in r})]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([columns[0], *(f" {column}" for column in columns[1:])])
+        for row in rows:
+            writer.writerow([f" {row.get(column, 0)}" if column != first else row.get(first, 0) for column in columns])
+
+
+def cut_short(path: Path) -> None:
+    """As a copy leaves it that was interrupted."""
+    whole = path.read_bytes()
+    path.unlink()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def white(size: tuple[int, int]) -> Pillow.Image:
+    return Pillow.new("RGB", size, "white")
