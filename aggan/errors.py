@@ -1,9 +1,9 @@
-"""The one error that is the user's to mend; the command line prints it as one line and exits with 2."""
+"""Errors that a user can fix. The command line prints them as one line and exits with 2."""
 
 
 class UserError(Exception):
-    """What is wrong, where, and what to do about it, in one sentence."""
+    """One sentence: what is wrong, where, and what to do about it."""
 
 
-class AlreadySaid(UserError):
-    """What another process of the same training tells the user; this one ends with the same exit code, silently."""
+class AlreadyReported(UserError):
+    """An error that another process of the same training reports; this process exits with the same code, silently."""

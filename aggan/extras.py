@@ -1,19 +1,25 @@
-"""Modules that only some users need: an extra of the package brings them."""
+"""Optional dependencies: modules that one of the package's extras installs."""
 
 import importlib
-from typing import Any
+from types import ModuleType
 
 from aggan.errors import UserError
 
 
-def needed(module: str, extra: str, doing: str) -> Any:
-    """The module, imported; raises `UserError` that says which extra brings it."""
+def require_module(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import a module that the extra `extra` installs. Raises `UserError` if it is not installed.
+
+    The error reads `PURPOSE needs MODULE, which is not installed: ...`.
+    """
     try:
         return importlib.import_module(module)
     except ImportError:
-        raise missing(module, extra, doing) from None
+        raise missing_module(module, extra, purpose) from None
 
 
-def missing(module: str, extra: str, doing: str) -> UserError:
-    """What to tell a user who lacks a module."""
-    return UserError(f"{doing} needs {module.split('.')[0]}, which is missing: pip install 'aggan[{extra}]'")
+def missing_module(module: str, extra: str, purpose: str) -> UserError:
+    """The error for a module that is not installed: it names the extra to install."""
+    package = module.split(".")[0]
+    return UserError(
+        f"{purpose} needs {package}, which is not installed: run pip install '.[{extra}]' in a checkout of aggan"
+    )

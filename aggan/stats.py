@@ -1,4 +1,4 @@
-"""How sure a share is."""
+"""Confidence intervals."""
 
 from math import sqrt
 from statistics import NormalDist
@@ -6,12 +6,12 @@ from statistics import NormalDist
 Z95 = NormalDist().inv_cdf(0.975)
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """A share's 95 % interval where all n answers are independent (Wilson, 1927); of none, everything."""
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a proportion of n independent trials (Wilson, 1927); (0, 1) if n is 0."""
     if not n:
         return 0.0, 1.0
 
-    def low(k: int) -> float:
+    def lower_bound(k: int) -> float:
         return (2 * k + Z95**2 - Z95 * sqrt(Z95**2 + 4 * k * (1 - k / n))) / (2 * (n + Z95**2))
 
-    return low(successes), 1 - low(n - successes)
+    return lower_bound(successes), 1 - lower_bound(n - successes)

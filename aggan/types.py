@@ -1,9 +1,13 @@
-"""What goes into a system (a batch) and what comes out of it (a translation).
+"""What goes into a method (a batch) and what comes out of it (a translation).
 
-Every picture is RGB in [-1, 1], every mask is in [0, 1]; the first axis counts the pictures. A system
-names the batch that it learns from; `aggan.data.datasets` makes it.
+    n, h, w    images in a batch, height and width in pixels
+    m          length of a code
+
+Images are RGB in [-1, 1], masks are in [0, 1]. `Needs` says which batch a method learns from;
+`aggan.data.datasets` makes the batches.
 """
 
+from enum import Enum
 from typing import NamedTuple
 
 from jaxtyping import Float
@@ -12,33 +16,49 @@ from torch import Tensor
 Image = Float[Tensor, "n 3 h w"]
 Mask = Float[Tensor, "n 1 h w"]
 Code = Float[Tensor, "n m"]
-"""What pictures show: one-hot domains, or intensities of action units in [0, 1]."""
+"""What images show: one-hot domains, or intensities of action units in [0, 1]."""
 
 
-class Unpaired(NamedTuple):
-    """Pictures of two domains that have nothing to do with each other."""
+class Needs(Enum):
+    """The training data that a method needs."""
+
+    UNPAIRED = "two domains"
+    PAIRED = "pairs"
+    LABELLED = "domains"
+    ACTION_UNITS = "domains, action units"
+    CROSS_DOMAIN = "domains, two per step"
+    MASKED = "domains, masks"
+
+    @property
+    def many_domains(self) -> bool:
+        """Whether there may be more than two domains."""
+        return self not in (Needs.UNPAIRED, Needs.PAIRED)
+
+
+class UnpairedBatch(NamedTuple):
+    """Images of two domains, drawn independently."""
 
     x: Image
     y: Image
 
 
-class Paired(NamedTuple):
-    """The same things in two domains: `y[i]` is the answer to `x[i]`."""
+class PairedBatch(NamedTuple):
+    """The same scenes in two domains: `y[i]` is the ground truth for `x[i]`."""
 
     x: Image
     y: Image
 
 
-class Labelled(NamedTuple):
-    """Pictures of any domain, what they show, and what they are to show, drawn independently."""
+class LabelledBatch(NamedTuple):
+    """Images of any domain, their codes, and target codes drawn independently."""
 
     image: Image
     code: Code
     target: Code
 
 
-class Crossing(NamedTuple):
-    """Unpaired pictures of the a-th and the b-th of many domains."""
+class CrossDomainBatch(NamedTuple):
+    """Unpaired images of the a-th and the b-th of many domains."""
 
     x: Image
     y: Image
@@ -46,8 +66,8 @@ class Crossing(NamedTuple):
     b: int
 
 
-class Masked(NamedTuple):
-    """A `Crossing` with the masks of the objects that are to change."""
+class MaskedBatch(NamedTuple):
+    """A `CrossDomainBatch` with the masks of the objects to change."""
 
     x: Image
     y: Image
@@ -58,13 +78,16 @@ class Masked(NamedTuple):
 
 
 class Translation(NamedTuple):
-    """One translated batch, Eq. 1: `image = content * mask + source * (1 - mask)`."""
+    """One translated batch. With attention it is Eq. 1: `image = content * mask + source * (1 - mask)`."""
 
     image: Image
-    mask: Mask
-    content: Image
+    mask: Mask | None = None
+    """None where the method has no attention: the image is then generated as a whole."""
+    content: Image | None = None
+    """None exactly where the mask is."""
 
-
-def whole(image: Image) -> Translation:
-    """The translation of a system without attention: the mask is 1 everywhere."""
-    return Translation(image, image.new_ones(len(image), 1, *image.shape[2:]), image)
+    def attended(self) -> tuple[Image, Mask, Image]:
+        """Image, mask and content of a method that always has attention."""
+        assert self.mask is not None
+        assert self.content is not None
+        return self.image, self.mask, self.content

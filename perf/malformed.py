@@ -1,4 +1,4 @@
-"""Requests that no page would send: forged, broken, huge, and after files that are none of theirs."""
+"""Malformed HTTP requests to a study's server: forged, broken, huge, or for files that it must not serve."""
 
 import json
 import socket
@@ -7,11 +7,11 @@ from typing import Any
 
 PATHS = (
     "/../plan.json", "/static/../plan.py", "/static/%2e%2e/%2e%2e/plan.py", "/static/..%5c..%5cplan.py",
-    "/pictures/0/../../plan.json",
-    "/pictures/%00/a.png", "/pictures/99999999999999999999/a.png", "//etc/passwd", "/etc/passwd%00.png", "http://elsewhere.invalid/",
+    "/images/0/../../plan.json",
+    "/images/%00/a.png", "/images/99999999999999999999/a.png", "//etc/passwd", "/etc/passwd%00.png", "http://elsewhere.invalid/",
     "/" + "a" * 9000, "/answers/../plan.json", "/.git/config", "/answers.sqlite", "/server.log",
     "/static/" + "../" * 200 + "etc/passwd",
-    "/pictures/0/" + "f" * 32 + ".png", "/?" + "x=1&" * 500, "/%", "/%c0%ae%c0%ae/plan.json", "/\xff\xfe", "*",
+    "/images/0/" + "f" * 32 + ".png", "/?" + "x=1&" * 500, "/%", "/%c0%ae%c0%ae/plan.json", "/\xff\xfe", "*",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
     None, True, -1, 1.5, 10**40, "", "left", "'; DROP TABLE answer; --", "\x00", "x" * 3000,
@@ -19,11 +19,11 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 FIELDS = ("trial", "chosen", "milliseconds", "real", "participant", "service", "person", "session", "__proto__", "")
 JSON = "content-type: application/json"
-METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "HEAD", "PATCH", "get", "G\x00T")
+HTTP_METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "HEAD", "PATCH", "get", "G\x00T")
 
 
 def malformed(random: Random, token: str) -> bytes:
-    """One of many kinds, with what a participant knows of themselves."""
+    """A random malformed request. `token` is that of a participant, whom the request may impersonate."""
     return random.choice((_path, _answer, _answer, _joining, _body, _noise, _lengths, _headers))(random, token)
 
 
@@ -40,22 +40,25 @@ def _request(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
 
 
 def _path(random: Random, token: str) -> bytes:
-    return _request(random.choice(METHODS), random.choice(PATHS), b"", f"authorization: Bearer {token}")
+    return _request(random.choice(HTTP_METHODS), random.choice(PATHS), b"", f"authorization: Bearer {token}")
 
 
 def _answer(random: Random, token: str) -> bytes:
-    """Another trial, a bad side, another's token, fields that are not asked for."""
-    sent = {"trial": random.randint(40, 99), "chosen": "left", "milliseconds": 500}
+    """An answer with a wrong trial, a wrong side, a forged token or unknown fields."""
+    answer: dict[str, Any] = {"trial": random.randint(40, 99), "chosen": "left", "milliseconds": 500}
     for _ in range(random.randint(0, 3)):
-        sent[random.choice(FIELDS)] = random.choice(VALUES)
-    sent["trial"] = sent["trial"] if sent["trial"] != 0 else -1
+        answer[random.choice(FIELDS)] = random.choice(VALUES)
+    answer["trial"] = answer["trial"] if answer["trial"] != 0 else -1
     forged = random.choice((token, token[::-1], token + "x", "", "x" * 5000, "é", f"{token}, Bearer {token}"))
-    return _request("POST", "/answers", json.dumps(sent).encode(), f"authorization: Bearer {forged}")
+    return _request("POST", "/answers", json.dumps(answer).encode(), f"authorization: Bearer {forged}")
 
 
 def _joining(random: Random, token: str) -> bytes:
-    sent = {random.choice(FIELDS): random.choice(VALUES[:3]), "person": random.choice(("a b", "<script>", "é" * 9, 7))}
-    return _request("POST", "/participants", json.dumps(sent).encode())
+    fields = {
+        random.choice(FIELDS): random.choice(VALUES[:3]),
+        "person": random.choice(("a b", "<script>", "é" * 9, 7)),
+    }
+    return _request("POST", "/participants", json.dumps(fields).encode())
 
 
 def _body(random: Random, token: str) -> bytes:
@@ -70,28 +73,28 @@ def _noise(random: Random, token: str) -> bytes:
 
 
 def _lengths(random: Random, token: str) -> bytes:
-    """Bodies that are not as long as they are said to be."""
-    said = random.choice(
+    """A body that does not have the announced length."""
+    length = random.choice(
         ("content-length: 99999999999", "content-length: -1", "content-length: 1e3", "transfer-encoding: chunked")
     )
-    return f"POST /answers HTTP/1.1\r\nhost: study\r\n{said}\r\nconnection: close\r\n\r\nzz\r\n{{}}".encode()
+    return f"POST /answers HTTP/1.1\r\nhost: study\r\n{length}\r\nconnection: close\r\n\r\nzz\r\n{{}}".encode()
 
 
 def _headers(random: Random, token: str) -> bytes:
-    more = random.choice(
+    header = random.choice(
         (f"x: {'y' * 70_000}", "upgrade: websocket", "no colon", "x: a\r\n b", "expect: 100-continue", "a\x00: b")
     )
-    return _request("GET", "/", b"", more, "upgrade: websocket")
+    return _request("GET", "/", b"", header, "upgrade: websocket")
 
 
 def status(host: str, port: int, request: bytes) -> str:
-    """Send bytes; the answer's status, or "closed" without one."""
-    with socket.create_connection((host, port), timeout=30) as connection, connection.makefile("rb") as reply:
+    """Send a request and return the status code of the response, or "closed" if there is none."""
+    with socket.create_connection((host, port), timeout=30) as connection, connection.makefile("rb") as response:
         try:
             connection.sendall(request)
-            line = reply.readline().split()
+            line = response.readline().split()
             if line[1:2] == [b"100"]:
-                line = (reply.readline(), reply.readline().split())[1]
+                line = (response.readline(), response.readline().split())[1]
         except TimeoutError:
             return "none within 30 seconds"
         except OSError:

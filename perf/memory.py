@@ -1,4 +1,4 @@
-"""Peak memory of training steps, each in a process of its own: `python benchmarks/memory.py --out memory.json`."""
+"""Measure the peak memory of training steps, each in its own process: `python perf/memory.py --out memory.json`."""
 
 import argparse
 import json
@@ -7,41 +7,43 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sides import Setting, Steps, trainer
+from steps import PlainTrainer, Setting, our_trainer
 
 CASES = {
     "plain, 256 px": ("aggan-released", 256, "plain"),
     "ours, 256 px": ("aggan-released", 256, "ours"),
-    "ours, computing twice, 256 px": ("aggan-released", 256, "twice"),
+    "ours, checkpointing, 256 px": ("aggan-released", 256, "checkpointing"),
     "ours, 512 px": ("aggan-released", 512, "ours"),
-    "ours, computing twice, 512 px": ("aggan-released", 512, "twice"),
+    "ours, checkpointing, 512 px": ("aggan-released", 512, "checkpointing"),
 }
 STEPS = 2
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--out", type=Path, default=Path("memory.json"))
-    options.add_argument("--case", choices=CASES, help="measure this one, here")
-    asked = options.parse_args()
-    if asked.case:
-        print(_peak(*CASES[asked.case]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("memory.json"))
+    parser.add_argument("--case", choices=CASES, help="measure one case, in this process")
+    args = parser.parse_args()
+    if args.case:
+        print(peak_memory(*CASES[args.case]))
         return
-    found = {}
+    peaks = {}
     for case in CASES:
-        told = subprocess.run([sys.executable, __file__, "--case", case], capture_output=True, text=True, check=True)
-        found[case] = float(told.stdout.split()[-1])
-        print(f"{case}: {found[case]:.0f} MB", flush=True)
-    asked.out.write_text(json.dumps(found, indent=2) + "\n")
+        command = [sys.executable, __file__, "--case", case]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        peaks[case] = float(output.split()[-1])
+        print(f"{case}: {peaks[case]:.0f} MB", flush=True)
+    args.out.write_text(json.dumps(peaks, indent=2) + "\n")
 
 
-def _peak(name: str, size: int, way: str) -> float:
-    """MB above what the process held before the networks were made."""
+def peak_memory(name: str, size: int, variant: str) -> float:
+    """MB above the memory of the process before the networks are built."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     setting = Setting(name, size, 1)
-    side = Steps(setting) if way == "plain" else trainer(setting, "auto", recompute=way == "twice")
+    plain = variant == "plain"
+    trainer = PlainTrainer(setting) if plain else our_trainer(setting, "auto", variant == "checkpointing")
     for _ in range(STEPS):
-        side.step()
+        trainer.step()
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 

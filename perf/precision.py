@@ -1,8 +1,7 @@
-"""Whether bf16 learns what fp32 learns: the quickstart's recipe, three seeds each, measured on its test people.
+"""Test whether training in bf16 gives the same results as in fp32: the quickstart's recipe, three seeds each.
 
-`python benchmarks/precision.py --runs RUNS --out precision.json` trains AGGAN six times on one thread, or goes on with
-it: three quarters of an hour to an hour and a half of one core. `--precisions` does some of it, so that two processes
-can share the work.
+`python perf/precision.py --runs RUNS --out precision.json` trains AGGAN six times on one thread, or continues if it was
+interrupted. This takes 45 to 90 minutes of one core. With `--precisions` two processes can share the work.
 """
 
 import argparse
@@ -15,58 +14,58 @@ from typing import Any
 
 import yaml
 
-from aggan.training.config import named
+from aggan.metric_table import TRANSLATION, migrate_results
+from aggan.training.config import load_recipe
 
 PRECISIONS = ("32-true", "bf16-mixed")
 SEEDS = (0, 1, 2)
 EPOCHS = 10
-MEASURES = ("judged", "change where still", "identity", "psnr", "kernel distance")
-STUDENT = 4.303
+METRICS = ("classified", "background_change", "identity", "psnr", "kernel_distance")
+STUDENT_T = 4.303
 """Student's t for 95 % and three values."""
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--runs", type=Path, default=Path("precision-runs"))
-    options.add_argument("--out", type=Path, default=Path("precision.json"))
-    options.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
-    asked = options.parse_args()
-    for precision in asked.precisions:
-        _train(asked.runs / precision, precision)
-    scores = {precision: _scores(asked.runs / precision) for precision in asked.precisions}
-    found = {"epochs": EPOCHS, "seeds": SEEDS, "scores": scores}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("precision-runs"), help="folder of the trainings")
+    parser.add_argument("--out", type=Path, default=Path("precision.json"))
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    args = parser.parse_args()
+    for precision in args.precisions:
+        train(args.runs / precision, precision)
+    scores = {precision: read_scores(args.runs / precision) for precision in args.precisions}
+    results: dict[str, Any] = {"epochs": EPOCHS, "seeds": SEEDS, "scores": scores}
     if len(scores) == len(PRECISIONS):
-        found["compared"] = {
-            name: _compared(*(scores[precision][name] for precision in PRECISIONS)) for name in MEASURES
-        }
-    print(json.dumps(found, indent=2))
-    asked.out.write_text(json.dumps(found, indent=2) + "\n")
+        fp32, bf16 = (scores[precision] for precision in PRECISIONS)
+        results["compared"] = {metric: compare(fp32[metric], bf16[metric]) for metric in METRICS}
+    print(json.dumps(results, indent=2))
+    args.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
-def _train(folder: Path, precision: str) -> None:
-    recipe = named("faces64")
+def train(folder: Path, precision: str) -> None:
+    recipe = load_recipe("faces64")
     recipe["training"] |= {"precision": precision, "decay_after": EPOCHS // 2}
-    plan = {"systems": ["aggan"], "seeds": list(SEEDS), "epochs": EPOCHS, "threads": 1}
+    plan = {"methods": ["aggan"], "seeds": list(SEEDS), "epochs": EPOCHS, "threads": 1}
     folder.mkdir(parents=True, exist_ok=True)
     files = {"recipe.yaml": recipe, "plan.yaml": plan | {"recipe": str(folder.absolute() / "recipe.yaml")}}
-    for name, settings in files.items():
-        (folder / name).write_text(yaml.safe_dump(settings))
-    words = ["benchmark", str(folder / "plan.yaml"), "--out", str(folder / "out"), "--jobs", "1"]
-    subprocess.run([sys.executable, "-m", "aggan", *words], check=True)
+    for name, content in files.items():
+        (folder / name).write_text(yaml.safe_dump(content))
+    argv = ["benchmark", str(folder / "plan.yaml"), "--out", str(folder / "out"), "--jobs", "1"]
+    subprocess.run([sys.executable, "-m", "aggan", *argv], check=True)
 
 
-def _scores(folder: Path) -> dict[str, list[float]]:
-    """Each measure's means, seed by seed."""
+def read_scores(folder: Path) -> dict[str, list[float]]:
+    """For each metric its means, one for each seed."""
     files = [folder / "out/faces/aggan" / f"seed-{seed}" / "happy/results.json" for seed in SEEDS]
-    rows = [json.loads(file.read_text())["rows"]["translation"] for file in files]
-    return {name: [row[name] for row in rows] for name in MEASURES}
+    rows = [migrate_results(json.loads(file.read_text()))["rows"][TRANSLATION] for file in files]
+    return {metric: [row[metric] for row in rows] for metric in METRICS}
 
 
-def _compared(fp32: list[float], bf16: list[float]) -> dict[str, Any]:
-    """The mean of fp32's seeds with its interval, and whether the mean of bf16's seeds lies in it."""
-    middle, half = statistics.mean(fp32), STUDENT * statistics.stdev(fp32) / len(fp32) ** 0.5
-    other = statistics.mean(bf16)
-    return {"fp32": middle, "half width": half, "bf16": other, "within": abs(other - middle) <= half}
+def compare(fp32: list[float], bf16: list[float]) -> dict[str, Any]:
+    """The mean of fp32's seeds with its 95 % interval, and whether the mean of bf16's seeds lies in it."""
+    mean, half_width = statistics.mean(fp32), STUDENT_T * statistics.stdev(fp32) / len(fp32) ** 0.5
+    bf16_mean = statistics.mean(bf16)
+    return {"fp32": mean, "half width": half_width, "bf16": bf16_mean, "within": abs(bf16_mean - mean) <= half_width}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
-"""Training steps, this package's against the plain way: `python benchmarks/training.py --out training.json`.
+"""Time training steps: this package's against the plain one.
 
-One step of `aggan-released` at 256 px (the paper's size), the same at 64 and 128 px in batches for three systems, and
-what each idea brings by itself. Both sides take their steps in turn, each in a process of its own.
+    python perf/training.py --out training.json
+
+Measures one step of `aggan-released` at 256 px (the paper's size), steps of three methods at 64 and 128 px with
+several batch sizes, and what each optimization brings by itself. Both sides take their steps in turn, each in a
+process of its own.
 """
 
 import argparse
@@ -12,11 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sides import ALL, Ideas, Precision, Setting, operations, our_step, step
-from timing import apart, in_turn, machine
+from steps import ALL, Optimizations, Precision, Setting, count_operations, our_step, plain_step
+from timing import compare, in_own_process, machine
 
 SHORT = 128**2
-"""Pixels of a batch up to which steps are short."""
+"""Pixels of a batch up to which a step is short."""
 PAPER = Setting("aggan-released", 256, 1)
 SMALL = [
     Setting(name, size, batch)
@@ -24,67 +27,75 @@ SMALL = [
     for size in (64, 128)
     for batch in (1, 4, 16)
 ]
-LAST, BF16 = replace(Ideas(), channels_last=True), replace(Ideas(), bf16=True, channels_last=True)
-IDEAS = {
-    "channels-last memory": LAST,
-    "discriminators frozen in the generators' turn": replace(Ideas(), frozen_spectators=True),
-    "fused Adam": replace(Ideas(), fused_adam=True),
-    "no unused passes": replace(Ideas(), without_waste=True),
-    "freed memory kept": replace(Ideas(), kept_memory=True),
-    "channels-last memory, quick convolutions": replace(LAST, quick_convolutions=True),
+CHANNELS_LAST = Optimizations(channels_last=True)
+BF16 = Optimizations(channels_last=True, bf16=True)
+OPTIMIZATIONS = {
+    "channels-last memory": CHANNELS_LAST,
+    "discriminators frozen in the generators' update": Optimizations(frozen_networks=True),
+    "fused Adam": Optimizations(fused_adam=True),
+    "no unused passes": Optimizations(no_unused_passes=True),
+    "freed memory retained": Optimizations(retained_memory=True),
+    "channels-last memory, fast convolutions": replace(CHANNELS_LAST, fast_convolutions=True),
     "all of these": ALL,
     "bf16, channels-last memory": BF16,
-    "bf16, channels-last memory, quick convolutions": replace(BF16, quick_convolutions=True),
+    "bf16, channels-last memory, fast convolutions": replace(BF16, fast_convolutions=True),
     "bf16 and all of these": replace(ALL, bf16=True),
 }
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--out", type=Path, default=Path("training.json"))
-    options.add_argument("--pairs", type=int, default=3)
-    options.add_argument("--precision", default="auto", choices=("auto", "32-true", "bf16-mixed"))
-    options.add_argument("--only", choices=PARTS, nargs="+", default=tuple(PARTS))
-    asked = options.parse_args()
-    found: dict[str, Any] = {"machine": machine(), "precision": asked.precision}
-    for part in asked.only:
-        found[part] = PARTS[part](found["machine"]["ceiling, GFLOP/s"], asked.precision, asked.pairs)
-        asked.out.write_text(json.dumps(found, indent=2) + "\n")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("training.json"))
+    parser.add_argument("--pairs", type=int, default=3, help="paired measurements of each comparison")
+    parser.add_argument("--precision", default="auto", choices=("auto", "32-true", "bf16-mixed"))
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=tuple(PARTS), help="parts to measure")
+    args = parser.parse_args()
+    results: dict[str, Any] = {"machine": machine(), "precision": args.precision}
+    for part in args.only:
+        results[part] = PARTS[part](results["machine"]["ceiling, GFLOP/s"], args.precision, args.pairs)
+        args.out.write_text(json.dumps(results, indent=2) + "\n")
 
 
-def _ideas(ceilings: dict[str, float], _: str, pairs: int) -> dict[str, Any]:
-    bf16, plain = ceilings["bf16"] / ceilings["fp32"], operations(PAPER, Ideas())
-    # Where bf16 is made of fp32 by the processor's program, such steps take minutes each and tell nothing.
-    tried = {name: ideas for name, ideas in IDEAS.items() if bf16 > 1 or not ideas.bf16}
-    return {name: _idea(ideas, plain, bf16, pairs) for name, ideas in tried.items()}
-
-
-def _compared(setting: Setting, precision: Precision, pairs: int) -> dict[str, Any]:
-    # StarGAN's generator learns every five steps. Short steps are taken five at a time, too, as trainings take them:
-    # after the other side's step each would find the processor's cache cold.
+def measure_setting(setting: Setting, precision: Precision, pairs: int) -> dict[str, Any]:
+    # StarGAN's generator learns in every fifth step. Short steps are timed five at a time, as in a training: after a
+    # step of the other side, each would find a cold cache.
     short = setting.batch * setting.size**2 <= SHORT
-    round_, needed = 5 if short or setting.name == "stargan" else 1, operations(setting)
-    with apart(partial(step, setting, Ideas())) as plain, apart(partial(our_step, setting, precision)) as ours:
-        told = in_turn(plain, ours, pairs, round_)
-    told |= {"system": setting.name, "px": setting.size, "batch": setting.batch, "steps": round_}
-    told |= {"needed GFLOP": needed * round_ / 1e9, "our GFLOP/s": needed * round_ / told["our seconds"] / 1e9}
-    print(json.dumps(told), flush=True)
-    return told
+    steps = 5 if short or setting.name == "stargan" else 1
+    operations = count_operations(setting) * steps
+    with (
+        in_own_process(partial(plain_step, setting)) as plain,
+        in_own_process(partial(our_step, setting, precision)) as ours,
+    ):
+        result = compare(plain, ours, pairs, steps)
+    result |= {"method": setting.name, "px": setting.size, "batch": setting.batch, "steps": steps}
+    result |= {"needed GFLOP": operations / 1e9, "our GFLOP/s": operations / result["our seconds"] / 1e9}
+    print(json.dumps(result), flush=True)
+    return result
 
 
-def _idea(ideas: Ideas, plain: float, bf16: float, pairs: int) -> dict[str, Any]:
-    """Predicted from the operations alone, in bf16 at so many times the rate of fp32; and measured."""
-    predicted = plain / operations(PAPER, ideas) * (bf16 if ideas.bf16 else 1)
-    with apart(partial(step, PAPER, Ideas())) as one, apart(partial(step, PAPER, ideas)) as other:
-        told = in_turn(one, other, pairs) | {"predicted": predicted}
-    print(json.dumps(told), flush=True)
-    return told
+def measure_optimizations(ceilings: dict[str, float], _: Precision, pairs: int) -> dict[str, Any]:
+    bf16_rate, operations = ceilings["bf16"] / ceilings["fp32"], count_operations(PAPER, Optimizations())
+    # On processors without bf16 products such steps take minutes each, and nobody would use them.
+    measured = {name: chosen for name, chosen in OPTIMIZATIONS.items() if bf16_rate > 1 or not chosen.bf16}
+    return {name: _measure_one(chosen, operations, bf16_rate, pairs) for name, chosen in measured.items()}
+
+
+def _measure_one(optimizations: Optimizations, plain_operations: float, bf16_rate: float, pairs: int) -> dict[str, Any]:
+    """The measured ratio, and the one predicted from the number of operations and the rate of bf16."""
+    predicted = plain_operations / count_operations(PAPER, optimizations) * (bf16_rate if optimizations.bf16 else 1)
+    with (
+        in_own_process(partial(plain_step, PAPER)) as plain,
+        in_own_process(partial(plain_step, PAPER, optimizations)) as optimized,
+    ):
+        result = compare(plain, optimized, pairs) | {"predicted": predicted}
+    print(json.dumps(result), flush=True)
+    return result
 
 
 PARTS: dict[str, Callable[[dict[str, float], Precision, int], Any]] = {
-    "paper": lambda _, precision, pairs: _compared(PAPER, precision, pairs),
-    "ideas": _ideas,
-    "small": lambda _, precision, pairs: [_compared(setting, precision, pairs) for setting in SMALL],
+    "paper": lambda _, precision, pairs: measure_setting(PAPER, precision, pairs),
+    "optimizations": measure_optimizations,
+    "small": lambda _, precision, pairs: [measure_setting(setting, precision, pairs) for setting in SMALL],
 }
 
 if __name__ == "__main__":

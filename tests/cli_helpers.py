@@ -1,19 +1,22 @@
-"""Small models and pictures, and what the command makes of them."""
+"""Small models and images, and calls of the command line."""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image as Pillow
 
 from aggan.cli.main import run
+from aggan.methods.registry import AnyMethodConfig
 from aggan.methods.pretrained import ModelCard, save_model
 
 DOMAINS = ("neutral", "happy")
 
 
-def saved(folder: Path, small, mask_bias: float | None = None) -> Path:
-    card = ModelCard(system=small, domains=DOMAINS, size=32)
-    state = card.build().translators_state()
+def save_small_model(folder: Path, config: AnyMethodConfig, mask_bias: float | None = None) -> Path:
+    """Save an untrained model of 32 px; a `mask_bias` makes AGGAN's masks empty or full."""
+    card = ModelCard(method=config, domains=DOMAINS, size=32)
+    state = card.build().inference_state_dict()
     if mask_bias is not None:
         for name in ("G_xy", "G_yx"):
             state[f"{name}.head.bias"][0] = mask_bias
@@ -25,27 +28,28 @@ def noise(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def picture(file: Path, height: int = 20, width: int = 30) -> Path:
+def write_image(file: Path, height: int = 20, width: int = 30) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     Pillow.fromarray(noise(height, width)).save(file)
     return file
 
 
-def pixels(file: Path) -> np.ndarray:
+def read_pixels(file: Path) -> np.ndarray:
     with Pillow.open(file) as image:
         return np.array(image)
 
 
 def translate(model: Path, *inputs: object, to: str = "happy", out: Path, more: tuple[str, ...] = ()) -> int:
+    """`aggan translate`, and its exit code."""
     return run(["translate", str(model), *map(str, inputs), "--to", to, "--out", str(out), *more])
 
 
-def below(folder: Path) -> set[str]:
+def files_below(folder: Path) -> set[str]:
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
-def refused(capsys, code: int) -> str:
-    """The one line that says why."""
+def error_line(capsys: pytest.CaptureFixture[str], code: int) -> str:
+    """The one line on stderr of a command that exited with 2."""
     error = capsys.readouterr().err
     assert (code, error.count("\n")) == (2, 1), error
     return error

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli_helpers import save_small_model
 from PIL import Image as Pillow
 from PIL import ImageDraw
-from translating import saved
-from worlds import SMALL
+from tiny_models import SMALL
 
 from aggan.methods import aggan
 
@@ -29,7 +29,7 @@ def small() -> aggan.Config:
 
 @pytest.fixture
 def model(tmp_path, small) -> Path:
-    return saved(tmp_path / "model", small)
+    return save_small_model(tmp_path / "model", small)
 
 
 def draw_face(size: int, smiling: bool, seed: int) -> Pillow.Image:

@@ -1,4 +1,4 @@
-"""Small source trees with the true names of the original data sets."""
+"""Small fakes of the original data sets, with their real file names."""
 
 import csv
 from collections.abc import Iterable
@@ -20,9 +20,9 @@ def make_rafd(root: Path, people: int = 3) -> Path:
     root.mkdir()
     for person, angle, gaze in product(range(1, people + 1), (0, 90, 135), ("frontal", "left")):
         for expression in rafd.EXPRESSIONS:
-            who = f"{person:02}_{POPULATIONS[person % 3]}_{'male' if person % 2 else 'female'}"
+            subject = f"{person:02}_{POPULATIONS[person % 3]}_{'male' if person % 2 else 'female'}"
             face = draw_face(12, expression == "happy", person)
-            face.save(root / f"Rafd{angle:03}_{who}_{expression}_{gaze}.jpg")
+            face.save(root / f"Rafd{angle:03}_{subject}_{expression}_{gaze}.jpg")
     return root
 
 
@@ -44,7 +44,7 @@ def make_bu3dfe(root: Path, people: Iterable[str] = ("F0001", "F0002", "M0001"))
 
 
 def make_celeba(root: Path, count: int = 40) -> Path:
-    """Two pictures a person; every second person smiles; six tenths to train, two to validate, two to test."""
+    """Two images a person; every second person smiles; six tenths to train, two to validate, two to test."""
     (root / "img_align_celeba").mkdir(parents=True)
     names = [f"{number:06}.jpg" for number in range(1, count + 1)]
     for index, name in enumerate(names):
@@ -62,7 +62,7 @@ def write_list(path: Path, values: dict) -> None:
 
 
 def write_raw(path: Path, planes: np.ndarray) -> None:
-    """An AR picture without a header; `planes` is (3, 576, 768)."""
+    """An AR image without a header; `planes` is (3, 576, 768)."""
     path.write_bytes(planes.astype(np.uint8).tobytes())
 
 
@@ -78,10 +78,10 @@ def write_openface(path: Path, rows: list[dict], first: str = "face") -> None:
 
 
 def cut_short(path: Path) -> None:
-    """As a copy leaves it that was interrupted."""
-    whole = path.read_bytes()
+    """Keep the first half, as an interrupted copy does."""
+    content = path.read_bytes()
     path.unlink()
-    path.write_bytes(whole[: len(whole) // 2])
+    path.write_bytes(content[: len(content) // 2])
 
 
 def white(size: tuple[int, int]) -> Pillow.Image:

@@ -1,4 +1,4 @@
-"""A benchmark from its plan to its page; what is finished is never done again."""
+"""A benchmark from its plan to its page; nothing finished is repeated."""
 
 import io
 import json
@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 import yaml
 from rich.console import Console
-from worlds import shrunk
+from tiny_models import shrunk
 
-from aggan.cli.benchmark import _shown
+from aggan.cli.benchmark import status_table
 from aggan.cli.main import run
 from aggan.comparison import runner
-from aggan.comparison.plan import PLANS, Cell, Plan, Source, cells, read_plan
-from aggan.comparison.runner import Command, root_of, training
+from aggan.comparison.plan import PLANS, DataSet, Plan, Trial, list_trials, read_plan
+from aggan.comparison.runner import Command, Direction, evaluation_command, training_command, training_root
 from aggan.errors import UserError
 
 
-def planned(tmp_path: Path, faces: Path, systems: tuple[str, ...]) -> Path:
-    """A plan of a moment's work; all systems share the settings of AGGAN's small networks."""
+def planned(tmp_path: Path, faces: Path, methods: tuple[str, ...]) -> Path:
+    """A plan of tiny trainings."""
     small = shrunk("aggan").model_dump(exclude_unset=True) | {"curriculum_epochs": 1}
     recipe = tmp_path / "small.yaml"
-    recipe.write_text(yaml.safe_dump({"for": {"aggan": {"system": small}}, "training": {"accelerator": "cpu"}}))
-    plan = {"systems": list(systems), "data": {"cartoons": {"root": str(faces)}}, "size": 32}
+    recipe.write_text(yaml.safe_dump({"for": {"aggan": {"method": small}}, "training": {"accelerator": "cpu"}}))
+    plan = {"methods": list(methods), "data": {"cartoons": {"root": str(faces)}}, "size": 32}
     path = tmp_path / "plan.yaml"
     path.write_text(yaml.safe_dump({**plan, "recipe": str(recipe), "epochs": 1}))
     return path
@@ -39,122 +39,125 @@ def test_a_benchmark_goes_on_past_failures_and_repeats_nothing(tmp_path, faces, 
     assert run(["benchmark", str(plan), "--out", str(out)]) == 1
     assert results.stat().st_mtime_ns == first
     failure = json.loads((out / "cartoons" / "stargan" / "seed-0" / "failure.json").read_text())
-    assert "stargan needs pictures of 64, 128" in failure["why"]
+    assert "stargan needs images of 64, 128" in failure["error"]
     page = (out / "report.html").read_text()
-    # six people: inputs, one system and answers; its mask, content and translation
+    # Six images of each: inputs, one method and ground truth; its mask, content and translation.
     assert page.count("data:image/png;base64,") == 6 * 6
-    assert "stargan needs pictures of 64, 128" in page
+    assert "stargan needs images of 64, 128" in page
     assert "http" not in page.replace("http://www.w3.org", "")
     table = (out / "tables.md").read_text()
-    assert "| copy the input |" in table
-    assert "| true answer |" in table
+    assert "| identity baseline (copy of the input) |" in table
+    assert "| ground truth |" in table
     assert "Table III" in page
-    said = (results.parents[1] / "commands.txt").read_text().splitlines()
-    assert [line.split()[:2] for line in said] == [["aggan", verb] for verb in ("train", "evaluate")]
+    commands = (results.parents[1] / "commands.txt").read_text().splitlines()
+    assert [line.split()[:2] for line in commands] == [["aggan", verb] for verb in ("train", "evaluate")]
 
 
-def test_cells_are_every_system_on_every_set_with_every_seed():
-    plan = Plan(systems=("aggan", "cyclegan"), minutes=1, seeds=(0, 1), more_seeds={"aggan": (1, 2)})
-    assert cells(plan) == [
-        Cell("faces", system, seed)
-        for system, seed in (("aggan", 0), ("cyclegan", 0), ("aggan", 1), ("cyclegan", 1), ("aggan", 2))
+def test_trials_are_every_method_on_every_set_with_every_seed():
+    plan = Plan(methods=("aggan", "cyclegan"), minutes=1, seeds=(0, 1), more_seeds={"aggan": (1, 2)})
+    assert list_trials(plan) == [
+        Trial("faces", method, seed)
+        for method, seed in (("aggan", 0), ("cyclegan", 0), ("aggan", 1), ("cyclegan", 1), ("aggan", 2))
     ]
 
 
-def test_systems_that_learn_from_pairs_get_them(tmp_path):
-    plan = Plan(systems=("aggan", "pix2pix"), minutes=1)
-    assert [root_of(plan, tmp_path, cell).name for cell in cells(plan)] == ["faces", "faces-pairs"]
+def test_methods_that_learn_from_pairs_get_them(tmp_path):
+    plan = Plan(methods=("aggan", "pix2pix"), minutes=1)
+    assert [training_root(plan, tmp_path, trial).name for trial in list_trials(plan)] == ["faces", "faces-pairs"]
 
 
-def test_after_an_interrupt_no_other_training_begins(tmp_path, monkeypatch):
-    begun = []
+def test_after_an_interrupt_no_other_training_starts(tmp_path, monkeypatch):
+    started = []
 
-    def interrupted(commands, folder, environment, tell) -> None:
-        begun.append(folder)
+    def interrupted(commands, folder, environment, on_status) -> None:
+        started.append(folder)
         time.sleep(0.05)
-        raise runner.Stopped
+        raise runner.Interrupted
 
-    monkeypatch.setattr(work, "carry_out", interrupted)
-    plan = Plan(systems=("aggan", "cyclegan", "dualgan", "discogan", "stargan"), minutes=1)
-    monkeypatch.setattr(steps, "paired", lambda *_: True)
-    with pytest.raises(runner.Stopped):
-        runner.work(plan, tmp_path, cells(plan), 2, lambda cell, what: None)
-    assert len(begun) == 2
+    monkeypatch.setattr(runner, "run_commands", interrupted)
+    plan = Plan(methods=("aggan", "cyclegan", "dualgan", "discogan", "stargan"), minutes=1)
+    monkeypatch.setattr(runner, "has_pairs", lambda *_: True)
+    with pytest.raises(runner.Interrupted):
+        runner.run_trials(plan, tmp_path, list_trials(plan), 2, lambda trial, status: None)
+    assert len(started) == 2
 
 
 def ends_with(monkeypatch, code: int) -> None:
-    """Every command of a cell ends with that code."""
+    """Every command ends with that code."""
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], code))
-    monkeypatch.setattr(steps, "paired", lambda *_: True)
+    monkeypatch.setattr(runner, "has_pairs", lambda *_: True)
 
 
 KILLED = {-9: "was killed by signal 9 (perhaps no memory was left)", -11: "was killed by signal 11"}
 
 
-@pytest.mark.parametrize(("code", "why"), KILLED.items())
-def test_what_the_system_kills_has_failed_and_the_others_go_on(tmp_path, monkeypatch, code, why):
+@pytest.mark.parametrize(("code", "error"), KILLED.items())
+def test_a_killed_trial_has_failed_and_the_others_continue(tmp_path, monkeypatch, code, error):
     ends_with(monkeypatch, code)
-    plan = Plan(systems=("aggan", "cyclegan"), minutes=1)
-    runner.work(plan, tmp_path, cells(plan), 1, lambda cell, what: None)
-    assert [runner.state(tmp_path, cell, plan.targets) for cell in cells(plan)] == [why, why]
+    plan = Plan(methods=("aggan", "cyclegan"), minutes=1)
+    runner.run_trials(plan, tmp_path, list_trials(plan), 1, lambda trial, status: None)
+    assert [runner.trial_status(tmp_path, trial, plan.targets) for trial in list_trials(plan)] == [error, error]
 
 
 @pytest.mark.parametrize("code", [130, -1, -2, -15])
-def test_what_somebody_ends_has_not_failed(tmp_path, monkeypatch, code):
+def test_an_interrupted_trial_has_not_failed(tmp_path, monkeypatch, code):
     ends_with(monkeypatch, code)
-    with pytest.raises(runner.Stopped):
-        runner.carry_out([Command("training", ["train"])], tmp_path, {}, lambda what: None)
+    with pytest.raises(runner.Interrupted):
+        runner.run_commands([Command("training", ["train"])], tmp_path, {}, lambda status: None)
     assert not (tmp_path / "failure.json").exists()
 
 
-def test_a_training_that_was_begun_is_resumed(tmp_path):
-    plan, cell = Plan(systems=("aggan",), minutes=2.5, threads=1, processor_time=True), Cell("faces", "aggan", 3)
-    words = training(plan, tmp_path, cell).words
-    assert words[words.index("--training.seed") + 1] == "3"
-    assert words[-5:] == ["--training.threads", "1", "--training.processor-time", "--training.minutes", "2.5"]
-    begun = cell.folder(tmp_path) / "run"
-    begun.mkdir(parents=True)
-    (begun / "experiment.json").touch()
-    assert training(plan, tmp_path, cell).words == ["train", "--resume", str(begun)]
+def test_a_started_training_is_resumed(tmp_path):
+    plan, trial = Plan(methods=("aggan",), minutes=2.5, threads=1, processor_time=True), Trial("faces", "aggan", 3)
+    argv = training_command(plan, tmp_path, trial).argv
+    assert argv[argv.index("--training.seed") + 1] == "3"
+    assert argv[-5:] == ["--training.threads", "1", "--training.processor-time", "--training.minutes", "2.5"]
+    run_folder = trial.folder(tmp_path) / "run"
+    run_folder.mkdir(parents=True)
+    (run_folder / "experiment.json").touch()
+    assert training_command(plan, tmp_path, trial).argv == ["train", "--resume", str(run_folder)]
 
 
-def test_systems_are_measured_against_the_answers_or_else_against_other_pictures(tmp_path, faces):
-    words = runner.test(tmp_path / "run", tmp_path, runner.Way(faces, "neutral", "happy")).words
-    assert words[words.index("--answers") + 1] == str(faces / "test" / "happy")
+def test_methods_are_evaluated_against_the_ground_truth_or_else_against_other_images(tmp_path, faces):
+    argv = evaluation_command(tmp_path / "run", tmp_path, Direction(faces, "neutral", "happy")).argv
+    assert argv[argv.index("--ground-truth") + 1] == str(faces / "test" / "happy")
+    assert "--classifier" not in argv
     for file in sorted((faces / "test" / "happy").iterdir()):
         file.rename(file.with_stem(f"{file.stem}-of-another"))
-    words = runner.test(tmp_path / "run", tmp_path, runner.Way(faces, "neutral", "happy")).words
-    assert words[words.index("--real") + 1] == str(faces / "test" / "happy")
+    argv = evaluation_command(tmp_path / "run", tmp_path, Direction(faces, "neutral", "happy", "none")).argv
+    assert argv[argv.index("--real") + 1] == str(faces / "test" / "happy")
+    assert argv[argv.index("--classifier") + 1] == "none"
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PLANS.glob("*.yaml")))
 def test_plans_that_ship_can_be_read(name):
-    assert cells(read_plan(name))
+    assert list_trials(read_plan(name))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        ("systems: [lfw]\nminutes: 1", "no system 'lfw'; there are aggan"),
-        ("systems: [aggan]", "a budget is either minutes or epochs"),
-        ("systems: [aggan]\nminutes: 1\nepochs: 2", "a budget is either minutes or epochs"),
-        ("systems: [aggan]\nminutes: 1\nsize: 32", "the faces that ship come at 64 and 128 px, not 32"),
-        ("systems: [aggan]\nminutes: 1\ncolour: red", "colour: Extra inputs are not permitted"),
+        ("methods: [lfw]\nminutes: 1", "no method 'lfw'; there are aggan"),
+        ("methods: [aggan]", "a budget is either minutes or epochs"),
+        ("methods: [aggan]\nminutes: 1\nepochs: 2", "a budget is either minutes or epochs"),
+        ("methods: [aggan]\nminutes: 1\nsize: 32", "the faces that ship come at 64 and 128 px, not 32"),
+        ("methods: [aggan]\nminutes: 1\ncolour: red", "colour: Extra inputs are not permitted"),
+        ("systems: [aggan]\nminutes: 1", "the key systems is called methods now"),
         ("- [", "not YAML"),
     ],
 )
-def test_mistakes_in_a_plan_are_one_sentence(tmp_path, capsys, content, told):
+def test_mistakes_in_a_plan_are_one_sentence(tmp_path, capsys, content, message):
     (tmp_path / "plan.yaml").write_text(content)
     assert run(["benchmark", str(tmp_path / "plan.yaml"), "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert "Traceback" not in error
     assert not (tmp_path / "out").exists()
 
 
-def test_other_plans_results_are_left_alone(tmp_path, faces, capsys):
+def test_results_of_another_plan_are_left_alone(tmp_path, faces, capsys):
     (tmp_path / "out").mkdir()
-    other = Plan(systems=("aggan",), minutes=9)
+    other = Plan(methods=("aggan",), minutes=9)
     (tmp_path / "out" / "plan.json").write_text(other.model_dump_json())
     plan = planned(tmp_path, faces, ("aggan",))
     assert run(["benchmark", str(plan), "--out", str(tmp_path / "out")]) == 2
@@ -163,8 +166,18 @@ def test_other_plans_results_are_left_alone(tmp_path, faces, capsys):
     assert "--only dualgan: not in the plan" in capsys.readouterr().err
 
 
+def test_a_plan_of_version_1_is_resumed(tmp_path, faces):
+    plan = Plan(methods=("aggan",), minutes=1, size=32, data={"cartoons": DataSet(root=faces)})
+    content = json.loads(plan.model_dump_json(exclude={"classifier"})) | {"version": 1}
+    content["systems"] = content.pop("methods")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "plan.json").write_text(json.dumps(content))
+    runner.prepare(plan, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "plan.json").read_text())["methods"] == ["aggan"]
+
+
 @pytest.mark.parametrize("content", [b"{", b'{"version": 9}', b"\xff"])
-def test_a_plan_that_cannot_be_read_any_more_is_left_alone(tmp_path, faces, capsys, content):
+def test_an_unreadable_plan_is_left_alone(tmp_path, faces, capsys, content):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "plan.json").write_bytes(content)
     assert run(["benchmark", str(planned(tmp_path, faces, ("aggan",))), "--out", str(tmp_path / "out")]) == 2
@@ -172,25 +185,25 @@ def test_a_plan_that_cannot_be_read_any_more_is_left_alone(tmp_path, faces, caps
     assert (tmp_path / "out" / "plan.json").read_bytes() == content
 
 
-def test_what_a_plan_names_and_is_not_there_can_be_corrected(tmp_path, faces):
-    plan = Plan(systems=("aggan",), minutes=1, size=32, data={"cartoons": Source(root=faces)})
+def test_missing_files_of_a_plan_can_be_corrected(tmp_path, faces):
+    plan = Plan(methods=("aggan",), minutes=1, size=32, data={"cartoons": DataSet(root=faces)})
     (faces.with_name("untested") / "train").parent.mkdir()
     (faces.with_name("untested") / "train").symlink_to(faces / "train")
     gone = tmp_path / "gone"
     for wrong in (
-        {"data": {"cartoons": Source(root=gone)}},
-        {"data": {"cartoons": Source(root=faces.with_name("untested"))}},
+        {"data": {"cartoons": DataSet(root=gone)}},
+        {"data": {"cartoons": DataSet(root=faces.with_name("untested"))}},
         {"lpips": gone},
         {"recipe": f"{gone}.yaml"},
     ):
         with pytest.raises(UserError, match=r"gone(.yaml)?: no such|untested/test/neutral: no such folder"):
-            runner.begin(plan.model_copy(update=wrong), tmp_path / "out")
+            runner.prepare(plan.model_copy(update=wrong), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    runner.begin(plan, tmp_path / "out")
+    runner.prepare(plan, tmp_path / "out")
     assert len(list((tmp_path / "out" / "cartoons" / "test" / "happy").iterdir())) == 6
 
 
-def test_a_failure_is_shown_as_it_was_said():
-    shown = io.StringIO()
-    Console(file=shown, width=80).print(_shown({Cell("faces", "aggan", 0): "[bold]a[/b] is missing"}))
-    assert "[bold]a[/b] is missing" in shown.getvalue()
+def test_an_error_is_printed_literally():
+    output = io.StringIO()
+    Console(file=output, width=80).print(status_table({Trial("faces", "aggan", 0): "[bold]a[/b] is missing"}))
+    assert "[bold]a[/b] is missing" in output.getvalue()

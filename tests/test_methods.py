@@ -1,98 +1,112 @@
-"""The promises of every system, and what makes each of them itself."""
+"""The contract of every method, and what is particular to each."""
 
 from typing import Any
 
 import pytest
 import torch
-from worlds import noise_batch, shrunk
+from tiny_models import noise_batch, shrunk
 
 from aggan import losses
 from aggan.errors import UserError
 from aggan.evaluation.capacity import TABLE_III, capacity
-from aggan.methods import bicyclegan, contrastgan, discogan, dualgan, ganimation, icgan
-from aggan.methods.base import Clock, System, Task, during, every
+from aggan.methods import aggan, bicyclegan, contrastgan, discogan, dualgan, ganimation, icgan
+from aggan.methods.base import Method, Progress, Task, during, every
 from aggan.methods.pretrained import ModelCard, load_model, save_model
-from aggan.methods.registry import CATALOGUE
-from aggan.types import Crossing, Labelled, Masked, Paired, Unpaired
+from aggan.methods.registry import METHODS
+from aggan.nn.freeze import frozen
+from aggan.types import CrossDomainBatch, Needs, UnpairedBatch
 
 TWO = Task(("neutral", "happy"), 64)
 THREE = Task(("neutral", "happy", "sad"), 64)
 
 
-def built(name: str, task: Task = TWO, **settings) -> Any:
+def build(name: str, task: Task = TWO, **settings) -> Any:
     return shrunk(name).model_copy(update=settings).build(task)
 
 
-@pytest.fixture(params=CATALOGUE)
-def system(request) -> Any:
-    return built(request.param)
+@pytest.fixture(params=METHODS)
+def method(request) -> Any:
+    return build(request.param)
 
 
 # --- the contract ---------------------------------------------------------------------------------
 
 
-def test_a_turn_teaches_its_networks_all_of_them_and_no_others(system):
-    batch = noise_batch(system)
-    system.clock = Clock(5, 100)
-    made = system(batch)
-    every_one = {name for turn in system.turns() for name in turn.networks}
-    for turn in system.turns():
-        spectators = every_one - set(turn.networks)
-        with frozen(system, spectators):
-            terms = turn.loss(batch, made)
+def test_an_update_trains_all_of_its_networks_and_no_others(method):
+    batch = noise_batch(method.config, method.task)
+    method.progress = Progress(5, 100)
+    outputs = method(batch)
+    trained = {name for update in method.updates() for name in update.networks}
+    for update in method.updates():
+        others = trained - set(update.networks)
+        with frozen(*(method.get_submodule(name) for name in others)):
+            terms = update.loss(batch, outputs)
         loss = torch.stack(list(terms.values())).sum()
         assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values()), terms
-        learners = {f"{name}.{key}": p for name in turn.networks for key, p in parameters(system, name)}
-        gradients = torch.autograd.grad(loss, list(learners.values()), retain_graph=True, allow_unused=True)
-        untouched = {key for key, g in zip(learners, gradients, strict=True) if g is None}
-        assert untouched == unread(system, turn.name, learners)
-        others = [p for name in spectators for _, p in parameters(system, name)]
-        if "discriminator" in turn.name and others:
-            assert all(g is None for g in torch.autograd.grad(loss, others, allow_unused=True))
+        learning = {f"{name}.{key}": p for name in update.networks for key, p in parameters(method, name)}
+        gradients = torch.autograd.grad(loss, list(learning.values()), retain_graph=True, allow_unused=True)
+        without_gradient = {key for key, g in zip(learning, gradients, strict=True) if g is None}
+        assert without_gradient == unused(update.name, learning)
+        frozen_parameters = [p for name in others for _, p in parameters(method, name)]
+        if "discriminator" in update.name and frozen_parameters:
+            assert all(g is None for g in torch.autograd.grad(loss, frozen_parameters, allow_unused=True))
 
 
-def unread(system: System, turn: str, learners) -> set[str]:
-    """Weights that a turn has no use for: the penalty sees the critic's verdict only."""
-    return {key for key in learners if key.startswith("D.read")} if turn == "penalty" else set()
+def unused(update: str, learning) -> set[str]:
+    """Weights that an update does not use: the gradient penalty depends on the scores alone."""
+    return {key for key in learning if key.startswith("D.classifier")} if update == "penalty" else set()
 
 
-def frozen(system: System, names):
-    from aggan.nn.freeze import frozen as look_through
-
-    return look_through(*(system.get_submodule(name) for name in names))
+def parameters(method: Method, name: str):
+    return method.get_submodule(name).named_parameters()
 
 
-def parameters(system: System, name: str):
-    return system.get_submodule(name).named_parameters()
+def test_a_translation_is_an_image_in_range(method):
+    images = torch.rand(2, 3, 64, 64) * 2 - 1
+    for to in method.targets:
+        image, mask, content = method.eval().translate(images, to)
+        assert image.shape == images.shape
+        bounded = getattr(method.config, "content", "tanh") != "linear"
+        assert image.abs().max() <= 1 or not bounded
+        assert (mask is None) == (content is None)
+        if mask is not None:
+            assert content.shape == images.shape
+            assert mask.shape == (2, 1, 64, 64)
+            assert 0 <= mask.min() <= mask.max() <= 1
 
 
-def test_a_translation_is_a_picture_in_range(system):
-    pictures = torch.rand(2, 3, 64, 64) * 2 - 1
-    for to in system.targets:
-        made = system.eval().translate(pictures, to)
-        assert made.image.shape == made.content.shape == pictures.shape
-        assert made.mask.shape == (2, 1, 64, 64)
-        assert 0 <= made.mask.min() <= made.mask.max() <= 1
-        bounded = getattr(system.config, "content", "tanh") != "linear"
-        assert made.image.abs().max() <= 1 or not bounded
+@pytest.mark.parametrize("name", METHODS)
+def test_a_translation_has_a_mask_if_the_method_has_attention(name):
+    method = build(name).eval()
+    mask = method.translate(torch.rand(1, 3, 64, 64) * 2 - 1, method.targets[-1]).mask
+    attention = name.startswith("aggan") or name in ("contrastgan", "ganimation")
+    assert (mask is not None) == (attention and name != "aggan-no-ad-ag")
 
 
-def test_a_model_file_translates_as_its_training_did(system, tmp_path):
-    card = ModelCard(system=system.config, domains=TWO.domains, size=64)  # type: ignore[arg-type]
-    save_model(tmp_path, card, system.translators_state())
+def test_a_model_file_translates_as_its_training_did(method, tmp_path):
+    card = ModelCard(method=method.config, domains=TWO.domains, size=64)
+    save_model(tmp_path, card, method.inference_state_dict())
     loaded, _ = load_model(tmp_path)
-    pictures = torch.rand(1, 3, 64, 64) * 2 - 1
-    made = []
-    for each in (system.eval(), loaded):
+    images = torch.rand(1, 3, 64, 64) * 2 - 1
+    translations = []
+    for model in (method.eval(), loaded):
         torch.manual_seed(0)
-        made.append(each.translate(pictures, "happy").image)
-    assert torch.equal(*made)
+        translations.append(model.translate(images, "happy").image)
+    assert torch.equal(*translations)
 
 
-@pytest.mark.parametrize("name", [name for name, c in CATALOGUE.items() if "domains" not in c.about.needs.split(", ")])
-def test_systems_of_two_domains_refuse_three(name):
-    with pytest.raises(UserError, match=r"between two domains, here are neutral, happy, sad: choose with --data.names"):
-        CATALOGUE[name].build(THREE)
+@pytest.mark.parametrize("name", [name for name, config in METHODS.items() if not config.needs.many_domains])
+def test_methods_for_two_domains_refuse_three(name):
+    message = r"between two domains, but there are neutral, happy, sad: choose with --data.names"
+    with pytest.raises(UserError, match=message):
+        METHODS[name].build(THREE)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_setting_is_described_in_a_sentence(name):
+    settings = type(METHODS[name]).model_fields | aggan.Remedies.model_fields
+    for key in settings.keys() - {"method", "remedies"}:
+        assert (settings[key].description or "").endswith("."), key
 
 
 @pytest.mark.parametrize(
@@ -107,16 +121,21 @@ def test_systems_of_two_domains_refuse_three(name):
         ("cyclegan", 30),
     ],
 )
-def test_a_size_that_does_not_suit_is_told_with_those_that_do(name, size):
-    with pytest.raises(UserError, match=rf"{name} needs pictures of .* px, not {size}: set --data.size"):
-        CATALOGUE[name].build(TWO._replace(size=size))
+def test_a_size_that_does_not_fit_is_refused_with_those_that_do(name, size):
+    with pytest.raises(UserError, match=rf"{name} needs images of .* px, not {size}: set --data.size"):
+        METHODS[name].build(TWO._replace(size=size))
 
 
 @pytest.mark.parametrize("name", ["distancegan", "icgan", "aggan-domains", "bicyclegan"])
-def test_a_batch_that_does_not_suit_is_told_with_those_that_do(name):
+def test_a_batch_size_that_does_not_fit_is_refused_with_those_that_do(name):
     with pytest.raises(UserError, match=r"set --training.batch to"):
-        CATALOGUE[name].require_batch(1)
-    CATALOGUE[name].require_batch(2)
+        METHODS[name].require_batch(1)
+    METHODS[name].require_batch(2)
+
+
+def test_attention_guided_discriminators_without_attention_are_refused():
+    with pytest.raises(UserError, match=r"need a mask: turn --method\.attention-guided-generators on"):
+        build("aggan", attention_guided_generators=False)
 
 
 # --- sizes ----------------------------------------------------------------------------------------
@@ -132,7 +151,7 @@ COUNTS = {
     ("combogan", 256, 3): {"encoders": 3 * 5_099_136, "decoders": 3 * 6_565_763, "total": 3 * 14_429_636},
     ("stargan", 128, 8): {"G": 8_439_936, "D": 44_786_624, "total": 53_226_560},
     ("stargan", 256, 8): {"D": 44_983_232, "total": 53_423_168},
-    ("contrastgan", 256, 2): {"G": 11_384_451, "critics": 2 * 2_764_737, "total": 16_913_925},
+    ("contrastgan", 256, 2): {"G": 11_384_451, "discriminators": 2 * 2_764_737, "total": 16_913_925},
     ("diat", 256, 2): {"G": 6_657_539, "D": 2_764_737, "total": 9_422_276},
     ("icgan", 64, 18): {"G": 3_725_123, "D": 2_803_393, "E_z": 18_278_244, "E_y": 3_186_962, "total": 27_993_722},
     ("ganimation", 128, 8): {"G": 8_471_296, "D": 44_860_352, "total": 53_331_648},
@@ -145,60 +164,60 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize(("asked", "expected"), COUNTS.items(), ids=[f"{n}-{s}-{m}" for n, s, m in COUNTS])
-def test_parameters_to_the_last_one(asked, expected):
-    row = capacity(*asked)
+@pytest.mark.parametrize(("task", "expected"), COUNTS.items(), ids=[f"{n}-{s}-{m}" for n, s, m in COUNTS])
+def test_parameters_are_counted_to_the_last_one(task, expected):
+    row = capacity(*task)
     assert row.networks | {"total": row.total} == (row.networks | expected)
 
 
-def test_table_iii_is_met_where_its_figure_can_be_reproduced():
-    met = {
+def test_table_iii_has_our_counts_where_its_figures_can_be_reproduced():
+    reproduced = {
         name
         for name in TABLE_III
         if (row := capacity(name, 256, 8)).printed and abs(row.compared / 1e6 - row.printed) < 0.06
     }
-    assert met == {"pix2pix", "encoder-decoder", "bicyclegan", "dualgan", "discogan", "combogan"}
+    assert reproduced == {"pix2pix", "encoder-decoder", "bicyclegan", "dualgan", "discogan", "combogan"}
     assert capacity("stargan", 128, 8).compared / 1e6 == pytest.approx(53.2, abs=0.05)
 
 
 # --- losses, by hand ------------------------------------------------------------------------------
 
 
-def test_cross_entropy_judges_logits():
+def test_cross_entropy_takes_logits():
     real, fake = torch.tensor([0.0, 2.0]), torch.tensor([0.0])
     expected = (torch.log(torch.tensor(2.0)) + torch.log1p(torch.exp(torch.tensor(-2.0)))) / 2 + torch.log(
         torch.tensor(2.0)
     )
-    torch.testing.assert_close(losses.cross_entropy.judge(real, fake), expected)
-    torch.testing.assert_close(losses.cross_entropy.fool(fake), torch.log(torch.tensor(2.0)))
+    torch.testing.assert_close(losses.cross_entropy.discriminator_loss(real, fake), expected)
+    torch.testing.assert_close(losses.cross_entropy.generator_loss(fake), torch.log(torch.tensor(2.0)))
 
 
-def test_the_wasserstein_game_is_a_difference_of_means():
+def test_the_wasserstein_loss_is_a_difference_of_means():
     real, fake = torch.tensor([3.0, 5.0]), torch.tensor([1.0])
-    assert losses.wasserstein.judge(real, fake) == 1 - 4
-    assert losses.wasserstein.fool(fake) == -1
+    assert losses.wasserstein.discriminator_loss(real, fake) == 1 - 4
+    assert losses.wasserstein.generator_loss(fake) == -1
 
 
-def test_the_penalty_of_a_linear_critic_is_its_slope_against_one():
-    pictures = torch.zeros(2, 3, 2, 2)  # 12 numbers, each with the slope 2: a gradient of length sqrt(48)
-    penalty = losses.gradient_penalty(lambda x: 2 * x.sum((1, 2, 3)), pictures, pictures + 1)
+def test_the_gradient_penalty_of_a_linear_critic_is_the_distance_of_its_slope_from_one():
+    images = torch.zeros(2, 3, 2, 2)  # 12 numbers, each with the slope 2: a gradient of length sqrt(48)
+    penalty = losses.gradient_penalty(lambda x: 2 * x.sum((1, 2, 3)), images, images + 1)
     assert penalty.item() == pytest.approx((48**0.5 - 1) ** 2, rel=1e-5)
 
 
-def test_distances_within_and_across_pictures():
-    pictures = torch.zeros(3, 3, 4, 4)
-    pictures[1], pictures[2] = 1, 3
-    assert losses.across(pictures).tolist() == [1, 3, 2]
-    pictures[1, :, 2:] = -1
-    assert losses.within(pictures).tolist() == [0, 2, 0]
+def test_distances_within_and_across_images():
+    images = torch.zeros(3, 3, 4, 4)
+    images[1], images[2] = 1, 3
+    assert losses.pairwise_distances(images).tolist() == [1, 3, 2]
+    images[1, :, 2:] = -1
+    assert losses.half_distances(images).tolist() == [0, 2, 0]
 
 
 def test_feature_losses():
     real, fake = [torch.tensor([[1.0, 3.0], [3.0, 3.0]])], [torch.tensor([[0.0, 0.0], [0.0, 2.0]])]
-    assert losses.matching(real, fake) == (2**2 + 2**2) / 2
-    assert losses.perceived(real, fake) == (1 + 9 + 9 + 1) / 4
-    made, aim, source = (torch.full((1, 2), value) for value in (0.0, 1.0, 3.0))
-    assert losses.contrasting(made, aim, source).item() == pytest.approx(
+    assert losses.feature_matching(real, fake) == (2**2 + 2**2) / 2
+    assert losses.perceptual(real, fake) == (1 + 9 + 9 + 1) / 4
+    output, target, source = (torch.full((1, 2), value) for value in (0.0, 1.0, 3.0))
+    assert losses.contrastive(output, target, source).item() == pytest.approx(
         torch.log1p(torch.exp(torch.tensor(-2.0))).item()
     )
 
@@ -208,190 +227,195 @@ def test_code_losses():
     assert losses.classification(logits, code).item() == pytest.approx(0.6931, abs=1e-4)
     assert losses.regression(torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 0.0]])) == 5
     mean, log_variance = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 0.0]])
-    assert losses.to_standard_normal(mean, log_variance) == 0.5
+    assert losses.kl_to_standard_normal(mean, log_variance) == 0.5
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
-def test_systems_that_draw_random_numbers_say_so(name):
-    system, image = built(name).eval(), torch.rand(1, 3, 64, 64) * 2 - 1
-    answers = []
+@pytest.mark.parametrize("name", METHODS)
+def test_stochastic_methods_are_marked(name):
+    method, image = build(name).eval(), torch.rand(1, 3, 64, 64) * 2 - 1
+    translations = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         with torch.inference_mode():
-            answers.append(system.translate(image, system.targets[-1], system.task.domains[0]).image)
-    assert torch.equal(*answers) != system.noisy
+            translations.append(method.translate(image, method.targets[-1], method.task.domains[0]).image)
+    assert torch.equal(*translations) != method.stochastic
 
 
 # --- peculiarities --------------------------------------------------------------------------------
 
 
-def test_critics_take_many_steps_to_one_of_the_generator():
+def test_critics_take_several_steps_per_generator_step():
     for name in ("stargan", "ganimation", "aggan-domains"):
-        generator = next(turn for turn in built(name).turns() if turn.name == "generator")
-        assert [step for step in range(12) if generator.due(Clock(step))] == [4, 9]
-    assert [step for step in range(6) if every(3)(Clock(step))] == [2, 5]
+        generator = next(update for update in build(name).updates() if update.name == "generator")
+        assert [step for step in range(12) if generator.when(Progress(step))] == [4, 9]
+    assert [step for step in range(6) if every(3)(Progress(step))] == [2, 5]
 
 
-def test_one_step_in_three_is_the_discriminators_in_discogan():
-    discriminators, generators = built("discogan").turns()
-    assert [discriminators.due(Clock(step)) for step in range(4)] == [True, False, False, True]
-    assert [generators.due(Clock(step)) for step in range(4)] == [False, True, True, False]
+def test_every_third_step_of_discogan_trains_the_discriminators():
+    discriminators, generators = build("discogan").updates()
+    assert [discriminators.when(Progress(step)) for step in range(4)] == [True, False, False, True]
+    assert [generators.when(Progress(step)) for step in range(4)] == [False, True, True, False]
 
 
-def test_discogan_has_the_curriculum_in_steps():
+def test_discogans_curriculum_is_in_steps():
     config = discogan.Config()
-    assert [config.curriculum(Clock(step)) for step in (0, 9_999, 10_000)] == [0.01, 0.01, 0.5]
+    assert [config.curriculum(Progress(step)) for step in (0, 9_999, 10_000)] == [0.01, 0.01, 0.5]
 
 
-def test_dualgan_clips_its_wasserstein_critics_and_no_others():
-    clipping = built("dualgan", adversarial="wasserstein", clip=0.001)
+def test_dualgan_clips_wasserstein_critics_only():
+    clipping = build("dualgan", adversarial="wasserstein", clip=0.001)
     assert isinstance(clipping, dualgan.DualGAN)
-    clipping.turns()[0].after()
+    clipping.updates()[0].after()
     assert max(p.abs().max() for p in clipping.D_x.parameters()) <= 0.001
-    plain = built("dualgan")
+    plain = build("dualgan")
     before = plain.get_submodule("D_x").tower[0][0].weight.abs().max().item()
-    plain.turns()[0].after()
+    plain.updates()[0].after()
     assert plain.get_submodule("D_x").tower[0][0].weight.abs().max().item() == before > 0.001
 
 
-def test_the_norm_at_dualgans_bottleneck_lets_nothing_through():
+def test_the_norm_at_dualgans_bottleneck_passes_no_information():
     for closed in (True, False):
-        bottom = built("dualgan", bottleneck_norm=closed).G_xy.down[-1]
+        bottom = build("dualgan", bottleneck_norm=closed).G_xy.down[-1]
         features = torch.rand(1, bottom[1].in_channels, 2, 2)
         assert torch.equal(bottom(features), bottom(features + 1)) == closed
 
 
-def test_distancegan_measures_its_domains_once_and_compares_at_least_two():
+def test_distancegan_measures_distances_in_each_domain_and_needs_two_images():
     with pytest.raises(UserError, match=r"--training.batch to 2 or more"):
-        CATALOGUE["distancegan"].require_batch(1)
-    CATALOGUE["self-distance"].require_batch(1)
-    system = built("distancegan")
+        METHODS["distancegan"].require_batch(1)
+    METHODS["self-distance"].require_batch(1)
+    method = build("distancegan")
     one, three = torch.ones(1, 3, 64, 64), 3 * torch.ones(1, 3, 64, 64)
     batches = [
-        Unpaired(torch.cat((one, 2 * one)), torch.cat((one, three))),
-        Unpaired(torch.cat((one, three)), torch.cat((one, one))),
+        UnpairedBatch(torch.cat((one, 2 * one)), torch.cat((one, three))),
+        UnpairedBatch(torch.cat((one, three)), torch.cat((one, one))),
     ]
-    system.prepare(batches)  # distances 1 and 2 in X, 2 and 0 in Y
-    torch.testing.assert_close(system.x_distance, torch.tensor((1.5, 0.5**0.5)))
-    torch.testing.assert_close(system.y_distance, torch.tensor((1.0, 2**0.5)))
-    made = system(batches[0])._replace(y=torch.cat((one, one)), x=torch.cat((one, one)))
+    method.prepare(batches)  # distances 1 and 2 in X, 2 and 0 in Y
+    torch.testing.assert_close(method.x_stats, torch.tensor((1.5, 0.5**0.5)))
+    torch.testing.assert_close(method.y_stats, torch.tensor((1.0, 2**0.5)))
+    outputs = method(batches[0])._replace(y=torch.cat((one, one)), x=torch.cat((one, one)))
     expected = abs(-0.5 / 0.5**0.5 - (0 - 1) / 2**0.5) + abs(1 / 2**0.5 - (0 - 1.5) / 0.5**0.5)
-    assert system.generator_loss(batches[0], made)["distance"].item() == pytest.approx(expected, rel=1e-5)
+    assert method.generator_loss(batches[0], outputs)["distance"].item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_combogan_moves_only_the_two_domains_of_a_step_and_keeps_a_pool_each():
-    system = built("combogan", THREE)
-    pictures = torch.rand(1, 3, 64, 64)
-    batch = Crossing(pictures, pictures, 2, 0)
-    made = system(batch)
-    loss = torch.stack(list(system.generator_loss(batch, made).values())).sum()
-    system.discriminator_loss(batch, made)
-    used = [{name for name, p in parameters(system, part) if gradient_of(loss, p)} for part in ("encoders", "decoders")]
+def test_combogan_trains_only_the_two_domains_of_a_step_and_has_a_pool_for_each():
+    method = build("combogan", THREE)
+    images = torch.rand(1, 3, 64, 64)
+    batch = CrossDomainBatch(images, images, 2, 0)
+    outputs = method(batch)
+    loss = torch.stack(list(method.generator_loss(batch, outputs).values())).sum()
+    method.discriminator_loss(batch, outputs)
+    used = [
+        {name for name, p in parameters(method, part) if has_gradient(loss, p)} for part in ("encoders", "decoders")
+    ]
     assert all({name.split(".")[0] for name in names} == {"0", "2"} for names in used)
-    assert [len(pool.stored) for pool in system.past] == [1, 0, 1]
+    assert [len(pool.stored) for pool in method.pools] == [1, 0, 1]
     with pytest.raises(UserError, match="--source"):
-        system.translate(pictures, "happy")
-    assert not torch.equal(*(system.translate(pictures, "happy", source).image for source in ("neutral", "sad")))
+        method.translate(images, "happy")
+    assert not torch.equal(*(method.translate(images, "happy", source).image for source in ("neutral", "sad")))
 
 
-def gradient_of(loss, parameter) -> bool:
-    (found,) = torch.autograd.grad(loss, parameter, retain_graph=True, allow_unused=True)
-    return found is not None
+def has_gradient(loss, parameter) -> bool:
+    (gradient,) = torch.autograd.grad(loss, parameter, retain_graph=True, allow_unused=True)
+    return gradient is not None
 
 
 @pytest.mark.parametrize("name", ["stargan", "ganimation", "aggan-domains", "contrastgan"])
-def test_another_code_makes_another_picture(name):
-    system = built(name, THREE).eval()
-    pictures = torch.rand(1, 3, 64, 64) * 2 - 1
-    happy, sad = (system.translate(pictures, to).image for to in ("happy", "sad"))
+def test_another_code_gives_another_image(name):
+    method = build(name, THREE).eval()
+    images = torch.rand(1, 3, 64, 64) * 2 - 1
+    happy, sad = (method.translate(images, to).image for to in ("happy", "sad"))
     assert (happy - sad).abs().max() > 1e-4
 
 
 def test_contrastgan_changes_nothing_outside_the_mask():
-    system = built("contrastgan")
-    assert isinstance(system, contrastgan.ContrastGAN)
-    pictures, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
+    method = build("contrastgan")
+    assert isinstance(method, contrastgan.ContrastGAN)
+    images, mask = torch.rand(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)
     mask[..., 16:48] = 1
-    made = system.edit(pictures, mask, 1)
-    assert torch.equal(made.image[..., :16], pictures[..., :16])
-    assert not torch.equal(made.image[..., 16:48], pictures[..., 16:48])
+    edited = method.edit(images, mask, 1).image
+    assert torch.equal(edited[..., :16], images[..., :16])
+    assert not torch.equal(edited[..., 16:48], images[..., 16:48])
 
 
-def test_diat_goes_one_way_and_detaches_who_it_should_be():
-    system = built("diat")
-    assert system.targets == ("happy",)
-    batch = noise_batch(system)
-    pictures = batch.x.clone().requires_grad_()
-    identity = system.generator_loss(batch._replace(x=pictures), system(batch))["identity"]
+def test_diat_translates_one_way_and_detaches_the_source_features():
+    method = build("diat")
+    assert method.targets == ("happy",)
+    batch = noise_batch(method.config, method.task)
+    images = batch.x.clone().requires_grad_()
+    identity = method.generator_loss(batch._replace(x=images), method(batch))["identity"]
     assert identity > 0
-    assert not gradient_of(identity, pictures)
+    assert not has_gradient(identity, images)
 
 
-def test_icgan_plays_its_acts_in_order():
-    system = built("icgan")
-    at = [[turn.name for turn in system.turns() if turn.due(Clock(0, 1, share))] for share in (0.0, 0.6, 0.7)]
-    assert at == [["discriminator", "generator"], ["discriminator", "generator"], ["encoders"]]
-    assert during(0.5, 1.0)(Clock(progress=0.5))
-    wrong = icgan.other(torch.eye(3).repeat(40, 1))
-    assert torch.equal(wrong.sum(1), torch.ones(120))
-    assert not (wrong * torch.eye(3).repeat(40, 1)).any()
+def test_icgan_trains_in_two_phases():
+    method = build("icgan")
+    scheduled = [
+        [update.name for update in method.updates() if update.when(Progress(0, 1, fraction))]
+        for fraction in (0.0, 0.6, 0.7)
+    ]
+    assert scheduled == [["discriminator", "generator"], ["discriminator", "generator"], ["encoders"]]
+    assert during(0.5, 1.0)(Progress(fraction=0.5))
+    others = icgan.draw_other_domain(torch.eye(3).repeat(40, 1))
+    assert torch.equal(others.sum(1), torch.ones(120))
+    assert not (others * torch.eye(3).repeat(40, 1)).any()
 
 
 def test_ganimations_attention_is_what_is_kept():
-    system = built("ganimation")
-    batch = noise_batch(system)
-    made, target = system(batch)
-    attention = system.generator_loss(batch, (made, target))["attention"]
-    again = system.G(made.image, batch.code)
-    expected = 0.1 * ((1 - made.mask).mean() + (1 - again.mask).mean())
+    method = build("ganimation")
+    batch = noise_batch(method.config, method.task)
+    outputs = method(batch)
+    translation, target = outputs
+    attention = method.generator_loss(batch, outputs)["attention"]
+    reconstruction = method.G(translation.image, batch.code)
+    expected = 0.1 * ((1 - translation.mask).mean() + (1 - reconstruction.mask).mean())
     torch.testing.assert_close(attention, expected)
     assert (target - batch.target).abs().max() <= ganimation.JITTER
 
 
-def test_ganimation_takes_action_units_and_paths_between_expressions():
-    codes_ = (tuple([0.0] * 17), tuple([0.2] * 17))
-    system = built("ganimation", TWO._replace(codes=codes_))
-    assert isinstance(system, ganimation.GANimation)
-    code = system.code_of("AU6=3, AU12=5")
+def test_ganimation_translates_to_action_units_and_between_expressions():
+    codes = (tuple([0.0] * 17), tuple([0.2] * 17))
+    method = build("ganimation", TWO._replace(codes=codes))
+    assert isinstance(method, ganimation.GANimation)
+    code = method.code_of("AU6=3, AU12=5")
     assert [round(v, 3) for v in code[code > 0].tolist()] == [0.6, 1.0]
-    torch.testing.assert_close(system.code_of("neutral>happy@0.25"), torch.full((17,), 0.05))
+    torch.testing.assert_close(method.code_of("neutral>happy@0.25"), torch.full((17,), 0.05))
     for wrong in ("AU3=1", "AU6=x", "angry", "neutral>angry@1"):
         with pytest.raises(UserError, match=wrong.split("=")[0].rpartition(">")[2].split("@")[0]):
-            system.require_target(wrong)
+            method.require_target(wrong)
     with pytest.raises(UserError, match="learned expressions, not action units"):
-        built("ganimation").require_target("AU6=1")
+        build("ganimation").require_target("AU6=1")
 
 
-def test_pix2pix_shows_the_discriminator_both_pictures_and_keeps_its_noise():
-    system = built("pix2pix", TWO)
-    assert system.get_submodule("D").tower[0][0].in_channels == 6
-    pictures = torch.rand(1, 3, 64, 64)
-    first, second = (system.eval().translate(pictures, "happy").image for _ in range(2))
+def test_pix2pix_discriminates_pairs_and_keeps_its_dropout():
+    method = build("pix2pix", TWO)
+    assert method.get_submodule("D").tower[0][0].in_channels == 6
+    images = torch.rand(1, 3, 64, 64)
+    first, second = (method.eval().translate(images, "happy").image for _ in range(2))
     assert not torch.equal(first, second)
-    assert system.targets == ("happy",)
+    assert method.targets == ("happy",)
 
 
-def test_an_encoder_decoder_cannot_look_across():
-    across, straight = (built(name, TWO).G for name in ("pix2pix", "encoder-decoder"))
-    assert across.up[-1][1].in_channels == 2 * straight.up[-1][1].in_channels
+def test_an_encoder_decoder_has_no_skip_connections():
+    unet, plain = (build(name, TWO).G for name in ("pix2pix", "encoder-decoder"))
+    assert unet.up[-1][1].in_channels == 2 * plain.up[-1][1].in_channels
 
 
-def test_bicyclegan_splits_its_batch_and_teaches_the_encoder_no_latent_code():
+def test_bicyclegan_halves_its_batch_and_its_encoder_does_not_learn_from_the_latent_loss():
     with pytest.raises(UserError, match="even number"):
-        CATALOGUE["bicyclegan"].require_batch(3)
-    system = built("bicyclegan")
-    assert isinstance(system, bicyclegan.BicycleGAN)
-    batch = noise_batch(system, 4)
-    made = system(batch)
-    assert len(made.encoded) == len(made.random) == 2
-    terms = system.generator_loss(batch, made)
-    assert not any(gradient_of(terms["latent"], p) for p in system.E.parameters())
-    assert any(gradient_of(terms["latent"], p) for p in system.G.parameters())
-    assert all(gradient_of(terms["kl"], p) for p in system.E.mean.parameters())
-    pictures = torch.rand(1, 3, 64, 64)
-    assert not torch.equal(*(system.translate(pictures, "happy").image for _ in range(2)))
+        METHODS["bicyclegan"].require_batch(3)
+    method = build("bicyclegan")
+    assert isinstance(method, bicyclegan.BicycleGAN)
+    batch = noise_batch(method.config, method.task, 4)
+    outputs = method(batch)
+    assert len(outputs.encoded) == len(outputs.random) == 2
+    terms = method.generator_loss(batch, outputs)
+    assert not any(has_gradient(terms["latent"], p) for p in method.E.parameters())
+    assert any(has_gradient(terms["latent"], p) for p in method.G.parameters())
+    assert all(has_gradient(terms["kl"], p) for p in method.E.mean.parameters())
+    images = torch.rand(1, 3, 64, 64)
+    assert not torch.equal(*(method.translate(images, "happy").image for _ in range(2)))
 
 
-def test_every_kind_of_batch_has_a_system():
-    kinds = {built(name).batch_type for name in CATALOGUE}
-    assert kinds == {Unpaired, Paired, Labelled, Crossing, Masked}
+def test_every_kind_of_training_data_has_a_method():
+    assert {config.needs for config in METHODS.values()} == set(Needs)

@@ -1,13 +1,14 @@
-"""OpenFace's CSVs become the 17 action units of pictures.jsonl, or a word why not."""
+"""OpenFace's CSV files become the 17 action units of images.jsonl, or a reason why not."""
 
 from pathlib import Path
 
 import pytest
+from fake_datasets import make_bu3dfe, write_openface
 from hypothesis import given
 from hypothesis import strategies as st
-from originals import make_bu3dfe, write_openface
 from test_prepare import prepare, records, refused, tree
 
+from aggan.data.index import read_records
 from aggan.data.originals.openface import COLUMNS, UNITS, join, read
 from aggan.errors import UserError
 
@@ -31,7 +32,7 @@ def one(folder: Path, row: dict) -> list[float] | str:
     return read(folder, 0.8)["a"]
 
 
-def test_the_units_are_ganimations_in_its_order(tmp_path):
+def test_the_units_are_in_the_order_of_ganimation(tmp_path):
     assert UNITS == (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
     assert one(tmp_path, GOOD) == [index / 4 for index in range(17)]
 
@@ -41,33 +42,33 @@ def test_results_of_the_originals_are_joined_by_name(source, tmp_path, capsys):
     units = of_sources(source, tmp_path / "units")
     assert prepare("bu3dfe", source, dst, "--openface", str(units)) == 0
     assert all(record["action_units"] == list(STRENGTHS.values()) for record in records(dst))
-    assert "21 of 21 pictures get action units" in capsys.readouterr().err
+    assert "21 of 21 images get action units" in capsys.readouterr().err
 
 
-def test_results_of_the_prepared_pictures_are_joined_by_place(source, tmp_path):
+def test_results_of_the_prepared_images_are_joined_by_path(source, tmp_path):
     dst = tmp_path / "dst"
     assert prepare("bu3dfe", source, dst) == 0
-    pictures = tree(dst)
+    images = tree(dst)
     for index, record in enumerate(records(dst)):
         write_openface((tmp_path / "units" / record["file"]).with_suffix(".csv"), [GOOD | {"AU01_r": index / 10}])
     assert prepare("bu3dfe", source, dst, "--openface", str(tmp_path / "units")) == 0
     assert [record["action_units"][0] for record in records(dst)] == [index / 10 for index in range(21)]
-    assert {k: v for k, v in tree(dst).items() if k != "pictures.jsonl"} == {
-        k: v for k, v in pictures.items() if k != "pictures.jsonl"
+    assert {k: v for k, v in tree(dst).items() if k != "images.jsonl"} == {
+        k: v for k, v in images.items() if k != "images.jsonl"
     }
 
 
-def test_a_picture_without_a_good_row_is_named_and_has_none(source, tmp_path, capsys):
+def test_an_image_without_a_valid_row_is_named_and_has_no_action_units(source, tmp_path, capsys):
     dst, units = tmp_path / "dst", of_sources(source, tmp_path / "units")
     prepare("bu3dfe", source, dst, "--openface", str(units))
     (units / "F0001_HA04WH_F2D.csv").unlink()
     write_openface(units / "M0001_NE00WH_F2D.csv", [GOOD | {"confidence": 0.3, "AU01_r": 4}])
     capsys.readouterr()
     assert prepare("bu3dfe", source, dst, "--openface", str(units)) == 0
-    said = capsys.readouterr().err
-    assert "/happy/F0001.png (F0001_HA04WH_F2D.bmp): no CSV (or row) of that name" in said
-    assert "/neutral/M0001.png (M0001_NE00WH_F2D.bmp): confidence 0.3 is below 0.8" in said
-    assert "19 of 21 pictures get action units" in said
+    messages = capsys.readouterr().err
+    assert "/happy/F0001.png (F0001_HA04WH_F2D.bmp): no CSV (or row) of that name" in messages
+    assert "/neutral/M0001.png (M0001_NE00WH_F2D.bmp): confidence 0.3 is below 0.8" in messages
+    assert "19 of 21 images get action units" in messages
     without = {record["source"] for record in records(dst) if "action_units" not in record}
     assert without == {"F0001_HA04WH_F2D.bmp", "M0001_NE00WH_F2D.bmp"}
 
@@ -80,75 +81,84 @@ def test_preparing_again_without_openface_keeps_the_units(source, tmp_path):
     assert tree(dst) == before
 
 
-def test_the_surest_face_of_a_picture_counts(tmp_path):
+def test_an_older_set_gets_action_units_under_its_former_index(source, tmp_path):
+    dst = tmp_path / "dst"
+    prepare("bu3dfe", source, dst)
+    (dst / "images.jsonl").rename(dst / "pictures.jsonl")
+    assert prepare("bu3dfe", source, dst, "--openface", str(of_sources(source, tmp_path / "units"))) == 0
+    assert not (dst / "images.jsonl").exists()
+    assert all(record["action_units"] == list(STRENGTHS.values()) for record in read_records(dst / "pictures.jsonl"))
+
+
+def test_the_face_with_the_highest_confidence_counts(tmp_path):
     write_openface(tmp_path / "a.csv", [{"confidence": 0.85, "AU01_r": 5}, GOOD, {"confidence": 0.9, "AU01_r": 4}])
     assert read(tmp_path, 0.8)["a"] == list(STRENGTHS.values())
 
 
 @pytest.mark.parametrize(
-    ("row", "why"),
+    ("row", "reason"),
     [
         (GOOD | {"confidence": 0.79}, "confidence 0.79 is below 0.8"),
         (GOOD | {"confidence": "nan"}, "confidence nan is below 0.8"),
         (GOOD | {"success": 0}, "OpenFace reports no success"),
         (GOOD | {"AU12_r": 5.5}, "action units outside 0 to 5"),
         (GOOD | {"AU12_r": "nan"}, "action units outside 0 to 5"),
-        (GOOD | {"AU12_r": "-nan(ind)"}, "not a number in its row"),
+        (GOOD | {"AU12_r": "-nan(ind)"}, "a value is not a number"),
     ],
 )
-def test_a_bad_row_says_what_is_bad(row, why, tmp_path):
-    assert str(one(tmp_path, row)).startswith(why)
+def test_an_invalid_row_is_explained(row, reason, tmp_path):
+    assert str(one(tmp_path, row)).startswith(reason)
 
 
-def test_a_success_is_one(tmp_path):
+def test_a_column_success_of_1_is_accepted(tmp_path):
     assert one(tmp_path, GOOD | {"success": 1}) == list(STRENGTHS.values())
 
 
-def test_a_picture_in_which_no_face_was_found_says_so(tmp_path):
+def test_an_image_without_a_face_is_explained(tmp_path):
     write_openface(tmp_path / "a.csv", [])
     (tmp_path / "b.csv").touch()
     assert read(tmp_path, 0.8) == {"a": "no face found", "b": "no face found"}
 
 
-def test_one_table_names_its_pictures_in_the_column_file(tmp_path):
+def test_one_table_names_its_images_in_the_column_file(tmp_path):
     rows = [GOOD | {"file": "faces/one.jpg"}, GOOD | {"file": "two.jpg", "AU45_r": 1}]
     write_openface(tmp_path / "all.csv", rows, first="file")
-    found = read(tmp_path / "all.csv", 0.8)
-    assert [found["one"][-1], found["two"][-1]] == [4.0, 1.0]
+    results = read(tmp_path / "all.csv", 0.8)
+    assert [results["one"][-1], results["two"][-1]] == [4.0, 1.0]
 
 
-def test_a_table_of_one_picture_is_known_by_its_own_name(tmp_path):
+def test_a_table_of_one_image_is_named_after_it(tmp_path):
     write_openface(tmp_path / "one.csv", [GOOD])
     assert read(tmp_path / "one.csv", 0.8) == {"one": list(STRENGTHS.values())}
 
 
 @given(value=st.floats(0, 5))
-def test_every_strength_comes_through(value, tmp_path_factory):
+def test_every_intensity_is_read_exactly(value, tmp_path_factory):
     assert one(tmp_path_factory.mktemp("units"), dict.fromkeys(COLUMNS, value) | {"confidence": 1}) == [value] * 17
 
 
-def test_pictures_of_one_name_in_two_folders_are_told_apart(tmp_path):
+def test_images_of_one_name_in_two_folders_are_distinguished(tmp_path):
     for split, strength in (("train", 1), ("test", 2)):
         write_openface(tmp_path / split / "happy" / "a.csv", [GOOD | {"AU01_r": strength}])
-    found = read(tmp_path, 0.8)
-    assert "a" not in found
-    made = [{"file": f"{split}/happy/a.png", "source": "a.jpg"} for split in ("test", "train")]
-    assert join(made, found) == []
-    assert [record["action_units"][0] for record in made] == [2, 1]
+    results = read(tmp_path, 0.8)
+    assert "a" not in results
+    image_records = [{"file": f"{split}/happy/a.png", "source": "a.jpg"} for split in ("test", "train")]
+    assert join(image_records, results) == []
+    assert [record["action_units"][0] for record in image_records] == [2, 1]
 
 
-def test_one_table_tells_pictures_of_one_name_in_two_folders_apart(tmp_path):
+def test_one_table_distinguishes_images_of_one_name_in_two_folders(tmp_path):
     faces = [("neutral", 0), ("happy", 3), ("happy", 4)]
     rows = [GOOD | {"file": f"train/{name}/a.png", "confidence": 0.9 + k / 99, "AU12_r": k} for name, k in faces]
     write_openface(tmp_path / "all.csv", [*rows, GOOD | {"file": ""}], first="file")
-    made = [{"file": f"train/{name}/a.png", "source": f"{name}.bmp"} for name in ("happy", "neutral")]
-    assert join(made, read(tmp_path / "all.csv", 0.8)) == []
-    assert [record["action_units"][UNITS.index(12)] for record in made] == [4, 0]
+    image_records = [{"file": f"train/{name}/a.png", "source": f"{name}.bmp"} for name in ("happy", "neutral")]
+    assert join(image_records, read(tmp_path / "all.csv", 0.8)) == []
+    assert [record["action_units"][UNITS.index(12)] for record in image_records] == [4, 0]
 
 
-def test_hidden_folders_are_left_out(tmp_path):
-    for place in (".trash/a", "b"):
-        write_openface(tmp_path / f"{place}.csv", [GOOD])
+def test_hidden_folders_are_skipped(tmp_path):
+    for path in (".trash/a", "b"):
+        write_openface(tmp_path / f"{path}.csv", [GOOD])
     assert read(tmp_path, 0.8).keys() == {"b"}
 
 
@@ -157,7 +167,7 @@ def table(path: Path, content: str) -> Path:
     return path
 
 
-def test_what_is_no_result_of_openface_is_refused(tmp_path):
+def test_other_files_than_results_of_openface_are_refused(tmp_path):
     video = tmp_path / "video.csv"
     write_openface(video, [GOOD | {"frame": 1}, GOOD | {"frame": 2}], first="frame")
     write_openface(tmp_path / "cut.csv", [GOOD])
@@ -167,20 +177,20 @@ def test_what_is_no_result_of_openface_is_refused(tmp_path):
         (tmp_path / "gone", "gone: no such file or folder"),
         (tmp_path / "empty", "empty: no CSV here; FaceLandmarkImg"),
         (video, "use FaceLandmarkImg, not a video"),
-        (tmp_path / "cut.csv", "cut.csv: row 2 has 19 of 21 values: it is cut off"),
+        (tmp_path / "cut.csv", "cut.csv: row 2 has 19 of 21 values: the file is incomplete"),
         (table(tmp_path / "a.csv", "a,b\n1,2\n"), "a.csv: no column confidence: not an OpenFace 2 result"),
         (table(tmp_path / "b.csv", "face, confidence, AU01_r\n"), "b.csv: no column AU02_r"),
     ]:
-        with pytest.raises(UserError) as refusal:
+        with pytest.raises(UserError) as error:
             read(path, 0.8)
-        assert expected in str(refusal.value)
+        assert expected in str(error.value)
 
 
-def test_results_that_fit_nothing_are_refused_before_anything_is_changed(source, tmp_path, capsys):
+def test_results_that_match_no_image_are_refused_before_anything_is_written(source, tmp_path, capsys):
     write_openface(tmp_path / "units" / "somebody.csv", [GOOD])
-    said = refused(capsys, "bu3dfe", source, tmp_path / "dst", "--openface", str(tmp_path / "units"))
-    assert "OpenFace's results fit no picture, e.g. train/" in said
-    assert "there is somebody" in said
+    messages = refused(capsys, "bu3dfe", source, tmp_path / "dst", "--openface", str(tmp_path / "units"))
+    assert "OpenFace's results match no image, e.g. train/" in messages
+    assert "there is one for somebody" in messages
     assert "gone: no such file or folder" in refused(
         capsys, "bu3dfe", source, tmp_path / "new", "--openface", str(tmp_path / "gone")
     )

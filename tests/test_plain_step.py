@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from test_training import FAST
-from worlds import shrunk
+from tiny_models import shrunk
 
-from aggan.data.cache import Decoded
-from aggan.data.datasets import BATCHES, Order
-from aggan.methods.base import Clock, System, Task
-from aggan.training.config import Recipe
+from aggan.data.cache import DecodedDomain
+from aggan.data.datasets import DATASETS, Sampler
+from aggan.methods.base import Method, Progress, Task
+from aggan.training.config import TrainingConfig
 from aggan.training.experiment import Experiment
 from aggan.training.fabric import Engine
 from aggan.training.trainer import Trainer, step_seed
@@ -19,29 +19,29 @@ from aggan.training.trainer import Trainer, step_seed
 STEPS = 20
 
 
-def plainly(system: System, pictures, recipe: Recipe) -> None:
+def plainly(method: Method, images, recipe: TrainingConfig) -> None:
     """fp32, contiguous, one unfused Adam a turn, nothing frozen."""
-    turns = system.turns()
+    updates = method.updates()
     optimizers = {
-        turn.name: torch.optim.Adam(
-            [p for name in turn.networks for p in system.get_submodule(name).parameters()],
-            recipe.learning_rate * turn.rate,
-            turn.betas or recipe.betas,
+        update.name: torch.optim.Adam(
+            [p for name in update.networks for p in method.get_submodule(name).parameters()],
+            recipe.learning_rate * update.lr_scale,
+            update.betas or recipe.betas,
             foreach=False,
         )
-        for turn in turns
+        for update in updates
     }
     for step in range(STEPS):
-        system.clock = Clock(step, pictures.steps_per_epoch)
+        method.progress = Progress(step, images.steps_per_epoch)
         torch.manual_seed(step_seed(recipe.seed, step, 0))
-        batch = pictures.at(step)
-        made = system(batch)
-        for turn in turns:
-            if turn.due(system.clock):
-                optimizers[turn.name].zero_grad()
-                torch.stack(list(turn.loss(batch, made).values())).sum().backward()
-                optimizers[turn.name].step()
-                turn.after()
+        batch = images.batch(step)
+        made = method(batch)
+        for update in updates:
+            if update.when(method.progress):
+                optimizers[update.name].zero_grad()
+                torch.stack(list(update.loss(batch, made).values())).sum().backward()
+                optimizers[update.name].step()
+                update.after()
 
 
 @pytest.mark.parametrize(
@@ -54,26 +54,26 @@ def test_the_trainer_learns_what_the_plain_step_learns(name, close, as_if_wide, 
     if as_if_wide:  # these networks are too small for what pays in wide ones; there, sums have another order
         close *= 2
         for least in (
-            "few.LEAST_PRODUCTS",
-            "winograd.LEAST_PIXELS",
-            "winograd.LEAST_CHANNELS",
-            "filters.LEAST_CHANNELS",
+            "small_output.MIN_PRODUCTS",
+            "winograd.MIN_PIXELS",
+            "winograd.MIN_CHANNELS",
+            "weight_grad.MIN_CHANNELS",
         ):
-            monkeypatch.setattr(f"aggan.nn.{least}", 0)
-        monkeypatch.setattr("aggan.ops.weight_grad.stops_at_avx2", lambda: True)
+            monkeypatch.setattr(f"aggan.ops.{least}", 0)
+        monkeypatch.setattr("aggan.ops.weight_grad.has_avx2_only", lambda: True)
     config, size = shrunk(name), 64
     torch.manual_seed(0)
-    system = config.build(Task(("x", "y"), size))
+    method = config.build(Task(("x", "y"), size))
     pixels = torch.randint(0, 256, (2, 6, size, size, 3), dtype=torch.uint8).numpy()
-    domains = [Decoded(name, (Path(name),) * 6, some) for name, some in zip(("x", "y"), pixels, strict=True)]
-    recipe = Recipe.model_validate(FAST)
-    pictures = BATCHES[system.batch_type](domains, Order(recipe.batch, recipe.seed, True))
-    plain = copy.deepcopy(system).train()
-    plainly(plain, pictures, recipe)
-    trainer = Trainer(Experiment(system=config, training=recipe), system.train(), pictures, Engine(recipe), tmp_path)
+    domains = [DecodedDomain(name, (Path(name),) * 6, some) for name, some in zip(("x", "y"), pixels, strict=True)]
+    recipe = TrainingConfig.model_validate(FAST)
+    images = DATASETS[config.needs](domains, Sampler(recipe.batch, recipe.seed, True))
+    plain = copy.deepcopy(method).train()
+    plainly(plain, images, recipe)
+    trainer = Trainer(Experiment(method=config, training=recipe), method.train(), images, Engine(recipe), tmp_path)
     for _ in range(STEPS):
         trainer.step()
     # Adam's first steps have one size whatever the gradient's, so where that is nearly 0 rounding decides:
     # single weights may differ by some steps of 1e-4, their mean may not.
-    apart = [(a - b).abs().flatten() for a, b in zip(system.parameters(), plain.parameters(), strict=True)]
+    apart = [(a - b).abs().flatten() for a, b in zip(method.parameters(), plain.parameters(), strict=True)]
     assert torch.cat(apart).mean() < close

@@ -1,20 +1,22 @@
-"""Original data sets become our layout: completely, the same every time, and never half."""
+"""Original data sets are laid out for training: completely, reproducibly, and never in part."""
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from fake_datasets import cut_short, make_arface, make_bu3dfe, make_celeba, make_rafd
 from hypothesis import given
 from hypothesis import strategies as st
-from originals import cut_short, make_arface, make_bu3dfe, make_celeba, make_rafd
 from PIL import Image as Pillow
 
-from aggan.cli import settings as recipes
 from aggan.cli.main import run
-from aggan.data.folders import Data, find
+from aggan.data.folders import DataConfig, find
 from aggan.data.originals import rafd
-from aggan.data.originals.photographs import Photograph
+from aggan.data.originals.source import SourceImage
+from aggan.training.experiment import Experiment
 
 SOURCES = {
     "celeba": (make_celeba, ["--train", "3", "--test", "2"]),
@@ -23,7 +25,7 @@ SOURCES = {
     "bu3dfe": (make_bu3dfe, []),
 }
 ALL = pytest.mark.parametrize("name", SOURCES)
-PICTURES = {"celeba": 10, "rafd": 3 * 8 * 2, "arface": 3 * 4 * 2, "bu3dfe": 3 * 7}
+IMAGES = {"celeba": 10, "rafd": 3 * 8 * 2, "arface": 3 * 4 * 2, "bu3dfe": 3 * 7}
 
 
 @pytest.fixture
@@ -35,14 +37,14 @@ def prepare(name: str, src: Path, dst: Path, *more: str) -> int:
     return run(["data", "prepare", name, str(src), str(dst), "--size", "8", *SOURCES[name][1], *more])
 
 
-def told(capsys) -> str:
-    """All that was said, without what a progress bar draws."""
-    said = capsys.readouterr()
-    return said.out + said.err
+def output(capsys) -> str:
+    """Everything printed to both streams."""
+    captured = capsys.readouterr()
+    return captured.out + captured.err
 
 
 def refused(capsys, *arguments) -> str:
-    """The sentence with which a command line is refused, whatever was noted before."""
+    """The error message of a command, without the notes before it."""
     capsys.readouterr()
     assert prepare(*arguments) == 2
     *_, last = capsys.readouterr().err.splitlines()
@@ -59,31 +61,31 @@ def names_in(folder: Path) -> list[str]:
 
 
 def records(dst: Path) -> list[dict]:
-    return [json.loads(line) for line in (dst / "pictures.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (dst / "images.jsonl").read_text().splitlines()]
 
 
 @ALL
-def test_a_whole_source_becomes_a_whole_set(name, source, tmp_path, capsys):
+def test_a_complete_source_becomes_a_complete_set(name, source, tmp_path, capsys):
     dst = tmp_path / "dst"
     assert prepare(name, source, dst) == 0
-    made = records(dst)
-    assert len(made) == PICTURES[name]
-    assert {file for file in tree(dst) if file.endswith(".png")} == {record["file"] for record in made}
-    for record in made:
+    prepared = records(dst)
+    assert len(prepared) == IMAGES[name]
+    assert {file for file in tree(dst) if file.endswith(".png")} == {record["file"] for record in prepared}
+    for record in prepared:
         split, expression, _ = record["file"].split("/")
         assert (record["split"], record["expression"]) == (split, expression)
         assert any(source.rglob(record["source"]))
-        with Pillow.open(dst / record["file"]) as picture:
-            assert (picture.size, picture.mode) == ((8, 8), "RGB")
+        with Pillow.open(dst / record["file"]) as image:
+            assert (image.size, image.mode) == ((8, 8), "RGB")
     card = json.loads((dst / "dataset.json").read_text())
     assert [card[key] for key in ("name", "version", "seed", "size")] == [name, 1, 0, 8]
-    assert sum(sum(counts.values()) for counts in card["counts"].values()) == len(made)
-    assert names_in(dst) == ["dataset.json", "pictures.jsonl", "test", "train"]
-    assert f"aggan train --recipe {name} --data.root {dst} --data.names neutral happy" in told(capsys)
+    assert sum(sum(counts.values()) for counts in card["counts"].values()) == len(prepared)
+    assert names_in(dst) == ["dataset.json", "images.jsonl", "test", "train"]
+    assert f"aggan train --recipe {name} --data.root {dst} --data.names neutral happy" in output(capsys)
 
 
 @ALL
-def test_people_never_cross_the_splits(name, source, tmp_path):
+def test_nobody_is_in_both_splits(name, source, tmp_path):
     prepare(name, source, tmp_path / "dst")
     people = {
         split: {r["person"] for r in records(tmp_path / "dst") if r["split"] == split} for split in ("train", "test")
@@ -95,15 +97,15 @@ def test_people_never_cross_the_splits(name, source, tmp_path):
 
 
 @ALL
-def test_training_finds_what_was_prepared_and_the_recipe_exists(name, source, tmp_path):
+def test_training_finds_the_prepared_images_and_the_recipe_exists(name, source, tmp_path):
     prepare(name, source, tmp_path / "dst")
-    split = find(Data(root=tmp_path / "dst", names=("neutral", "happy")))
+    split = find(DataConfig(root=tmp_path / "dst", names=("neutral", "happy")))
     assert all(domain.files for domain in (*split.train, *split.test))
-    assert recipes.of("aggan", name).data.size == 256
+    assert Experiment.of("aggan", name).data.size == 256
 
 
 @ALL
-def test_the_seed_alone_decides(name, source, tmp_path):
+def test_only_the_seed_changes_the_set(name, source, tmp_path):
     for dst, seed in (("a", "0"), ("b", "0"), *((f"c{seed}", str(seed)) for seed in range(1, 4))):
         assert prepare(name, source, tmp_path / dst, "--seed", seed) == 0
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
@@ -112,59 +114,57 @@ def test_the_seed_alone_decides(name, source, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["rafd", "arface", "bu3dfe"])
-def test_answers_have_the_name_of_their_question(name, source, tmp_path):
+def test_ground_truth_has_the_name_of_its_input(name, source, tmp_path):
     prepare(name, source, tmp_path / "dst")
     test = tmp_path / "dst" / "test"
     assert {file.name for file in (test / "neutral").iterdir()} == {file.name for file in (test / "happy").iterdir()}
 
 
 @given(people=st.sets(st.text("0123456789", min_size=1, max_size=3), min_size=2), share=st.floats(0.01, 0.99))
-def test_both_splits_have_somebody_whatever_the_share(people, share):
-    photographs = [Photograph(Path(f"{person}.jpg"), person, "happy", person) for person in people]
-    splits = rafd.Settings(test_share=share).split(photographs)
-    assert sorted((*splits["train"], *splits["test"]), key=lambda p: p.name) == sorted(
-        photographs, key=lambda p: p.name
-    )
+def test_both_splits_have_somebody_for_every_share(people, share):
+    images = [SourceImage(Path(f"{person}.jpg"), person, "happy", person) for person in people]
+    splits = rafd.Settings(test_share=share).split(images)
+    assert sorted((*splits["train"], *splits["test"]), key=lambda p: p.name) == sorted(images, key=lambda p: p.name)
     assert splits["train"]
     assert splits["test"]
 
 
 @ALL
-def test_a_source_that_is_none_is_refused(name, source, tmp_path, capsys):
+def test_a_source_that_is_not_the_data_set_is_refused(name, source, tmp_path, capsys):
     dst = tmp_path / "dst"
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
     assert "gone: no such folder" in refused(capsys, name, tmp_path / "gone", dst)
     assert "file: a file; unpack it" in refused(capsys, name, tmp_path / "file", dst)
-    wanted = "img_align_celeba is missing" if name == "celeba" else "one would be named"
-    assert wanted in refused(capsys, name, tmp_path / "empty", dst)
+    error = "img_align_celeba is missing" if name == "celeba" else "found no image like"
+    assert error in refused(capsys, name, tmp_path / "empty", dst)
     other = make_bu3dfe(tmp_path / "other", ["F0001"]) if name != "bu3dfe" else make_rafd(tmp_path / "other")
-    assert wanted in refused(capsys, name, other, dst)
+    assert error in refused(capsys, name, other, dst)
     assert not dst.exists()
 
 
 @ALL
-def test_source_and_result_lie_apart(name, source, tmp_path, capsys):
+def test_source_and_destination_may_not_contain_each_other(name, source, tmp_path, capsys):
     before = tree(source)
     for dst in (source, source / "dst", source.parent, source / "." / ".." / source.name):
-        assert "one lies in the other" in refused(capsys, name, source, dst)
+        assert "one contains the other" in refused(capsys, name, source, dst)
     (tmp_path / "link").symlink_to(source)
-    assert "one lies in the other" in refused(capsys, name, source, tmp_path / "link" / "dst")
+    assert "one contains the other" in refused(capsys, name, source, tmp_path / "link" / "dst")
     assert tree(source) == before
 
 
 @ALL
-def test_what_is_there_already_is_left_alone(name, source, tmp_path, capsys):
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "letter.txt").write_text("dear")
-    assert "mine: is there and was not made by this command" in refused(capsys, name, source, mine)
-    assert "letter.txt: is there and was not made" in refused(capsys, name, source, mine / "letter.txt")
-    (mine / "dataset.json").write_text("{}")
-    assert "dataset.json: was not made by this command" in refused(capsys, name, source, mine)
-    (mine / "dataset.json").write_text("{")
-    assert "dataset.json: cannot be read" in refused(capsys, name, source, mine)
-    assert (mine / "letter.txt").read_text() == "dear"
+def test_other_files_are_never_overwritten(name, source, tmp_path, capsys):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "letter.txt").write_text("dear")
+    assert "folder: exists and was not made by this command" in refused(capsys, name, source, folder)
+    assert "letter.txt: exists and was not made" in refused(capsys, name, source, folder / "letter.txt")
+    (folder / "dataset.json").write_text("{}")
+    assert "dataset.json: was not made by this command" in refused(capsys, name, source, folder)
+    (folder / "dataset.json").write_text("{")
+    assert "dataset.json: cannot be read" in refused(capsys, name, source, folder)
+    assert (folder / "letter.txt").read_text() == "dear"
 
 
 def test_an_empty_folder_may_be_filled(tmp_path):
@@ -179,7 +179,7 @@ def test_the_same_command_again_changes_nothing(name, source, tmp_path, capsys):
     before = {file: file.stat().st_mtime_ns for file in dst.rglob("*")}
     capsys.readouterr()
     assert prepare(name, source, dst) == 0
-    assert f"{dst} is prepared already" in told(capsys)
+    assert f"{dst} is prepared already" in output(capsys)
     assert {file: file.stat().st_mtime_ns for file in dst.rglob("*")} == before
 
 
@@ -197,12 +197,12 @@ def test_other_settings_or_another_source_are_refused(name, source, tmp_path, ca
         if file.name.startswith(("Rafd090_03", "w-002", "M0001")):
             file.unlink()
     if name != "celeba":
-        assert "dst: was made of other pictures" in refused(capsys, name, source, dst, "--partial")
+        assert "dst: was made from other images" in refused(capsys, name, source, dst, "--partial")
     assert tree(dst) == before
 
 
 def interrupt_after(monkeypatch, count: int, error: BaseException) -> None:
-    """Let `count` pictures be written, then raise."""
+    """Let `count` images be written, then raise."""
     save, written = Pillow.Image.save, []
 
     def limited(self, *args):
@@ -218,11 +218,11 @@ def interrupt_after(monkeypatch, count: int, error: BaseException) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on where it stopped"),
-        (OSError(28, "No space left on device"), 2, "No space left on device; what was there before is untouched"),
+        (KeyboardInterrupt(), 130, "interrupted; run the same command to continue"),
+        (OSError(28, "No space left on device"), 2, "No space left on device; what was there before is unchanged"),
     ],
 )
-def test_a_second_run_goes_on_where_the_first_stopped(
+def test_the_same_command_continues_an_interrupted_one(
     name, source, tmp_path, capsys, monkeypatch, error, code, sentence
 ):
     dst = tmp_path / "dst"
@@ -230,7 +230,7 @@ def test_a_second_run_goes_on_where_the_first_stopped(
     with monkeypatch.context() as stopped:
         interrupt_after(stopped, 5, error)
         assert prepare(name, source, dst) == code
-    assert sentence in told(capsys)
+    assert sentence in output(capsys)
     assert names_in(dst) == [".preparing"]
     first = {file: file.stat().st_mtime_ns for file in (dst / ".preparing").rglob("*.png")}
     assert len(first) == 5
@@ -242,7 +242,7 @@ def test_a_second_run_goes_on_where_the_first_stopped(
 
 
 @pytest.mark.parametrize("moved", [1, 2])
-def test_a_move_that_was_interrupted_is_made_good(moved, tmp_path, monkeypatch):
+def test_an_interrupted_move_is_repaired(moved, tmp_path, monkeypatch):
     source, dst = make_bu3dfe(tmp_path / "src"), tmp_path / "dst"
     prepare("bu3dfe", source, tmp_path / "at once")
     replace, seen = os.replace, []
@@ -250,7 +250,7 @@ def test_a_move_that_was_interrupted_is_made_good(moved, tmp_path, monkeypatch):
     def limited(old, new):
         if Path(old).is_dir():
             seen.append(new)
-        if len(seen) == moved + 1 or (moved == 2 and str(new).endswith("dst/pictures.jsonl")):
+        if len(seen) == moved + 1 or (moved == 2 and str(new).endswith("dst/images.jsonl")):
             raise KeyboardInterrupt
         replace(old, new)
 
@@ -264,20 +264,22 @@ def test_a_move_that_was_interrupted_is_made_good(moved, tmp_path, monkeypatch):
 
 
 @ALL
-def test_an_unreadable_picture_keeps_the_set_from_its_place_until_it_is_mended(name, source, tmp_path, capsys):
+def test_the_set_is_not_moved_before_an_unreadable_image_is_replaced(name, source, tmp_path, capsys):
     dst = tmp_path / "dst"
-    prepare(name, source, tmp_path / "whole")
-    victim = next(source.rglob(records(tmp_path / "whole")[0]["source"]))
-    whole = victim.read_bytes()
-    cut_short(victim)
-    assert f"1 of {PICTURES[name]} pictures cannot be read: put whole ones there" in refused(capsys, name, source, dst)
+    prepare(name, source, tmp_path / "complete")
+    image = next(source.rglob(records(tmp_path / "complete")[0]["source"]))
+    content = image.read_bytes()
+    cut_short(image)
+    assert f"1 of {IMAGES[name]} images cannot be read: replace them and run the same command" in refused(
+        capsys, name, source, dst
+    )
     assert names_in(dst) == [".preparing"]
-    victim.write_bytes(whole)
+    image.write_bytes(content)
     assert prepare(name, source, dst) == 0
-    assert tree(dst) == tree(tmp_path / "whole")
+    assert tree(dst) == tree(tmp_path / "complete")
 
 
-def test_a_folder_that_may_not_be_read_is_named(tmp_path, capsys, monkeypatch):
+def test_an_unreadable_folder_is_named(tmp_path, capsys, monkeypatch):
     def forbidden(path: Path):
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -286,23 +288,24 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, capsys, monkeypatch):
     assert "img_align_celeba: Permission denied" in refused(capsys, "celeba", source, tmp_path / "dst")
 
 
-def test_partial_leaves_an_unreadable_picture_out_and_names_it(tmp_path, capsys):
+def test_partial_leaves_out_an_unreadable_image_and_names_it(tmp_path, capsys):
     source, dst = make_bu3dfe(tmp_path / "src"), tmp_path / "dst"
     cut_short(source / "F0001" / "F0001_HA04WH_F2D.bmp")
     assert prepare("bu3dfe", source, dst, "--partial") == 0
-    assert "unreadable " in (said := told(capsys))
-    assert "F0001_HA04WH_F2D.bmp: broken picture" in said
+    messages = output(capsys)
+    assert "unreadable " in messages
+    assert "F0001_HA04WH_F2D.bmp: broken image" in messages
     assert "F0001_HA04WH_F2D.bmp" not in {record["source"] for record in records(dst)}
-    assert len(records(dst)) == PICTURES["bu3dfe"] - 1
+    assert len(records(dst)) == IMAGES["bu3dfe"] - 1
     assert prepare("bu3dfe", source, dst, "--partial") == 0
-    assert f"planned pictures that {dst} lacks: 1" in told(capsys)
+    assert f"note: {dst} lacks 1 of the images" in output(capsys)
 
 
-def test_a_source_without_any_readable_picture_is_refused_even_so(tmp_path, capsys):
+def test_a_source_without_any_readable_image_is_refused_even_with_partial(tmp_path, capsys):
     source = make_bu3dfe(tmp_path / "src")
     for file in source.rglob("*.bmp"):
         file.write_bytes(b"")
-    assert "21 of 21 pictures cannot be read" in refused(capsys, "bu3dfe", source, tmp_path / "dst", "--partial")
+    assert "21 of 21 images cannot be read" in refused(capsys, "bu3dfe", source, tmp_path / "dst", "--partial")
 
 
 @pytest.mark.parametrize(
@@ -314,14 +317,14 @@ def test_a_source_without_any_readable_picture_is_refused_even_so(tmp_path, caps
         ("celeba", "img_align_celeba/00002[0-4].jpg", "(5, such as 000020.jpg)"),
     ],
 )
-def test_a_half_copied_source_is_refused_unless_asked_for(name, pattern, expected, source, tmp_path, capsys):
+def test_an_incomplete_source_is_refused_without_partial(name, pattern, expected, source, tmp_path, capsys):
     for file in source.glob(pattern):
         file.unlink()
-    said = refused(capsys, name, source, tmp_path / "dst")
-    assert f"src: pictures are missing {expected}: copy the rest, or take what is there with --partial" in said
+    message = refused(capsys, name, source, tmp_path / "dst")
+    assert f"src: images are missing {expected}: copy the rest, or leave them out with --partial" in message
     assert not (tmp_path / "dst").exists()
     assert prepare(name, source, tmp_path / "dst", "--partial") == 0
-    assert f"note: left out what is missing {expected}" in capsys.readouterr().err
+    assert f"note: missing images are left out {expected}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -335,18 +338,32 @@ def test_a_half_copied_source_is_refused_unless_asked_for(name, pattern, expecte
         ["--crop", "0", "2", "1"],
     ],
 )
-def test_a_wrong_flag_ends_with_two(flags, tmp_path, capsys):
+def test_an_invalid_option_exits_with_2(flags, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(["data", "prepare", "rafd", str(tmp_path), str(tmp_path / "dst"), *flags])
     assert flags[0].removeprefix("--").replace("-", "_") in capsys.readouterr().err.replace("-", "_")
 
 
-def test_prepare_lists_what_it_knows(capsys):
+def test_prepare_lists_its_data_sets(capsys):
     for arguments in ([], ["--help"]):
         assert run(["data", "prepare", *arguments]) == 0
         assert "usage: aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST" in capsys.readouterr().out
     assert run(["data", "prepare", "ferg", "a", "b"]) == 2
     assert "no data set 'ferg'; there are celeba, rafd, arface, bu3dfe" in capsys.readouterr().err
+
+
+def test_help_does_not_import_torch():
+    program = """
+import sys
+from aggan.cli.main import run
+try:
+    run(["data", "prepare", "rafd", "--help"])
+finally:
+    assert "aggan.data.originals.store" in sys.modules
+    assert "torch" not in sys.modules
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
 
 
 @ALL

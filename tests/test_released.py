@@ -1,4 +1,4 @@
-"""The `aggan-released` profile against the released layers, written down here a second time, plainly."""
+"""`aggan-released` against the layers of the released code, written down a second time without the shorthand."""
 
 import pytest
 import torch
@@ -26,10 +26,10 @@ class Block(nn.Module):
         return x + self.conv_block(x)
 
 
-def up(before: int, after: int) -> list[nn.Module]:
+def upsampling(in_channels: int, channels: int) -> list[nn.Module]:
     return [
-        *(nn.ReflectionPad2d(1), nn.Conv2d(before, after, 3), nn.BatchNorm2d(after), nn.ReLU()),
-        *(nn.Conv2d(after, 4 * after, 1), nn.PixelShuffle(2), nn.BatchNorm2d(after), nn.ReLU()),
+        *(nn.ReflectionPad2d(1), nn.Conv2d(in_channels, channels, 3), nn.BatchNorm2d(channels), nn.ReLU()),
+        *(nn.Conv2d(channels, 4 * channels, 1), nn.PixelShuffle(2), nn.BatchNorm2d(channels), nn.ReLU()),
     ]
 
 
@@ -41,8 +41,8 @@ class Generator(nn.Module):
             *(nn.Conv2d(64, 128, 3, 2, 1), nn.BatchNorm2d(128), nn.ReLU()),
             *(nn.Conv2d(128, 256, 3, 2, 1), nn.BatchNorm2d(256), nn.ReLU()),
             *(Block() for _ in range(6)),
-            *up(256, 128),
-            *up(128, 64),
+            *upsampling(256, 128),
+            *upsampling(128, 64),
             *(nn.ReflectionPad2d(3), nn.Conv2d(64, 4, 7)),
         )
 
@@ -56,8 +56,8 @@ class Discriminator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in ((3, 64), (64, 128), (128, 256), (256, 512)):
-            layers += [nn.Conv2d(before, after, 4, 2), nn.BatchNorm2d(after), nn.LeakyReLU()]
+        for in_channels, channels in ((3, 64), (64, 128), (128, 256), (256, 512)):
+            layers += [nn.Conv2d(in_channels, channels, 4, 2), nn.BatchNorm2d(channels), nn.LeakyReLU()]
         layers += [nn.Conv2d(512, 512, 4, 1), nn.LeakyReLU(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(512, 1, 1)]
         self.conv_tower = nn.Sequential(*layers)
 
@@ -65,8 +65,8 @@ class Discriminator(nn.Module):
         return self.conv_tower(x)
 
 
-def lively(network: nn.Module) -> nn.Module:
-    """Weights and statistics that leave no layer without effect, in eval mode."""
+def randomize(network: nn.Module) -> nn.Module:
+    """Weights and statistics with which every layer has an effect, in eval mode."""
     generator = torch.Generator().manual_seed(5)
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():
@@ -76,62 +76,52 @@ def lively(network: nn.Module) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def theirs() -> Generator:
-    generator = lively(Generator())
+def released() -> Generator:
+    generator = randomize(Generator())
     assert isinstance(generator, Generator)
     return generator
 
 
 @torch.no_grad()
-def test_the_generator_is_theirs_layer_for_layer(theirs):
-    ours = RELEASED.generator().eval()
-    load_generator(ours, theirs.state_dict(), "file")
-    picture = torch.linspace(-1, 1, 3 * 96 * 96).view(1, 3, 96, 96).sin()
-    image, mask, content = theirs(picture)
-    made = ours(picture)
-    torch.testing.assert_close(made.image, image)
-    torch.testing.assert_close(made.mask, mask[:, :1])
-    torch.testing.assert_close(made.content, content)
-    assert made.mask.std() > 1e-4
+def test_the_generator_equals_the_released_one(released):
+    ours = RELEASED.build_generator().eval()
+    load_generator(ours, released.state_dict(), "file")
+    x = torch.linspace(-1, 1, 3 * 96 * 96).view(1, 3, 96, 96).sin()
+    image, mask, content = released(x)
+    translation = ours(x)
+    torch.testing.assert_close(translation.image, image)
+    torch.testing.assert_close(translation.mask, mask[:, :1])
+    torch.testing.assert_close(translation.content, content)
+    assert translation.mask.std() > 1e-4
     assert sum(p.numel() for p in ours.parameters()) == 7_931_332
 
 
 @torch.no_grad()
-def test_the_discriminator_is_theirs_layer_for_layer():
-    theirs, ours = lively(Discriminator()), RELEASED.critic(3).eval()
-    load_discriminator(ours, theirs.state_dict(), "file")
-    picture = torch.linspace(-1, 1, 3 * 96 * 96).view(1, 3, 96, 96).cos()
-    torch.testing.assert_close(ours(picture), theirs(picture))
+def test_the_discriminator_equals_the_released_one():
+    released, ours = randomize(Discriminator()), RELEASED.build_discriminator(channels=3).eval()
+    load_discriminator(ours, released.state_dict(), "file")
+    image = torch.linspace(-1, 1, 3 * 96 * 96).view(1, 3, 96, 96).cos()
+    torch.testing.assert_close(ours(image), released(image))
     assert sum(p.numel() for p in ours.parameters()) == 6_953_793
 
 
-def test_import_makes_a_model_that_translates_as_theirs(theirs, tmp_path):
-    there, back = tmp_path / "there.pth", tmp_path / "back.safetensors"
-    torch.save({f"module.{key}": value for key, value in theirs.state_dict().items()}, there)
-    save_file(theirs.state_dict(), back)
-    options = [
-        "--there",
-        str(there),
-        "--back",
-        str(back),
-        "--out",
-        str(tmp_path / "model"),
-        "--domains",
-        "old",
-        "young",
-    ]
-    assert run(["import", *options]) == 0
+def test_an_imported_model_translates_as_the_released_generator(released, tmp_path):
+    xy, yx = tmp_path / "xy.pth", tmp_path / "yx.safetensors"
+    torch.save({f"module.{key}": value for key, value in released.state_dict().items()}, xy)
+    save_file(released.state_dict(), yx)
+    options = ["--generator-xy", str(xy), "--generator-yx", str(yx), "--out", str(tmp_path / "model")]
+    assert run(["import", *options, "--domains", "old", "young"]) == 0
     translator = load(tmp_path / "model")
-    picture = torch.rand(1, 3, 96, 96) * 2 - 1
+    x = torch.rand(1, 3, 96, 96) * 2 - 1
     with torch.no_grad():
-        expected = theirs(picture)[0]
+        expected = released(x)[0]
     assert translator.domains == ("old", "young")
-    torch.testing.assert_close(translator.batch(picture, "young").image, expected)
+    torch.testing.assert_close(translator.batch(x, "young").image, expected)
 
 
-def test_states_from_before_the_batch_counters_load_too(theirs):
-    old = {key: value for key, value in theirs.state_dict().items() if "num_batches" not in key}
-    ours = RELEASED.generator()
+def test_states_without_batch_counters_load_too(released):
+    old = {key: value for key, value in released.state_dict().items() if "num_batches" not in key}
+    ours = RELEASED.build_generator()
     load_generator(ours, old, "file")
     assert torch.equal(ours.state_dict()["head.weight"], list(old.values())[-2])
 
@@ -149,23 +139,23 @@ def too_short(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("spoil", "message"),
     [
         (wrong_prefix, "not a released generator"),
-        (wrong_shape, r"'model.4.weight' has shape \(96, 64, 3, 3\), where \(128, 64, 3, 3\)"),
-        (too_short, "tensors, where"),
+        (wrong_shape, r"'model.4.weight' has the shape \(96, 64, 3, 3\), but .* needs \(128, 64, 3, 3\)"),
+        (too_short, "tensors, but the network has"),
     ],
 )
-def test_a_wrong_state_says_what_differs_and_changes_nothing(theirs, spoil, says):
-    ours = RELEASED.generator()
+def test_a_wrong_state_is_refused_with_what_differs_and_changes_nothing(released, spoil, message):
+    ours = RELEASED.build_generator()
     before = ours.state_dict()["head.weight"].clone()
-    with pytest.raises(UserError, match=says):
-        load_generator(ours, spoil(theirs.state_dict()), "file")
+    with pytest.raises(UserError, match=message):
+        load_generator(ours, spoil(released.state_dict()), "file")
     assert torch.equal(ours.state_dict()["head.weight"], before)
 
 
 class Pickled:
-    """Something that only a pickle could hold."""
+    """An object that only a pickle can hold."""
 
 
 @pytest.mark.parametrize("content", [{"a": Pickled()}, [1, 2], {}, {"a": 1}])
@@ -177,9 +167,9 @@ def test_a_file_with_anything_but_weights_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
-def test_garbage_and_nothing_are_refused(tmp_path, name):
+def test_missing_and_damaged_files_are_refused(tmp_path, name):
     with pytest.raises(UserError, match="no such file"):
         read_state(tmp_path / name)
-    (tmp_path / name).write_bytes(b"nothing of the kind")
+    (tmp_path / name).write_bytes(b"not a file of weights")
     with pytest.raises(UserError, match=name):
         read_state(tmp_path / name)

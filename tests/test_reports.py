@@ -13,7 +13,7 @@ from aggan.cli.main import run
 from aggan.comparison import run_report
 from aggan.comparison.curves import curves
 
-ROW = {"pictures": 2, "judged": 0.5, "psnr": 20.0, "mse": 3.0, "change where still": 1.25}
+ROW = {"images": 2, "judged": 0.5, "psnr": 20.0, "mse": 3.0, "change where still": 1.25}
 
 
 def prepare(folder: Path) -> None:
@@ -45,7 +45,7 @@ JOURNAL = [
 @pytest.fixture
 def report(tmp_path) -> str:
     prepare(tmp_path)
-    return run_report.write(tmp_path, JOURNAL, {"system": {"lambda_gan": 0.5}}).read_text(encoding="utf-8")
+    return run_report.write(tmp_path, JOURNAL, {"method": {"lambda_gan": 0.5}}).read_text(encoding="utf-8")
 
 
 def test_a_report_shows_people_scores_curves_warnings_and_settings(report):
@@ -80,10 +80,10 @@ def test_the_quickstart_goes_the_whole_way_and_goes_on(tmp_path, capsys):
     command = ["quickstart", "--out", str(tmp_path / "quick"), "--minutes", "0.1"]
     assert run(command) == 0
     results = json.loads((tmp_path / "quick" / "results.json").read_text())
-    assert (results["version"], results["rows"]["translation"]["pictures"]) == (2, 100)
+    assert (results["version"], results["rows"]["translation"]["images"]) == (2, 100)
     assert results["rows"]["copy the input"]["judged"] <= 0.1
     assert results["rows"]["true answer"]["judged"] >= 0.9
     assert "report.html" in capsys.readouterr().out
     assert run(command) == 0  # finished already: measures once more
-    assert run([*command, "--system", "aggan-no-ad"]) == 2
-    assert "another system" in capsys.readouterr().err
+    assert run([*command, "--method", "aggan-no-ad"]) == 2
+    assert "another method" in capsys.readouterr().err

@@ -20,12 +20,12 @@ from rich.console import Console
 from test_training import assert_same, experiment
 
 from aggan.cli.main import run as command_line
-from aggan.errors import AlreadySaid, UserError
+from aggan.errors import AlreadyReported, UserError
 from aggan.training import checkpoint
 from aggan.training.experiment import Experiment
-from aggan.training.fabric import Parted
-from aggan.training.failures import one_voice
-from aggan.training.launch import Launch, launched
+from aggan.training.fabric import ProcessLost
+from aggan.training.failures import report_once
+from aggan.training.launch import Launch, detect_launcher
 from aggan.training.run import train
 from aggan.training.watch import Diverged
 
@@ -59,7 +59,7 @@ class Task:
 
 
 class World(NamedTuple):
-    """A folder in which small trainings of fifteen steps run, one picture a process and step."""
+    """A folder in which small trainings of fifteen steps run, one image a process and step."""
 
     root: Path
 
@@ -108,8 +108,8 @@ def world(tmp_path_factory) -> World:
             draw_face(64, name == "happy", person).save(folder / f"{person}.png")
     asked = experiment(root / "faces", steps=15, batch=1)
     # A pool that never fills up gives one process and two the same.
-    asked = asked.model_copy(update={"system": asked.system.model_copy(update={"pool": 50})})
-    (root / "settings.yaml").write_text(asked.model_dump_json(include={"system", "training"}))
+    asked = asked.model_copy(update={"method": asked.method.model_copy(update={"pool": 50})})
+    (root / "settings.yaml").write_text(asked.model_dump_json(include={"method", "training"}))
     return World(root)
 
 
@@ -126,7 +126,7 @@ def whole(world) -> str:
 def assert_same_run(world: World, run: str, whole: str) -> None:
     ours, theirs = world.state(run), world.state(whole)
     assert ours["steps"] == theirs["steps"] == 15
-    assert_same(ours["system"], theirs["system"])
+    assert_same(ours["method"], theirs["method"])
     for mine, other in zip(ours["ranks"], theirs["ranks"], strict=True):
         assert_same(mine, other)
     for name, optimizer in ours["optimizers"].items():
@@ -142,7 +142,7 @@ def test_two_processes_under_slurm_end_where_one_does_with_the_double_batch(worl
     asked = Experiment.load(world.root / whole)
     double = asked.model_copy(update={"training": asked.training.model_copy(update={"batch": 2})})
     assert train(double, world.root / "one", QUIET)
-    one, two = world.state("one")["system"], world.state(whole)["system"]
+    one, two = world.state("one")["method"], world.state(whole)["method"]
     # Biases before an instance norm have no effect and no gradient but rounding errors, on which Adam walks.
     weights = {name: value for name, value in one.items() if name.endswith("weight")}
     assert len(weights) > 20
@@ -152,7 +152,7 @@ def test_two_processes_under_slurm_end_where_one_does_with_the_double_batch(worl
 
 @pytest.mark.slow
 def test_a_run_of_two_processes_is_not_resumed_by_one(world, whole):
-    with pytest.raises(UserError, match="trained by 2 processes, and here are 1"):
+    with pytest.raises(UserError, match="trained by 2 processes, but there are 1 now"):
         train(Experiment.load(world.root / whole), world.root / whole, QUIET, resume=True)
 
 
@@ -255,42 +255,44 @@ def test_under_slurm_one_line_tells_that_a_process_hangs_and_resume_goes_on_exac
 def test_of_all_processes_one_says_why_the_training_ended(tmp_path):
     with pytest.raises(UserError, match=r"stopped: 'cycle' became nan.*--training\.learning-rate"), told(tmp_path):
         raise Diverged("'cycle' became nan")
-    with pytest.raises(AlreadySaid), told(tmp_path):
-        raise Parted("another process is gone")
+    with pytest.raises(AlreadyReported), told(tmp_path):
+        raise ProcessLost("another process is gone")
     assert re.match("training stopped: 'cycle'", (tmp_path / "stopped.txt").read_text())
 
 
 def told(run: Path):
-    return one_voice(run, alone=False)
+    return report_once(run, alone=False)
 
 
 def test_alone_a_process_always_says_why(tmp_path):
     (tmp_path / "stopped.txt").touch()
-    with pytest.raises(UserError, match="disk") as caught, one_voice(tmp_path, alone=True):
+    with pytest.raises(UserError, match="disk") as caught, report_once(tmp_path, alone=True):
         raise UserError("the disk is full")
-    assert not isinstance(caught.value, AlreadySaid)
+    assert not isinstance(caught.value, AlreadyReported)
 
 
 # --- what launchers say ---------------------------------------------------------------------------
 
 
 def test_launchers_say_which_process_this_is():
-    assert launched({}) is None
-    assert launched({"SLURM_NTASKS": "4"}) is None  # a shell in an allocation is no task of it
-    assert launched({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}) is None
+    assert detect_launcher({}) is None
+    assert detect_launcher({"SLURM_NTASKS": "4"}) is None  # a shell in an allocation is no task of it
+    assert detect_launcher({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}) is None
     elastic = {"TORCHELASTIC_RUN_ID": "x", "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "GROUP_WORLD_SIZE": "2"}
-    assert launched(elastic) == Launch("torchrun", rank=5, world=8, local=1, nodes=2)
-    again = launched(elastic | {"TORCHELASTIC_RESTART_COUNT": "1"})
-    assert again == Launch("torchrun", rank=5, world=8, local=1, nodes=2, again=True)
+    assert detect_launcher(elastic) == Launch("torchrun", rank=5, world_size=8, local_rank=1, nodes=2)
+    again = detect_launcher(elastic | {"TORCHELASTIC_RESTART_COUNT": "1"})
+    assert again == Launch("torchrun", rank=5, world_size=8, local_rank=1, nodes=2, restarted=True)
     slurm = {"SLURM_NTASKS": "6", "SLURM_PROCID": "4", "SLURM_LOCALID": "1", "SLURM_NNODES": "2"}
-    assert launched(slurm | {"SLURM_NTASKS_PER_NODE": "3"}) == Launch("slurm", rank=4, world=6, local=1, nodes=2)
+    assert detect_launcher(slurm | {"SLURM_NTASKS_PER_NODE": "3"}) == Launch(
+        "slurm", rank=4, world_size=6, local_rank=1, nodes=2
+    )
     with pytest.raises(UserError, match="--ntasks-per-node"):
-        launched(slurm)
+        detect_launcher(slurm)
     with pytest.raises(UserError, match="8 processes on 3 machines"):
-        launched(elastic | {"GROUP_WORLD_SIZE": "3"})
+        detect_launcher(elastic | {"GROUP_WORLD_SIZE": "3"})
 
 
-@pytest.mark.parametrize("mistake", [["--no-such-flag"], ["--recipe", "none"], ["no-such-system"], []])
+@pytest.mark.parametrize("mistake", [["--no-such-flag"], ["--recipe", "none"], ["no-such-method"], []])
 @pytest.mark.parametrize("local", [0, 1])
 def test_only_the_first_process_of_a_machine_complains_of_the_command_line(monkeypatch, capsys, mistake, local):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")

@@ -1,4 +1,4 @@
-"""The promises of training: turns, exact resume, averages, health, processes."""
+"""The promises of training: updates, exact resume, averages, the watch, processes."""
 
 import json
 import signal
@@ -13,45 +13,44 @@ import pytest
 import torch
 from pydantic import ValidationError
 from rich.console import Console
-from worlds import shrunk
+from tiny_models import shrunk
 
-from aggan.cli import settings
-from aggan.data.folders import Data
+from aggan.data.folders import DataConfig
 from aggan.errors import UserError
 from aggan.inference.translator import load
-from aggan.io import only_writer, write_whole
+from aggan.io import exclusive_lock, write_atomic
 from aggan.methods.base import Task
-from aggan.methods.registry import CATALOGUE
+from aggan.methods.registry import METHODS
 from aggan.training import checkpoint, log
-from aggan.training.config import RECIPES, Recipe
-from aggan.training.ema import Average
+from aggan.training.config import RECIPES, TrainingConfig
+from aggan.training.ema import EMA
 from aggan.training.experiment import Experiment
 from aggan.training.fabric import Engine
-from aggan.training.log import Window
 from aggan.training.run import train
 from aggan.training.trainer import Trainer, interruptible, step_seed
-from aggan.training.watch import Diverged, MaskWatch
+from aggan.training.watch import Diverged, MaskWatch, MetricAccumulator
+from aggan.types import Image, Translation
 
 QUIET = Console(quiet=True)
 FAST = {"batch": 2, "journal_every": 2, "save_every": 3, "sample_every": 0, "accelerator": "cpu", "threads": 1}
 
 
 def experiment(faces: Path, name: str = "aggan", **training) -> Experiment:
-    system = shrunk(name)
-    early = {"curriculum_epochs": 1} if "curriculum_epochs" in type(system).model_fields else {}
-    system = system.model_copy(update=early)
-    recipe = Recipe.model_validate({**FAST, "epochs": 4, "decay_after": 1, **training})
-    data = Data(root=faces, names=("neutral", "happy"), size=32 if system.system == "aggan" else 64)
-    return Experiment(system=system, data=data, training=recipe)
+    method = shrunk(name)
+    early = {"curriculum_epochs": 1} if "curriculum_epochs" in type(method).model_fields else {}
+    method = method.model_copy(update=early)
+    recipe = TrainingConfig.model_validate({**FAST, "epochs": 4, "decay_after": 1, **training})
+    data = DataConfig(root=faces, names=("neutral", "happy"), size=32 if method.method == "aggan" else 64)
+    return Experiment(method=method, data=data, training=recipe)
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     state = checkpoint.load(run)
-    flat = dict(state["system"])
+    flat = dict(state["method"])
     for name, optimizer in state["optimizers"].items():
         for index, moments in optimizer["state"].items():
             flat |= {f"{name}.{index}.{key}": value for key, value in moments.items()}
-    flat |= {f"average.{key}": value for key, value in state["average"].items()}
+    flat |= {f"ema.{key}": value for key, value in state["ema"].items()}
     return flat
 
 
@@ -86,7 +85,7 @@ def stop_at(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "precision"),
-    [("aggan", "32-true"), ("aggan-released", "32-true"), *((name, "bf16-mixed") for name in CATALOGUE)],
+    [("aggan", "32-true"), ("aggan-released", "32-true"), *((name, "bf16-mixed") for name in METHODS)],
 )
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(faces, tmp_path, stop_at, name, precision):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -107,7 +106,7 @@ def test_a_run_killed_at_any_moment_goes_on_exactly(faces, tmp_path, number):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert train(asked, whole, QUIET)
     settings = tmp_path / "settings.yaml"
-    settings.write_text(asked.model_dump_json(include={"system", "training"}))
+    settings.write_text(asked.model_dump_json(include={"method", "training"}))
     command = [sys.executable, "-m", "aggan", "train", "--recipe", str(settings), "--out", str(parts)]
     command += ["--data.root", str(faces), "--data.names", "neutral", "happy", "--data.size", "32"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -125,16 +124,16 @@ def test_a_run_killed_at_any_moment_goes_on_exactly(faces, tmp_path, number):
     assert steps == sorted(set(steps))
 
 
-def test_a_training_may_begin_with_another_models_translators(faces, tmp_path, monkeypatch):
+def test_a_training_may_start_from_another_models_generators(faces, tmp_path, monkeypatch):
     train(experiment(faces), tmp_path / "first", QUIET)
     monkeypatch.setattr(Trainer, "step", lambda self: setattr(self, "steps", self.steps + 1))  # learns nothing
-    train(experiment(faces, begin_with=tmp_path / "first", seed=7), tmp_path / "second", QUIET)
-    first, second = (load(tmp_path / name).system.translators_state() for name in ("first", "second"))
+    train(experiment(faces, init_from=tmp_path / "first", seed=7), tmp_path / "second", QUIET)
+    first, second = (load(tmp_path / name).method.inference_state_dict() for name in ("first", "second"))
     assert_same(first, second)
     with pytest.raises(UserError, match=r"its networks differ from those to be trained: .*head.weight"):
-        train(experiment(faces, "cyclegan", begin_with=tmp_path / "first"), tmp_path / "third", QUIET)
+        train(experiment(faces, "cyclegan", init_from=tmp_path / "first"), tmp_path / "third", QUIET)
     with pytest.raises(UserError, match="no model here"):
-        train(experiment(faces, begin_with=tmp_path / "nowhere"), tmp_path / "fourth", QUIET)
+        train(experiment(faces, init_from=tmp_path / "nowhere"), tmp_path / "fourth", QUIET)
 
 
 def test_a_finished_run_resumed_stays_as_it_is(faces, tmp_path):
@@ -161,11 +160,11 @@ def test_a_new_run_never_overwrites_an_old_one(faces, tmp_path):
 def test_a_run_that_ended_before_it_saved_anything_begins_anew(faces, tmp_path, monkeypatch, resume):
     asked, run = experiment(faces, steps=2), tmp_path / "run"
 
-    def diverged(self: Window) -> None:
+    def diverged(self: MetricAccumulator) -> None:
         raise Diverged("'gan' became nan at step 0")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Window, "empty_out", diverged)
+        patched.setattr(MetricAccumulator, "flush", diverged)
         with pytest.raises(UserError, match=r"'gan' became nan at step 0\. Nothing was saved"):
             train(asked, run, QUIET)
     assert train(asked, run, QUIET, resume=resume)
@@ -181,8 +180,8 @@ def test_settings_of_the_training_may_change_in_the_middle(faces, tmp_path):
     state = checkpoint.load(run)
     (group,) = state["optimizers"]["G_xy"]["param_groups"]
     assert (group["weight_decay"], tuple(group["betas"])) == (0.5, (0.1, 0.2))
-    for key, value in state["average"].items():  # the average begins with what was learned so far
-        torch.testing.assert_close(value, torch.lerp(state["system"][key], before[key], 4 / 13), msg=key)
+    for key, value in state["ema"].items():  # the average begins with what was learned so far
+        torch.testing.assert_close(value, torch.lerp(state["method"][key], before[key], 4 / 13), msg=key)
 
 
 def test_a_domain_that_came_or_went_is_told(faces, tmp_path):
@@ -196,7 +195,7 @@ def test_a_domain_that_came_or_went_is_told(faces, tmp_path):
 
 def test_two_trainings_never_write_to_one_folder(faces, tmp_path):
     asked, run = experiment(faces, steps=1), tmp_path / "run"
-    with only_writer(run), pytest.raises(UserError, match="another process writes here"):
+    with exclusive_lock(run), pytest.raises(UserError, match="another process writes here"):
         train(asked, run, QUIET)
     (run / ".killed.tmp").touch()
     assert train(asked, run, QUIET)
@@ -206,9 +205,9 @@ def test_two_trainings_never_write_to_one_folder(faces, tmp_path):
 def test_a_file_that_two_write_is_one_of_theirs(tmp_path):
     def write(path: Path) -> None:
         path.write_text("first")
-        write_whole(tmp_path / "file", lambda other: other.write_text("second"))
+        write_atomic(tmp_path / "file", lambda other: other.write_text("second"))
 
-    write_whole(tmp_path / "file", write)
+    write_atomic(tmp_path / "file", write)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "first"
 
@@ -249,7 +248,7 @@ def test_a_checkpoint_that_cannot_be_read_is_one_sentence(tmp_path, content):
         checkpoint.load(tmp_path)
 
 
-# --- health ---------------------------------------------------------------------------------------
+# --- watch ----------------------------------------------------------------------------------------
 
 
 def test_a_loss_that_is_no_number_stops_with_term_and_step_and_keeps_the_checkpoint(faces, tmp_path, monkeypatch):
@@ -267,52 +266,55 @@ def test_a_loss_that_is_no_number_stops_with_term_and_step_and_keeps_the_checkpo
         train(experiment(faces, steps=9), tmp_path / "run", QUIET)
     state = checkpoint.load(tmp_path / "run")
     assert state["steps"] == 3
-    assert all(torch.isfinite(v).all() for v in state["system"].values() if isinstance(v, torch.Tensor))
+    assert all(torch.isfinite(v).all() for v in state["method"].values() if isinstance(v, torch.Tensor))
 
 
-def test_a_window_tells_the_first_step_that_went_wrong():
-    window = Window()
-    window.add(7, {"gan": torch.tensor(1.0), "cycle": torch.tensor(2.0)})
-    window.add(8, {"gan": torch.tensor(3.0), "cycle": torch.tensor(float("inf"))})
+def test_the_accumulator_names_the_first_step_that_went_wrong():
+    accumulator = MetricAccumulator()
+    accumulator.add(7, {"gan": torch.tensor(1.0), "cycle": torch.tensor(2.0)})
+    accumulator.add(8, {"gan": torch.tensor(3.0), "cycle": torch.tensor(float("inf"))})
     with pytest.raises(Diverged, match="'cycle' became inf at step 8"):
-        window.empty_out()
+        accumulator.flush()
 
 
-def test_a_window_gives_means_and_is_empty_then():
-    window = Window()
-    window.add(0, {"gan": torch.tensor(1.0)})
-    window.add(1, {"gan": torch.tensor(3.0)})
-    assert window.empty_out() == {"gan": 2.0}
-    assert window.empty_out() == {}
+def test_the_accumulator_returns_means_and_is_empty_then():
+    accumulator = MetricAccumulator()
+    accumulator.add(0, {"gan": torch.tensor(1.0)})
+    accumulator.add(1, {"gan": torch.tensor(3.0)})
+    assert accumulator.flush() == {"gan": 2.0}
+    assert accumulator.flush() == {}
 
 
-def test_a_dying_mask_is_told_once_with_what_to_try():
-    watch = MaskWatch({"r_late", "lambda_cycle", "lambda_band"})
-    assert watch.look(10, {"M_y": 0.2, "M_x": 0.5}) == []
-    (empty,) = watch.look(20, {"M_y": 0.01, "M_x": 0.5})
-    assert "M_y is dying at step 20" in empty
-    assert "--system.r-late" in empty
-    assert watch.look(30, {"M_y": 0.001, "M_x": 0.5}) == []
-    (full,) = watch.look(40, {"M_y": 0.2, "M_x": 0.99})
+def test_a_collapsing_mask_is_reported_once_with_advice():
+    watch = MaskWatch(shrunk("aggan").build(Task(("a", "b"), 32)).mask_advice)
+    assert watch.check(10, {"M_y": 0.2, "M_x": 0.5}) == []
+    (empty,) = watch.check(20, {"M_y": 0.01, "M_x": 0.5})
+    assert "M_y collapses at step 20" in empty
+    assert "--method.r-late" in empty
+    assert watch.check(30, {"M_y": 0.001, "M_x": 0.5}) == []
+    (full,) = watch.check(40, {"M_y": 0.2, "M_x": 0.99})
     assert "full" in full
-    assert len(watch.look(50, {"M_y": 0.01, "M_x": 0.99})) == 1
+    assert len(watch.check(50, {"M_y": 0.01, "M_x": 0.99})) == 1
 
 
-def test_a_mask_that_dies_in_training_is_in_the_journal(faces, tmp_path, monkeypatch):
+def test_a_mask_that_collapses_in_training_is_in_the_journal(faces, tmp_path, monkeypatch):
     asked = experiment(faces, steps=4)
     from aggan.nn.generators import AttentionGenerator
 
     forward = AttentionGenerator.forward
-    monkeypatch.setattr(
-        AttentionGenerator,
-        "forward",
-        lambda self, image: (made := forward(self, image))._replace(mask=made.mask * 1e-3),
-    )
+
+    def fading(self: AttentionGenerator, image: Image) -> Translation:
+        image, mask, content = forward(self, image).attended()
+        return Translation(image, mask * 1e-3, content)
+
+    monkeypatch.setattr(AttentionGenerator, "forward", fading)
     train(asked, tmp_path / "run", QUIET)
     lines = log.read(tmp_path / "run")
-    assert any("dying" in line.get("warning", "") for line in lines)
+    assert any("collapses" in line.get("warning", "") for line in lines)
     assert lines[0]["memory"] > 50
-    assert {"M_y mean", "M_y spread", "gan", "agan", "cycle", "pixel", "tv", "D_ya"} <= lines[0].keys()
+    assert {"gan", "agan", "cycle", "pixel", "tv", "D_ya"} <= lines[0]["losses"].keys()
+    assert lines[0]["masks"].keys() == {"M_y", "M_x"}
+    assert lines[0]["masks"]["M_y"].keys() == {"mean", "std"}
 
 
 # --- schedules ------------------------------------------------------------------------------------
@@ -334,12 +336,12 @@ def test_a_mask_that_dies_in_training_is_in_the_journal(faces, tmp_path, monkeyp
     ],
 )
 def test_the_rate_is_constant_then_falls_to_zero(recipe, step, seconds, expected):
-    assert Recipe.model_validate(recipe).rate(step, 10, float(seconds)) == pytest.approx(expected)
+    assert TrainingConfig.model_validate(recipe).lr_factor(step, 10, float(seconds)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("processor_time", [False, True])
 def test_the_processors_clock_stands_still_while_others_work(processor_time):
-    engine = Engine(Recipe(processor_time=processor_time, accelerator="cpu", threads=1))
+    engine = Engine(TrainingConfig(processor_time=processor_time, accelerator="cpu", threads=1))
     began = engine.now()
     time.sleep(0.2)
     assert (engine.now() - began < 0.1) == processor_time
@@ -352,16 +354,16 @@ def test_every_step_and_process_has_its_own_seed():
 
 
 def test_the_average_follows_the_weights(small):
-    system = small.build(Task(("a", "b"), 32))
-    average = Average(system, 0.9)
-    before = system.G_xy.head.bias.detach().clone()
+    method = small.build(Task(("a", "b"), 32))
+    average = EMA(method, 0.9)
+    before = method.G_xy.head.bias.detach().clone()
     with torch.no_grad():
-        system.G_xy.head.bias.add_(1)
+        method.G_xy.head.bias.add_(1)
     average.update(step=1000)
     torch.testing.assert_close(average.state["G_xy.head.bias"], before + 0.1)
-    with average.in_place():
-        torch.testing.assert_close(system.G_xy.head.bias.detach(), before + 0.1)
-    torch.testing.assert_close(system.G_xy.head.bias.detach(), before + 1)
+    with average.applied():
+        torch.testing.assert_close(method.G_xy.head.bias.detach(), before + 0.1)
+    torch.testing.assert_close(method.G_xy.head.bias.detach(), before + 1)
 
 
 def test_signals_act_as_usual_afterwards():
@@ -392,25 +394,25 @@ def test_a_training_in_a_thread_leaves_signals_alone():
 
 def test_a_run_folder_holds_what_it_promises(faces, tmp_path):
     asked = experiment(faces, steps=4, sample_every=4, score_every=2)
-    train(asked, tmp_path / "run", QUIET, scorer=lambda held_out: lambda system: {"distance": float(len(held_out[0]))})
+    train(asked, tmp_path / "run", QUIET, scorer=lambda test_set: lambda method: {"distance": float(len(test_set[0]))})
     run = tmp_path / "run"
     assert Experiment.load(run) == asked
     assert sorted(p.name for p in (run / "samples").iterdir()) == ["step-000004.png"]
     assert [line["scores"] for line in log.read(run) if "scores" in line] == [{"distance": 6.0}] * 2
     assert json.loads((run / "best" / "config.json").read_text())["steps"] == 2
     config = json.loads((run / "last" / "config.json").read_text())
-    assert (config["version"], config["domains"], config["size"]) == (1, ["neutral", "happy"], 32)
+    assert (config["version"], config["domains"], config["size"]) == (2, ["neutral", "happy"], 32)
     assert load(run / "last").domains == ("neutral", "happy")
 
 
-def test_domains_may_have_different_and_few_held_out_pictures(faces, tmp_path):
+def test_domains_may_have_different_and_few_held_out_images(faces, tmp_path):
     for domain, count in (("neutral", 1), ("happy", 3)):
         for file in sorted((faces / "test" / domain).iterdir())[count:]:
             file.unlink()
     asked = experiment(faces, steps=1, sample_every=1, score_every=1)
     console = Console(record=True, width=200, file=StringIO())
-    assert train(asked, tmp_path / "run", console, scorer=lambda held_out: pytest.fail("scored one picture"))
-    assert "nothing is scored" in console.export_text()
+    assert train(asked, tmp_path / "run", console, scorer=lambda test_set: pytest.fail("scored one image"))
+    assert "no scores and no best/" in console.export_text()
     assert (tmp_path / "run" / "samples" / "step-000001.png").exists()
 
 
@@ -419,17 +421,17 @@ def test_domains_may_have_different_and_few_held_out_pictures(faces, tmp_path):
 )
 def test_settings_that_torch_would_refuse_are_refused_before(wrong):
     with pytest.raises(ValidationError):
-        Recipe.model_validate(wrong)
+        TrainingConfig.model_validate(wrong)
 
 
 @pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.yaml")))
-@pytest.mark.parametrize("system", CATALOGUE)
-def test_recipes_that_ship_suit_every_system(recipe, system):
-    made = settings.of(system, recipe)
+@pytest.mark.parametrize("method", METHODS)
+def test_recipes_that_ship_suit_every_method(recipe, method):
+    made = Experiment.of(method, recipe)
     if recipe in ("native", "paper", "faces64"):  # for all; others' batch may be too small, which is told
-        made.system.require_batch(made.training.batch)
-    kept = made.system.model_dump(include=CATALOGUE[system].model_fields_set)
-    assert kept == CATALOGUE[system].model_dump(include=CATALOGUE[system].model_fields_set)
+        made.method.require_batch(made.training.batch)
+    kept = made.method.model_dump(include=METHODS[method].model_fields_set)
+    assert kept == METHODS[method].model_dump(include=METHODS[method].model_fields_set)
 
 
 # --- several processes ----------------------------------------------------------------------------
@@ -438,8 +440,8 @@ def test_recipes_that_ship_suit_every_system(recipe, system):
 @pytest.mark.slow
 def test_two_processes_learn_what_one_does_with_the_double_batch(faces, tmp_path):
     settings = tmp_path / "settings.yaml"
-    settings.write_text(experiment(faces, steps=1).model_dump_json(include={"system", "training"}))
-    rest = ["--data.root", str(faces), "--data.names", "neutral", "happy", "--data.size", "32", "--system.pool", "0"]
+    settings.write_text(experiment(faces, steps=1).model_dump_json(include={"method", "training"}))
+    rest = ["--data.root", str(faces), "--data.names", "neutral", "happy", "--data.size", "32", "--method.pool", "0"]
     for name, options in (("one", ["--training.batch", "2"]), ("two", ["--training.batch", "1"])):
         devices = ["--training.devices", "2"] if name == "two" else []
         command = ["-m", "aggan", "train", "--recipe", str(settings), "--out", str(tmp_path / name)]
@@ -453,10 +455,10 @@ def test_two_processes_learn_what_one_does_with_the_double_batch(faces, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, config in CATALOGUE.items() if not name.startswith("aggan-")])
-def test_every_system_trains_in_two_processes(faces, tmp_path, name):
+@pytest.mark.parametrize("name", [name for name, config in METHODS.items() if not name.startswith("aggan-")])
+def test_every_method_trains_in_two_processes(faces, tmp_path, name):
     settings, run = tmp_path / "settings.yaml", tmp_path / "run"
-    settings.write_text(experiment(faces, name, steps=4).model_dump_json(include={"system", "training"}))
+    settings.write_text(experiment(faces, name, steps=4).model_dump_json(include={"method", "training"}))
     command = [sys.executable, "-m", "aggan", "train", name, "--recipe", str(settings), "--out", str(run)]
     command += ["--data.root", str(faces), "--data.names", "neutral", "happy", "--data.size", "64"]
     subprocess.run([*command, "--training.devices", "2"], check=True, timeout=200)

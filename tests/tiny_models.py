@@ -1,14 +1,13 @@
-"""Systems so small that a step takes no time, and batches for them."""
+"""Methods so small that a step takes no time, and batches for them."""
 
 from typing import Any
 
 import torch
 
-from aggan.methods.base import System, Task
-from aggan.methods.registry import CATALOGUE
-from aggan.types import Crossing, Labelled, Masked, Paired, Unpaired
+from aggan.methods.base import MethodConfig, Task
+from aggan.methods.registry import METHODS
+from aggan.types import CrossDomainBatch, LabelledBatch, MaskedBatch, Needs, PairedBatch, UnpairedBatch
 
-TASK = Task(("neutral", "happy"), 32)
 SMALL = {
     "generator_width": 4,
     "generator_blocks": 1,
@@ -20,24 +19,27 @@ NARROW = {"encoder_width": 4, "noise": 4}
 
 
 def shrunk(name: str) -> Any:
-    """A catalogue entry with networks so narrow that a step takes no time; what makes it itself stays."""
-    config = CATALOGUE[name]
-    narrow = {key: value for key, value in (SMALL | NARROW).items() if key in type(config).model_fields}
-    narrow |= {"discriminator_padding": 1} if "discriminator_padding" in type(config).model_fields else {}
-    kept = config.model_fields_set - {"discriminator_padding"}
-    return config.model_copy(update={key: value for key, value in narrow.items() if key not in kept})
+    """A method of the registry with narrow networks; the settings that define it stay."""
+    config = METHODS[name]
+    settings = SMALL | NARROW | {"discriminator_padding": 1}
+    fixed = config.model_fields_set - {"discriminator_padding"}
+    return config.model_copy(
+        update={key: value for key, value in settings.items() if key in type(config).model_fields and key not in fixed}
+    )
 
 
-def noise_batch(system: System, n: int = 2) -> Any:
-    """A batch of noise of the kind that a system learns from."""
-    x, y = (torch.rand(n, 3, system.task.size, system.task.size) * 2 - 1 for _ in range(2))
-    mask = torch.rand(n, 1, *x.shape[2:]).round()
-    codes = torch.eye(system.task.code_length)
-    kinds = {
-        Unpaired: lambda: Unpaired(x, y),
-        Paired: lambda: Paired(x, y),
-        Labelled: lambda: Labelled(x, codes[torch.arange(n) % 2], codes[(torch.arange(n) + 1) % 2]),
-        Crossing: lambda: Crossing(x, y, 0, 1),
-        Masked: lambda: Masked(x, y, mask, 1 - mask, 0, 1),
+def noise_batch(config: MethodConfig, task: Task, n: int = 2) -> Any:
+    """A batch of noise of the kind that a method needs."""
+    x, y = (torch.rand(n, 3, task.size, task.size) * 2 - 1 for _ in range(2))
+    mask = torch.rand(n, 1, task.size, task.size).round()
+    codes = torch.eye(task.code_length)
+    labelled = LabelledBatch(x, codes[torch.arange(n) % 2], codes[(torch.arange(n) + 1) % 2])
+    batches = {
+        Needs.UNPAIRED: UnpairedBatch(x, y),
+        Needs.PAIRED: PairedBatch(x, y),
+        Needs.LABELLED: labelled,
+        Needs.ACTION_UNITS: labelled,
+        Needs.CROSS_DOMAIN: CrossDomainBatch(x, y, 0, 1),
+        Needs.MASKED: MaskedBatch(x, y, mask, 1 - mask, 0, 1),
     }
-    return kinds[system.batch_type]()
+    return batches[config.needs]

@@ -1,9 +1,11 @@
-"""`aggan benchmark PLAN --out DIR`: train, measure and compare; goes on where it was stopped."""
+"""`aggan benchmark PLAN --out DIR`: train, evaluate and compare methods. The same command resumes."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.console import Console
@@ -11,66 +13,73 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from aggan.comparison.plan import Cell, Plan, cells, read_plan
 from aggan.errors import UserError
+
+if TYPE_CHECKING:
+    from aggan.comparison.plan import Plan, Trial
 
 INTERRUPTED = 130
 
 
 @dataclass
 class Benchmark:
-    """Compare systems under one budget: trainings, measures, tables."""
+    """Compare methods under one budget: train and evaluate each, and write tables and a page."""
 
     plan: Annotated[str, tyro.conf.Positional]
     """A plan that ships (quick, table1, table2, expressions), or a YAML file."""
     out: Path
-    """Folder for everything; the same command goes on there."""
+    """Folder for everything; the same command resumes there."""
     only: tuple[str, ...] = ()
-    """Of the plan's systems, work on these."""
+    """Methods of the plan to work on; all by default."""
     jobs: int = 1
-    """Trainings at a time; each of them gets slower."""
+    """Number of trainings at a time, which share the processor."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the verb; 1 where a system failed, 130 after an interrupt."""
-    asked = tyro.cli(Benchmark, args=arguments, prog="aggan benchmark")
-    plan = read_plan(asked.plan)
-    chosen = _chosen(plan, asked.only)
-    if asked.jobs < 1:
-        raise UserError(f"--jobs {asked.jobs}: it should be at least 1")
+def main(argv: list[str]) -> int:
+    """Run the verb. Returns 1 if a method failed, 130 after an interrupt."""
+    args = tyro.cli(Benchmark, args=argv, prog="aggan benchmark")
     from aggan.comparison import compare, report, runner
+    from aggan.comparison.plan import list_trials, read_plan
 
-    runner.begin(plan, asked.out)
+    plan = read_plan(args.plan)
+    trials = _select_trials(plan, args.only)
+    if args.jobs < 1:
+        raise UserError(f"--jobs {args.jobs}: must be 1 or more")
+    runner.prepare(plan, args.out)
     console = Console()
-    states = {cell: runner.state(asked.out, cell, plan.targets) for cell in cells(plan)}
+    statuses = {trial: runner.trial_status(args.out, trial, plan.targets) for trial in list_trials(plan)}
     lock = Lock()
-    with Live(_shown(states), console=console, auto_refresh=False) as live:
+    with Live(status_table(statuses), console=console, auto_refresh=False) as live:
 
-        def tell(cell: Cell, what: str) -> None:
+        def on_status(trial: Trial, status: str) -> None:
             with lock:
-                states[cell] = what
-                live.update(_shown(states), refresh=True)
+                statuses[trial] = status
+                live.update(status_table(statuses), refresh=True)
 
         try:
-            runner.work(plan, asked.out, chosen, asked.jobs, tell)
-        except runner.Stopped:
-            console.print(f"Stopped; everything is saved. The same command goes on in {asked.out}.", markup=False)
+            runner.run_trials(plan, args.out, trials, args.jobs, on_status)
+        except runner.Interrupted:
+            console.print(f"Stopped; everything is saved. The same command resumes in {args.out}.", markup=False)
             return INTERRUPTED
-    report.note(asked.out, compare.of_plan(plan, asked.out))
-    report = compare.write(asked.out)
-    print(f"Report: {report.resolve().as_uri()}")
-    return 0 if all(states[cell] == "done" for cell in chosen) else 1
+    report.save(args.out, compare.describe_plan(plan, args.out))
+    page = compare.write(args.out)
+    print(f"Report: {page.resolve().as_uri()}")
+    return 0 if all(statuses[trial] == runner.DONE for trial in trials) else 1
 
 
-def _chosen(plan: Plan, only: tuple[str, ...]) -> list[Cell]:
+def _select_trials(plan: Plan, only: tuple[str, ...]) -> list[Trial]:
+    from aggan.comparison.plan import list_trials
+
+    trials = list_trials(plan)
     for name in only:
-        if name not in {cell.system for cell in cells(plan)}:
-            raise UserError(f"--only {name}: not in the plan, which has {', '.join(plan.systems)}")
-    return [cell for cell in cells(plan) if not only or cell.system in only]
+        if name not in {trial.method for trial in trials}:
+            raise UserError(f"--only {name}: not in the plan, which has {', '.join(plan.methods)}")
+    return [trial for trial in trials if not only or trial.method in only]
 
 
-def _shown(states: dict[Cell, str]) -> Table:
-    table = Table("data", "system", "seed", "state")
-    for cell, state in states.items():
-        table.add_row(*map(Text, (cell.data, cell.system, str(cell.seed), state)))  # what they say is no markup
+def status_table(statuses: dict[Trial, str]) -> Table:
+    """The status of every trial."""
+    table = Table("data", "method", "seed", "status")
+    for trial, status in statuses.items():
+        table.add_row(*map(Text, (trial.data, trial.method, str(trial.seed), status)))  # not to be read as markup
     return table

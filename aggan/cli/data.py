@@ -1,7 +1,12 @@
-"""`aggan data faces --out DIR`, `aggan data render PROTOCOL --out DIR`, `aggan data prepare NAME SRC DST`."""
+"""`aggan data ACTION`: unpack the sample faces, render data sets, prepare original ones.
 
-import importlib
+Other packages add actions with an entry point in the group `aggan.data`. Its name is the action. Its object is called
+with the remaining command-line arguments and returns an exit code.
+"""
+
 import shlex
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
 
@@ -10,35 +15,60 @@ import tyro
 from aggan.data.sample_faces import unpack
 from aggan.errors import UserError
 
-USAGE = """usage: aggan data faces --out DIR [--size {64,128}] [--pairs]      unpack the rendered faces that ship
-       aggan data render {rafd,arface,bu3dfe,celeba,faces,judges} --out DIR      render a data set (extra `render`)
+GROUP = "aggan.data"
+ACTIONS = ("faces", "render", "prepare")
+"""Actions that the usage always lists; `render` is the entry point of the package rendered-faces."""
+USAGE = """usage: aggan data faces --out DIR [--size {64,128}] [--pairs]      unpack the sample faces
+       aggan data render PROTOCOL --out DIR      render a data set (package rendered-faces)
        aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST      lay out an original data set for training"""
-MODULES = ("render", "prepare")
-"""Actions with a module of their own."""
+NO_RENDERER = (
+    "aggan data render needs the package rendered-faces: "
+    "pip install ./packages/rendered-faces (in a checkout of this repository)"
+)
 
 
-def main(arguments: list[str]) -> int:
-    """Run the verb and give its exit code."""
-    if arguments[:1] in ([], ["-h"], ["--help"]):
-        print(USAGE)
+def main(argv: list[str]) -> int:
+    """Run an action and return its exit code; raises `UserError` if there is no such action."""
+    plugins = {point.name: point for point in entry_points(group=GROUP)}
+    others = [name for name in plugins if name not in ACTIONS]
+    if argv[:1] in ([], ["-h"], ["--help"]):
+        print("\n".join([USAGE, *(f"       aggan data {name} ...      {_package(plugins[name])}" for name in others)]))
         return 0
-    action, rest = arguments[0], arguments[1:]
-    if action in MODULES:
-        return importlib.import_module(f"aggan.cli.{action}").main(rest)
-    if action != "faces":
-        raise UserError(f"no action {action!r}; there is faces, {', '.join(MODULES)}")
-    return tyro.cli(faces, args=rest, prog="aggan data faces")
+    action, *rest = argv
+    if action == "faces":
+        return tyro.cli(faces, args=rest, prog="aggan data faces")
+    if action == "prepare":
+        from aggan.cli import data_prepare
+
+        return data_prepare.main(rest)
+    if action in plugins:
+        return _load(plugins[action])(rest)
+    if action == "render":
+        raise UserError(NO_RENDERER)
+    raise UserError(f"no action {action!r}; there are {', '.join([*ACTIONS, *others])}")
+
+
+def _load(plugin: EntryPoint) -> Callable[[list[str]], int]:
+    """The function of an entry point; raises `UserError` if its package is broken."""
+    try:
+        return plugin.load()
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"the action {plugin.name!r} {_package(plugin)} cannot be loaded: {error}") from error
+
+
+def _package(plugin: EntryPoint) -> str:
+    return f"(package {plugin.dist.name if plugin.dist else plugin.value})"
 
 
 def faces(out: Path, size: Literal[64, 128] = 128, pairs: bool = False) -> int:
-    """Unpack the rendered faces that ship: OUT/{train,test}/EXPRESSION/PERSON.png.
+    """Unpack the sample faces to OUT/{train,test}/EXPRESSION/PERSON.png.
 
     Args:
-        out: Folder to write to; the same command goes on where a first one stopped.
-        size: Side in pixels.
-        pairs: Show everybody neutral and happy, for systems that learn from pairs.
+        out: Folder to write to. The same command continues an interrupted one.
+        size: Side of the images in pixels.
+        pairs: Unpack every training person neutral and happy, for methods that learn from pairs.
     """
     count = unpack(out, size, pairs)
     root = shlex.quote(str(out))
-    print(f"{count} pictures in {out}. Train with: aggan train --recipe faces{size} --data.root {root} --out RUN")
+    print(f"{count} images in {out}. Train with: aggan train --recipe faces{size} --data.root {root} --out RUN")
     return 0

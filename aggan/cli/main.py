@@ -1,33 +1,35 @@
-"""`aggan VERB ...`: each verb is a module in `aggan.cli`, imported only when it is asked for."""
+"""`aggan VERB ...`: each verb is a module of `aggan.cli`, imported only when it is used."""
 
 import importlib
 import sys
 import time
+from collections.abc import Sequence
 
 from aggan import __version__
-from aggan.errors import AlreadySaid, UserError
+from aggan.cli.renamed import require_new_names
+from aggan.errors import AlreadyReported, UserError
 
 VERBS = {
-    "quickstart": ("quickstart", "train, translate and measure on the faces that ship, with a report"),
-    "train": ("train", "train a system on two folders of pictures"),
-    "translate": ("translate", "translate pictures with a trained model"),
-    "export": ("export", "write a model for ONNX Runtime or OpenVINO, with a report of its parity"),
-    "evaluate": ("evaluate", "measure a trained model on held-out pictures"),
-    "benchmark": ("benchmark", "compare systems under one budget, with tables and a page"),
-    "report": ("report", "the same tables and page from runs that exist"),
-    "demo": ("demo", "serve a web page on which pictures are translated"),
-    "systems": ("systems", "list the systems and their sizes"),
-    "data": ("data", "unpack the faces that ship, render data sets, prepare original ones"),
-    "study": ("study", "ask people which picture is real, and count whom they believed"),
-    "import": ("import_", "take over weights that the AGGAN authors' code saved"),
+    "quickstart": ("quickstart", "train, translate and evaluate on the faces that ship, with a report"),
+    "train": ("train", "train a method on two folders of images"),
+    "translate": ("translate", "translate images with a trained model"),
+    "evaluate": ("evaluate", "evaluate a trained model on test images"),
+    "export": ("export", "export a model to ONNX or OpenVINO, with a parity check"),
+    "benchmark": ("benchmark", "compare methods under one budget, with tables and a page"),
+    "report": ("report", "make the same tables and page from existing runs"),
+    "demo": ("demo", "serve a web page that translates images"),
+    "methods": ("methods", "list the methods and their numbers of parameters"),
+    "data": ("data", "unpack the faces that ship, render or prepare data sets"),
+    "study": ("study", "run a perceptual study: people choose the real image of each pair"),
+    "import": ("import_", "import weights that the AGGAN authors' code saved"),
 }
-"""Verb, the module of `aggan.cli` that does it, and what it does."""
+"""Verb: its module in `aggan.cli`, and what it does."""
 
 USAGE = "\n".join(
     (
-        "usage: aggan VERB [options]      (aggan VERB --help says more)",
+        "usage: aggan VERB [options]      (aggan VERB --help explains the options)",
         "",
-        "AGGAN translates pictures from one domain to another, learning from unpaired examples.",
+        "AGGAN translates images from one domain to another and learns from unpaired examples.",
         "",
         *(f"  {verb:<12}{summary}" for verb, (_, summary) in VERBS.items()),
     )
@@ -35,29 +37,30 @@ USAGE = "\n".join(
 
 
 def main() -> None:
-    """Entry point of the `aggan` command; exits with 2 where the user has something to mend."""
+    """Entry point of the `aggan` command. Exits with 2 if the user has something to correct."""
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
-    """Run one command line and give its exit code."""
-    verb, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+def run(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    verb, rest = (argv[0], list(argv[1:])) if argv else ("--help", [])
     if verb in ("-h", "--help"):
         print(USAGE)
         return 0
     if verb == "--version":
         print(f"aggan {__version__}")
         return 0
-    if verb not in VERBS:
-        print(f"aggan: no verb {verb!r}; there are {', '.join(VERBS)}", file=sys.stderr)
-        return 2
     try:
+        require_new_names(verb, rest)
+        if verb not in VERBS:
+            print(f"aggan: no verb {verb!r}; there are {', '.join(VERBS)}", file=sys.stderr)
+            return 2
         return importlib.import_module(f"aggan.cli.{VERBS[verb][0]}").main(rest)
-    except AlreadySaid:
-        time.sleep(1)  # launchers end all processes when one ends, and another is about to speak
+    except AlreadyReported:
+        time.sleep(1)  # a launcher ends all processes when one ends, and another one is about to report
         return 2
-    except UserError as why:
-        print(f"aggan {verb}: {why}", file=sys.stderr)
+    except UserError as error:
+        print(f"aggan {verb}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

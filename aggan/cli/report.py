@@ -1,4 +1,4 @@
-"""`aggan report [NAME=]RUN... --out DIR`: the benchmark's tables and page from runs that exist."""
+"""`aggan report [NAME=]RUN... --out DIR`: the tables and the page of a benchmark, from existing runs."""
 
 import os
 from dataclasses import dataclass
@@ -9,52 +9,61 @@ import tyro
 
 from aggan.errors import UserError
 
+INTERRUPTED = 130
+
 
 @dataclass
 class Report:
-    """Compare trained runs: translate the same held-out people, measure, and write tables and a page."""
+    """Compare trained runs: evaluate all on the same test images, and write tables and a page."""
 
     runs: Annotated[list[str], tyro.conf.Positional]
-    """Run folders; NAME=FOLDER names a row, and runs of one name are seeds of it."""
+    """Run folders; NAME=FOLDER names a row, and runs of one name are seeds of one row."""
     out: Path
-    """Folder for everything; the same command goes on there."""
+    """Folder for everything; the same command resumes there."""
     data: Path | None = None
-    """Test on the pictures below DATA/test, instead of those of the first run."""
+    """Evaluate on the images below DATA/test instead of the first run's test images."""
     source: str | None = None
-    """The domain to translate from; the first run's first domain if left out."""
+    """The domain to translate from; the first run's first domain by default."""
     to: tuple[str, ...] = ()
-    """The domains to translate to; tables compare the first."""
+    """The domains to translate to, of which the main tables compare the first; the first run's second domain by
+    default."""
+    classifier: str | None = None
+    """Networks that classify the translations, as in `aggan evaluate`; found from the data by default."""
     inception: Path | None = None
-    """Inception v3's weights, to measure the distances between sets by."""
+    """Weights of Inception v3, to measure distances between sets on its features instead of the classifier's."""
     lpips: Path | None = None
-    """AlexNet's weights, for the perceptual distance LPIPS."""
+    """Weights of AlexNet (torchvision's file), to measure the perceptual distance LPIPS."""
     study: Path | None = None
-    """study.json of a people study, for the share of people fooled."""
+    """study.json of a perceptual study, for the share of people fooled."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the verb; 1 where a run could not be measured, 130 after an interrupt."""
-    asked = tyro.cli(Report, args=arguments, prog="aggan report")
-    if not asked.runs:
+def main(argv: list[str]) -> int:
+    """Run the verb. Returns 1 if a run could not be evaluated, 130 after an interrupt."""
+    args = tyro.cli(Report, args=argv, prog="aggan report")
+    if not args.runs:
         raise UserError("nothing to compare: name the folders of runs")
     from aggan.comparison import compare, runner
     from aggan.comparison.rows import read_study
     from aggan.comparison.runs import read_runs
 
-    if asked.study:
-        read_study(asked.study)  # now, not when everything has been measured
-    runs = read_runs(asked.runs)
-    root = asked.data or runs[0].experiment.data.root
+    if args.study:
+        read_study(args.study)  # a mistake is reported before anything is evaluated
+    runs = read_runs(args.runs)
+    root = args.data or runs[0].experiment.data.root
     if root is None:
-        raise UserError(f"{runs[0].folder} learned from two folders, so there are no test pictures: name a --data ROOT")
-    source = asked.source or runs[0].card.domains[0]
-    targets = asked.to or tuple(domain for domain in runs[0].card.domains if domain != source)[:1]
-    task = compare.Task(runs, root, source, targets, asked.inception, asked.lpips)
+        raise UserError(f"{runs[0].folder} was trained on two folders without test images: name a --data ROOT")
+    source = args.source or runs[0].card.domains[0]
+    targets = args.to or tuple(domain for domain in runs[0].card.domains if domain != source)[:1]
+    comparison = compare.RunComparison(runs, root, source, targets, args.classifier, args.inception, args.lpips)
     try:
-        whole = compare.measure(task, asked.out, dict(os.environ), lambda *what: print(": ".join(what), flush=True))
-    except runner.Stopped:
-        print(f"Stopped; everything is saved. The same command goes on in {asked.out}.")
-        return 130
-    report = compare.write(asked.out, asked.study)
-    print(f"Report: {report.resolve().as_uri()}")
-    return 0 if whole else 1
+        complete = compare.evaluate_runs(comparison, args.out, dict(os.environ), _print_status)
+    except runner.Interrupted:
+        print(f"Stopped; everything is saved. The same command resumes in {args.out}.")
+        return INTERRUPTED
+    page = compare.write(args.out, args.study)
+    print(f"Report: {page.resolve().as_uri()}")
+    return 0 if complete else 1
+
+
+def _print_status(name: str, status: str) -> None:
+    print(f"{name}: {status}", flush=True)

@@ -1,16 +1,17 @@
-"""`aggan study {create,serve,results,simulate,power}`: ask people which picture is real."""
+"""`aggan study {create,serve,results,simulate,power}`: ask people which image is real."""
 
 import importlib
 
 from aggan.errors import UserError
+from aggan.extras import missing_module
 
-USAGE = """usage: aggan study create --real DIR --fake NAME=DIR ... --out STUDY      plan who sees which pairs
-       aggan study serve STUDY [--host H] [--port P]                      ask people, in their browsers
-       aggan study results STUDY [--json] [--csv] [--people]              who was fooled by what, how often
-       aggan study simulate STUDY --rates NAME=SHARE ...                  try it with participants of known answers
-       aggan study power --rates A B                                      how many participants a difference needs
+USAGE = """usage: aggan study create --real DIR --fake NAME=DIR ... --out STUDY      plan which pairs participants see
+       aggan study serve STUDY [--host H] [--port P]                      serve the study to participants' browsers
+       aggan study results STUDY [--json] [--csv] [--participants]        fooling rates of the methods, with tests
+       aggan study simulate STUDY --rates NAME=RATE ...                   try it with simulated participants
+       aggan study power --rates A B                                      participants needed for a difference
 
---help after an action says more. Needs the extra `study`: pip install 'aggan[study]'."""
+aggan study ACTION --help shows all options. Requires the extra `study`: pip install '.[study]'"""
 MODULES = {
     "create": "study_create",
     "serve": "study_serve",
@@ -18,35 +19,35 @@ MODULES = {
     "simulate": "study_simulate",
     "power": "study_power",
 }
-"""Action, and the module of `aggan.cli` that does it."""
-EXTRA = {"fastapi", "sqlmodel", "sqlalchemy", "uvicorn", "starlette", "psycopg"}
-"""What the extra `study` installs."""
+"""The module in `aggan.cli` of each action."""
+EXTRA_MODULES = {"fastapi", "sqlmodel", "sqlalchemy", "uvicorn", "starlette", "psycopg"}
+"""Modules that the extra `study` installs."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the verb and give its exit code."""
-    if arguments[:1] in ([], ["-h"], ["--help"]):
+def main(argv: list[str]) -> int:
+    """Run an action. Returns the exit code."""
+    if argv[:1] in ([], ["-h"], ["--help"]):
         print(USAGE)
         return 0
-    action, rest = arguments[0], arguments[1:]
+    action, options = argv[0], argv[1:]
     if action not in MODULES:
-        raise UserError(f"no action {action!r}; there are {', '.join(MODULES)}")
+        raise UserError(f"unknown action {action!r}; choose from {', '.join(MODULES)}")
     try:
-        return importlib.import_module(f"aggan.cli.{MODULES[action]}").main(rest)
-    except ModuleNotFoundError as why:
-        if why.name not in EXTRA:
+        return importlib.import_module(f"aggan.cli.{MODULES[action]}").main(options)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA_MODULES:
             raise
-        raise UserError(f"{action} needs {why.name}: pip install 'aggan[study]'") from why
+        raise missing_module(error.name, "study", action) from error
 
 
-def named(given: list[str], option: str) -> dict[str, str]:
-    """NAME=VALUE, several times; raises `UserError`."""
-    found = {}
-    for one in given:
-        name, equals, value = one.partition("=")
+def parse_pairs(values: list[str], option: str) -> dict[str, str]:
+    """Parse NAME=VALUE words of an option. Raises `UserError` if one is malformed or repeated."""
+    pairs: dict[str, str] = {}
+    for pair in values:
+        name, equals, value = pair.partition("=")
         if not (name and equals and value):
-            raise UserError(f"{option} {one}: it should be NAME=VALUE")
-        if name in found:
-            raise UserError(f"{option} {one}: {name} is there twice")
-        found[name] = value
-    return found
+            raise UserError(f"{option} {pair}: expected NAME=VALUE")
+        if name in pairs:
+            raise UserError(f"{option} {pair}: {name} is given twice")
+        pairs[name] = value
+    return pairs

@@ -4,108 +4,112 @@ import math
 import re
 import secrets
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import tyro
 
-from aggan.cli.study import named
+from aggan.cli.study import parse_pairs
 from aggan.errors import UserError
-from aggan.study.draw import Wanted
-from aggan.study.plan import CONSENT, HTTPS, Settings
 
-LEAST = {"trials": 1, "practice": 0, "checks": 0, "exposure": 0, "misses": 0, "size": 16}
+MINIMUM = {"trials": 1, "practice": 0, "checks": 0, "exposure": 0, "max_missed_checks": 0, "size": 16}
 
 
 @dataclass
 class Create:
-    """Plan a study: pairs of a real picture and a fake one. Files of the same name are pairs."""
+    """Create a study from pairs of a real and a fake image. Files of the same name form a pair."""
 
     real: Path
-    """Folder of real pictures."""
+    """Folder of real images."""
     fake: tyro.conf.UseAppendAction[list[list[str]]]
-    """NAME=DIR for each system: the folder of what it made, of the same inputs for all systems."""
+    """NAME=DIR for each method: the folder of its outputs. All methods translate the same inputs."""
     out: Path
     """New folder for the study."""
     trials: int | None = None
-    """Pairs that count, of each participant, a multiple of the number of systems. [at most 40]"""
+    """Main trials of each participant, a multiple of the number of methods. [at most 40]"""
     practice: int | None = None
-    """Pairs before them, after which one is told the truth. [at most 10]"""
+    """Practice trials before them, with feedback. [at most 10]"""
     checks: int | None = None
-    """Attention checks among them: the fake is scrambled. [at most 4]"""
-    misses: int = 1
-    """Whoever misses more checks is not counted."""
+    """Attention checks among the main trials; their fake image is scrambled. [at most 4]"""
+    max_missed_checks: int = 1
+    """Exclude participants who miss more attention checks."""
     exposure: float = 1.0
-    """Seconds that a pair is shown; 0 until it is answered."""
-    once: bool = False
-    """Refuse whoever has taken part already."""
-    completion: str | None = None
-    """Prolific's completion URL, to go back to in the end."""
+    """Seconds for which a pair is visible; 0: until answered."""
+    forbid_repeats: bool = False
+    """Refuse participants who have already taken part."""
+    completion_url: str | None = None
+    """Prolific's completion URL; participants are redirected to it at the end."""
     mturk: bool = False
-    """For MTurk's external question: may be shown within its page, and reports back."""
-    title: str = field(default="Which picture is real?")
+    """Run as an external question of MTurk: allow MTurk to frame the page, and submit the HIT at the end."""
+    title: str = "Which image is real?"
     """Heading of the first page."""
     consent: Path | None = None
-    """Text that one agrees to, paragraphs apart by empty lines."""
+    """Text file that participants agree to; empty lines separate paragraphs."""
     size: int | None = None
-    """Side of the pictures in pixels. [the smallest of them, at most 512]"""
+    """Side of the images in pixels. [the smallest side of all, at most 512]"""
     seed: int | None = None
-    """Who sees what follows from it; whoever knows it knows the answers. [drawn]"""
+    """Determines what every participant sees; keep it secret. [random]"""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the action and give its exit code."""
-    asked = tyro.cli(Create, args=arguments, prog="aggan study create")
-    _check(asked)
-    fakes = {
-        name: Path(folder) for name, folder in named([one for some in asked.fake for one in some], "--fake").items()
-    }
+def main(argv: list[str]) -> int:
+    """Run the action. Returns the exit code."""
+    args = tyro.cli(Create, args=argv, prog="aggan study create")
+    from aggan.study.plan import DEFAULT_CONSENT, Settings
+    from aggan.study.sampling import TrialCounts
+
+    _check(args)
+    fakes = {name: Path(folder) for name, folder in parse_pairs([*chain(*args.fake)], "--fake").items()}
     settings = Settings(
-        title=asked.title,
-        consent=_paragraphs(asked.consent) if asked.consent else CONSENT,
-        exposure=asked.exposure,
-        misses=asked.misses,
-        once=asked.once,
-        completion=asked.completion,
-        mturk=asked.mturk,
+        title=args.title,
+        consent=_paragraphs(args.consent) if args.consent else DEFAULT_CONSENT,
+        exposure=args.exposure,
+        max_missed_checks=args.max_missed_checks,
+        forbid_repeats=args.forbid_repeats,
+        completion_url=args.completion_url,
+        mturk=args.mturk,
     )
-    from aggan.study.create import Sources, create
+    from aggan.study.create import Sources, create_study
 
-    sources = Sources(asked.real, fakes, asked.size)
-    seed = secrets.randbits(128) if asked.seed is None else asked.seed
-    made = create(sources, Wanted(asked.trials, asked.practice, asked.checks), settings, seed, asked.out)
-    plan, people = made.plan, len(made.plan.pairs) + len(made.plan.practice) + len(made.plan.checks)
-    each = plan.trials // len(plan.systems)
-    print(f"{asked.out}: {people} people, {made.matched} beside their own real picture, at {made.size} px, seed {seed}")
-    if made.resized:
-        print("note: not all pictures had that size; resizing blurs some more than others, which may give them away")
-    print(f"A participant sees {len(plan.practice)} pairs for practice, {each} of each of {len(plan.systems)} systems, "
-          f"{len(plan.checks)} checks.")  # fmt: skip
-    print(f"Go on with: aggan study serve {shlex.quote(str(asked.out))}")
+    counts = TrialCounts(args.trials, args.practice, args.checks)
+    seed = secrets.randbits(128) if args.seed is None else args.seed
+    study = create_study(Sources(args.real, fakes, args.size), counts, settings, seed, args.out)
+    plan = study.plan
+    pairs = len(plan.pairs) + len(plan.practice) + len(plan.checks)
+    print(f"{args.out}: {pairs} pairs, {study.matched} with the matching real image, {study.size} px, seed {seed}")
+    if study.resized:
+        print("note: some images were resized; resizing blurs some more than others, which may give them away")
+    print(
+        f"Each participant sees {len(plan.practice)} practice trials, {plan.trials} main trials "
+        f"({plan.trials // len(plan.methods)} per method) and {len(plan.checks)} attention checks."
+    )
+    print(f"Next: aggan study serve {shlex.quote(str(args.out))}")
     return 0
 
 
-def _check(asked: Create) -> None:
-    for name, least in LEAST.items():
-        value = getattr(asked, name)
-        if value is not None and value < least:
-            raise UserError(f"--{name} {value}: it should be at least {least}")
-    if not math.isfinite(asked.exposure):
-        raise UserError(f"--exposure {asked.exposure}: it should be a number of seconds")
-    if asked.completion is not None and not re.fullmatch(HTTPS, asked.completion):
-        raise UserError(f"--completion {asked.completion}: it should begin with https:// and be without spaces")
-    if not asked.title.strip():
-        raise UserError("--title: it is empty")
-    if len(asked.title.splitlines()) > 1:
-        raise UserError("--title: it should be a single line")
+def _check(args: Create) -> None:
+    from aggan.study.plan import HTTPS_URL
+
+    for name, minimum in MINIMUM.items():
+        value = getattr(args, name)
+        if value is not None and value < minimum:
+            raise UserError(f"--{name.replace('_', '-')} {value}: must be at least {minimum}")
+    if not math.isfinite(args.exposure):
+        raise UserError(f"--exposure {args.exposure}: must be a finite number of seconds")
+    if args.completion_url is not None and not re.fullmatch(HTTPS_URL, args.completion_url):
+        raise UserError(f"--completion-url {args.completion_url}: must begin with https:// and contain no spaces")
+    if not args.title.strip():
+        raise UserError("--title: must not be empty")
+    if len(args.title.splitlines()) > 1:
+        raise UserError("--title: must be a single line")
 
 
 def _paragraphs(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as why:
-        raise UserError(f"--consent {path}: cannot be read: {getattr(why, 'strerror', None) or why}") from why
-    found = tuple(" ".join(part.split()) for part in text.split("\n\n") if part.strip())
-    if not found:
-        raise UserError(f"--consent {path}: there is no text in it")
-    return found
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--consent {path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    paragraphs = tuple(" ".join(part.split()) for part in text.split("\n\n") if part.strip())
+    if not paragraphs:
+        raise UserError(f"--consent {path}: the file contains no text")
+    return paragraphs

@@ -6,40 +6,47 @@ from math import comb
 import tyro
 
 from aggan.errors import UserError
-from aggan.study.statistics import participants_needed
 
-MOST_TRIALS = 1000
-MOST_SYSTEMS = 32
-"""Among more, no p that is found with 10,000 draws is small enough."""
+MAX_TRIALS = 1000
+MAX_METHODS = 32
+"""With more methods, no p-value from 10,000 permutations is small enough after correction."""
 
 
 @dataclass
 class Power:
-    """How many participants are needed so that a difference between two systems is found."""
+    """Compute how many participants are needed to detect a difference between two methods."""
 
     rates: tuple[float, float]
-    """How often the pictures of two systems are held to be real, from 0 to 1."""
+    """The expected fooling rates of the two methods, from 0 to 1."""
     trials: int = 20
-    """Pairs of each system that a participant sees."""
-    systems: int = 2
-    """How many are compared, each with each (the 5 % are shared, as Bonferroni does)."""
-    spread: float = 0.1
-    """By how much participants differ in how the two systems compare (standard deviation of shares)."""
+    """Trials of each participant with each method."""
+    methods: int = 2
+    """Number of methods in the study. All pairs of methods are tested, with Bonferroni's correction."""
+    std: float = 0.1
+    """Standard deviation, between participants, of the true difference between the two rates."""
     power: float = 0.8
-    """Chance to find the difference."""
+    """Probability of detecting the difference."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the action and give its exit code."""
-    asked = tyro.cli(Power, args=arguments, prog="aggan study power")
-    a, b = asked.rates
+def main(argv: list[str]) -> int:
+    """Run the action. Returns the exit code."""
+    args = tyro.cli(Power, args=argv, prog="aggan study power")
+    a, b = args.rates
     if not (0 <= a <= 1 and 0 <= b <= 1) or a == b:
-        raise UserError(f"--rates {a:g} {b:g}: two different shares from 0 to 1 are needed")
-    counts = 1 <= asked.trials <= MOST_TRIALS and 2 <= asked.systems <= MOST_SYSTEMS
-    if not (counts and 0 <= asked.spread <= 1 and 0.5 <= asked.power < 1):
-        raise UserError(f"--trials needs 1 to {MOST_TRIALS}, --systems 2 to {MOST_SYSTEMS}, --spread 0 to 1, "
-                        "--power 0.5 to below 1")  # fmt: skip
-    needed = participants_needed(asked.rates, asked.trials, asked.spread, comb(asked.systems, 2), asked.power)
-    print(f"{needed} participants, {asked.trials} pairs of each system each: {a:.1%} and {b:.1%} are told apart with a "
-          f"chance of {asked.power:.0%} (5 % level).")  # fmt: skip
+        raise UserError(f"--rates {a:g} {b:g}: must be two different rates from 0 to 1")
+    if not 1 <= args.trials <= MAX_TRIALS:
+        raise UserError(f"--trials {args.trials}: must be 1 to {MAX_TRIALS}")
+    if not 2 <= args.methods <= MAX_METHODS:
+        raise UserError(f"--methods {args.methods}: must be 2 to {MAX_METHODS}")
+    if not 0 <= args.std <= 1:
+        raise UserError(f"--std {args.std}: must be 0 to 1")
+    if not 0.5 <= args.power < 1:
+        raise UserError(f"--power {args.power}: must be at least 0.5 and less than 1")
+    from aggan.study.statistics import participants_needed
+
+    needed = participants_needed(args.rates, args.trials, args.std, comb(args.methods, 2), args.power)
+    print(
+        f"{needed} participants with {args.trials} trials per method: fooling rates of {a:.1%} and {b:.1%} differ "
+        f"significantly (5 % level) with a probability of {args.power:.0%}."
+    )
     return 0

@@ -1,71 +1,78 @@
-"""`aggan study results STUDY [--json] [--csv] [--people]`."""
+"""`aggan study results STUDY [--json] [--csv] [--participants]`."""
 
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from aggan.study.answers import participations, write_answers, write_people
-from aggan.study.plan import read_plan
-from aggan.study.results import RESULTS, Results, results, write_results
-from aggan.study.serving import database_of
-from aggan.study.store import Store
+if TYPE_CHECKING:
+    from aggan.study.results import Results
+
+ANSWERS = "answers.csv"
+PARTICIPANTS = "participants.csv"
 
 
 @dataclass
 class Show:
-    """How often each system's pictures were held to be real, with 95 % intervals and tests between systems."""
+    """Show how often each method's fake images fooled participants, with 95 % intervals and pairwise tests."""
 
     study: Annotated[Path, tyro.conf.Positional]
-    """A folder that `aggan study create` made."""
+    """Folder created by `aggan study create`."""
     database: str | None = None
-    """Where the answers are, if not in the study's folder."""
+    """URL of the database. [an SQLite file in the folder of the study]"""
     json: bool = False
     """Write STUDY/study.json, which reports read."""
     csv: bool = False
-    """Write STUDY/answers.csv: every answer, and nothing about who gave it."""
-    people: bool = False
-    """Write STUDY/people.csv: who finished, by the number under which a service pays them."""
+    """Write STUDY/answers.csv: all answers, without anything that identifies participants."""
+    participants: bool = False
+    """Write STUDY/participants.csv: who finished, with their IDs at the recruiting service, for payment."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the action and give its exit code."""
-    asked = tyro.cli(Show, args=arguments, prog="aggan study results")
-    plan = read_plan(asked.study)
-    with closing(Store(database_of(asked.study, asked.database), plan.study)) as store:
-        found = participations(plan, store)
-    made = results(plan, found)
-    show(made)
-    for wanted, name, write in (
-        (asked.json, RESULTS, lambda path: write_results(made, path)),
-        (asked.csv, "answers.csv", lambda path: write_answers(found, path)),
-        (asked.people, "people.csv", lambda path: write_people(found, path)),
+def main(argv: list[str]) -> int:
+    """Run the action. Returns the exit code."""
+    args = tyro.cli(Show, args=argv, prog="aggan study results")
+    from aggan.study.database import AnswerDatabase, database_url
+    from aggan.study.participation import load_participations, write_answers, write_participants
+    from aggan.study.plan import read_plan
+    from aggan.study.results import RESULTS, compute_results, write_results
+
+    plan = read_plan(args.study)
+    with closing(AnswerDatabase(database_url(args.study, args.database), plan.study)) as database:
+        participations = load_participations(plan, database)
+    results = compute_results(plan, participations)
+    print_results(results)
+    for requested, name, write in (
+        (args.json, RESULTS, lambda path: write_results(results, path)),
+        (args.csv, ANSWERS, lambda path: write_answers(participations, path)),
+        (args.participants, PARTICIPANTS, lambda path: write_participants(participations, path)),
     ):
-        if wanted:
-            write(asked.study / name)
-            print(f"Wrote {asked.study / name}")
+        if requested:
+            write(args.study / name)
+            print(f"Wrote {args.study / name}")
     return 0
 
 
-def show(made: Results) -> None:
-    """Print all of it."""
-    who = made.participants
+def print_results(results: "Results") -> None:
+    """Print the tables of results."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    counts = results.participants
     print(
-        f"{who.counted} of {who.joined} participants counted; {who.unfinished} did not finish, {who.inattentive} "
-        f"missed more than {who.allowed_misses} of {who.checks} attention checks."
+        f"{counts.counted} of {counts.joined} participants counted; {counts.unfinished} did not finish, "
+        f"{counts.inattentive} missed more than {counts.max_missed_checks} of {counts.checks} attention checks."
     )
-    table = Table("system", "fooled", "95 % interval", "answers")
-    for name, row in made.systems.items():
-        share = "-" if row.fooled is None else f"{row.fooled:.1%}"
-        table.add_row(Text(name), share, " to ".join(f"{end:.1%}" for end in row.interval), str(row.answers))
-    tests = Table("systems", "difference", "p", "p after Holm")
-    for one in made.pairwise:
-        tests.add_row(Text(" - ".join(one.systems)), f"{one.difference:+.1%}", f"{one.p:.4f}", f"{one.p_holm:.4f}")
+    rates = Table("method", "fooled", "95 % interval", "answers")
+    for method, row in results.methods.items():
+        rate = "-" if row.fooled is None else f"{row.fooled:.1%}"
+        rates.add_row(Text(method), rate, " to ".join(f"{end:.1%}" for end in row.interval), str(row.answers))
+    tests = Table("methods", "difference", "p", "p (Holm)")
+    for test in results.pairwise:
+        tests.add_row(Text(" - ".join(test.methods)), f"{test.difference:+.1%}", f"{test.p:.4f}", f"{test.p_holm:.4f}")
     console = Console()
-    for shown in (table, tests) if made.pairwise else (table,):
-        console.print(shown)
+    console.print(rates)
+    if results.pairwise:
+        console.print(tests)

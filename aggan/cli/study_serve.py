@@ -8,46 +8,48 @@ from typing import Annotated
 import tyro
 
 from aggan.errors import UserError
-from aggan.study.limits import Limits
 
-LAST_PORT = 65535
-LEAST_RATE = 0.1
-"""With less, a participant would never be allowed a whole answer."""
+MAX_PORT = 65535
+MIN_RATE_LIMIT_FACTOR = 0.1
+"""With less, a participant's bucket would never hold a whole token."""
 
 
 @dataclass
 class Serve:
-    """Ask people. Answers go to a file in the study's folder; they survive whatever happens to the server."""
+    """Serve a study to participants. Answers are stored durably, by default in the folder of the study."""
 
     study: Annotated[Path, tyro.conf.Positional]
-    """A folder that `aggan study create` made."""
+    """Folder created by `aggan study create`."""
     host: str = "127.0.0.1"
-    """Address to listen at: 0.0.0.0 lets others in."""
+    """Address to listen on; 0.0.0.0 makes the study reachable from other machines."""
     port: int = 8000
-    """0 takes a free one."""
+    """Port to listen on; 0: any free port."""
     database: str | None = None
-    """postgresql://USER:PASSWORD@HOST/NAME, where several servers share a study. [a file in its folder]"""
+    """postgresql://USER:PASSWORD@HOST/NAME, if several servers share a study. [an SQLite file in its folder]"""
     https_cert: Path | None = None
     """Certificate chain (PEM)."""
     https_key: Path | None = None
-    """Its private key (PEM)."""
-    rate: float = 1.0
-    """Multiplies the limits on what one address may ask for, where very many participants share one."""
+    """Private key of the certificate (PEM)."""
+    rate_limit_factor: float = 1.0
+    """Multiply all rate limits, for example if very many participants share one address."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the action and give its exit code."""
-    asked = tyro.cli(Serve, args=arguments, prog="aggan study serve")
-    if (asked.https_cert is None) != (asked.https_key is None):
-        raise UserError("--https-cert and --https-key belong together")
-    if not LEAST_RATE <= asked.rate < inf:
-        raise UserError(f"--rate {asked.rate}: it should be a number of at least {LEAST_RATE}")
-    if not 0 <= asked.port <= LAST_PORT:
-        raise UserError(f"--port {asked.port}: it should be 0 to {LAST_PORT}")
-    from aggan.study.serving import Serving, serve, warn_if_open
+def main(argv: list[str]) -> int:
+    """Run the action. Returns the exit code."""
+    args = tyro.cli(Serve, args=argv, prog="aggan study serve")
+    if (args.https_cert is None) != (args.https_key is None):
+        raise UserError("--https-cert and --https-key must be given together")
+    if not MIN_RATE_LIMIT_FACTOR <= args.rate_limit_factor < inf:
+        raise UserError(
+            f"--rate-limit-factor {args.rate_limit_factor}: must be a finite number of at least {MIN_RATE_LIMIT_FACTOR}"
+        )
+    if not 0 <= args.port <= MAX_PORT:
+        raise UserError(f"--port {args.port}: must be 0 to {MAX_PORT}")
+    from aggan.study.rate_limits import RateLimits
+    from aggan.study.serve import ServerConfig, serve, warn_if_unencrypted
 
-    certificate = (asked.https_cert, asked.https_key) if asked.https_cert and asked.https_key else None
-    warn_if_open(asked.host, certificate is not None)
-    limits = Limits().times(asked.rate)
-    serve(Serving(asked.study, asked.database, asked.host, asked.port, certificate, limits))
+    certificate = (args.https_cert, args.https_key) if args.https_cert and args.https_key else None
+    warn_if_unencrypted(args.host, certificate is not None)
+    limits = RateLimits().scaled(args.rate_limit_factor)
+    serve(ServerConfig(args.study, args.database, args.host, args.port, certificate, limits))
     return 0

@@ -1,59 +1,61 @@
-"""`aggan study simulate STUDY --rates NAME=SHARE ...`."""
+"""`aggan study simulate STUDY --rates NAME=RATE ...`."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
-from rich.progress import Progress
 
-from aggan.cli.study import named
-from aggan.cli.study_results import show
+from aggan.cli.study import parse_pairs
+from aggan.cli.study_results import print_results
 from aggan.errors import UserError
-from aggan.study.plan import read_plan
-from aggan.study.simulate import Crowd, simulate
 
 
 @dataclass
 class Simulate:
-    """Send participants with known rates of being fooled through a real server; the study's answers stay."""
+    """Run a study with simulated participants on a real server. The study's own answers are not touched."""
 
     study: Annotated[Path, tyro.conf.Positional]
-    """A folder that `aggan study create` made."""
+    """Folder created by `aggan study create`."""
     rates: list[str]
-    """NAME=SHARE for each system: how often its pictures are held to be real, from 0 to 1."""
+    """NAME=RATE for each method: how often its fake images fool a participant, from 0 to 1."""
     participants: int = 50
-    """How many; the paper asked 50 for each system."""
+    """Number of participants; the paper asked 50 for each method."""
     careless: float = 0.0
-    """Share of them who toss a coin everywhere."""
+    """Fraction of participants who choose at random, from 0 to 1."""
     seed: int = 0
-    """Other seeds give other answers."""
+    """Seed of the participants' choices."""
 
 
-def main(arguments: list[str]) -> int:
-    """Run the action; 1 where an answer was lost."""
-    asked = tyro.cli(Simulate, args=arguments, prog="aggan study simulate")
-    plan = read_plan(asked.study)
-    rates = {name: _share(f"--rates {name}", value) for name, value in named(asked.rates, "--rates").items()}
-    if set(rates) != set(plan.systems):
-        raise UserError(f"--rates: give one for each of {', '.join(plan.systems)}")
-    if asked.participants < 1:
-        raise UserError(f"--participants {asked.participants}: it should be at least 1")
-    crowd = Crowd(rates, asked.participants, _share("--careless", str(asked.careless)), asked.seed)
+def main(argv: list[str]) -> int:
+    """Run the action. Returns the exit code: 1 if an answer was lost."""
+    args = tyro.cli(Simulate, args=argv, prog="aggan study simulate")
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from aggan.study.plan import read_plan
+    from aggan.study.simulate import Population, simulate
+
+    plan = read_plan(args.study)
+    rates = {name: _fraction(f"--rates {name}", value) for name, value in parse_pairs(args.rates, "--rates").items()}
+    if set(rates) != set(plan.methods):
+        raise UserError(f"--rates: give one rate for each of {', '.join(plan.methods)}")
+    if args.participants < 1:
+        raise UserError(f"--participants {args.participants}: must be at least 1")
+    population = Population(rates, args.participants, _fraction("--careless", str(args.careless)), args.seed)
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("taking part", total=crowd.people)
-        made = simulate(asked.study, crowd, lambda: progress.advance(task))
-    print(f"Rates given: {', '.join(f'{name} {rate:.1%}' for name, rate in rates.items())}")
-    show(made)
-    return 0 if made.participants.joined == crowd.people and not made.participants.unfinished else 1
+        task = progress.add_task("participants", total=population.size)
+        results = simulate(args.study, population, lambda: progress.advance(task))
+    print(f"Simulated fooling rates: {', '.join(f'{name} {rate:.1%}' for name, rate in rates.items())}")
+    print_results(results)
+    return 0 if results.participants.joined == population.size and not results.participants.unfinished else 1
 
 
-def _share(what: str, value: str) -> float:
+def _fraction(option: str, value: str) -> float:
     try:
-        share = float(value)
+        fraction = float(value)
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise UserError(f"{what} {value}: it should be a share from 0 to 1")
-    return share
+        fraction = -1.0
+    if not 0 <= fraction <= 1:
+        raise UserError(f"{option} {value}: must be a number from 0 to 1")
+    return fraction

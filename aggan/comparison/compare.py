@@ -1,135 +1,165 @@
-"""From measured cells to tables and a page, whether a plan trained them or they are runs that exist."""
+"""Compares the trials of a plan, or existing runs: from their results to tables and a page."""
 
 import hashlib
-import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from aggan.comparison import report, runner
-from aggan.comparison.plan import Cell, Plan
+from aggan.comparison.migrate import IMAGES
+from aggan.comparison.plan import Plan, Trial
 from aggan.comparison.report import CAPACITY, Comparison
 from aggan.comparison.rows import STUDY
-from aggan.comparison.runner import PICTURES, RESULTS, paired, require_weights, test, ways
+from aggan.comparison.runner import FAILURE, RESULTS, Direction, evaluation_command, has_pairs, require_files
 from aggan.comparison.runs import Run, require_comparable
 from aggan.errors import UserError
-from aggan.evaluation.capacity import RAFD, table_three
-from aggan.io import write_whole
-from aggan.methods.base import About
+from aggan.evaluation.capacity import TABLE_III_DOMAINS, table_three
+from aggan.io import write_atomic, write_json_atomic, write_text_atomic
+from aggan.methods.base import MethodConfig
 from aggan.methods.pretrained import CONFIG, WEIGHTS
-from aggan.methods.registry import CATALOGUE, TABLE_II
+from aggan.methods.registry import METHODS, TABLE_II
+from aggan.types import Needs
 
 BASIS = "basis.sha256"
-"""Beside results: the digests of the model, and of what else they were made of."""
+"""Beside results.json: digests of the model, and of everything else that the evaluation read."""
 
 
-class Task(NamedTuple):
-    """Runs that are to be compared."""
+class RunComparison(NamedTuple):
+    """Existing runs to compare."""
 
     runs: list[Run]
     root: Path
-    """Its test folder holds the pictures that all are tested on."""
+    """Folder of the data set: all runs are evaluated on the images below `root`/test."""
     source: str
     targets: tuple[str, ...]
+    classifier: str | None = None
     inception: Path | None = None
     lpips: Path | None = None
 
     @property
     def data(self) -> str:
-        """What the data set is called."""
+        """Name of the data set."""
         return self.root.resolve().name
 
+    @property
+    def directions(self) -> list[Direction]:
+        networks = self.classifier, self.inception, self.lpips
+        return [Direction(self.root, self.source, to, *networks) for to in self.targets]
 
-def of_plan(plan: Plan, out: Path) -> Comparison:
-    """What a plan compares."""
-    names = list(dict.fromkeys([*plan.systems, *plan.more_seeds]))
+
+def describe_plan(plan: Plan, out: Path) -> Comparison:
+    """The comparison that a plan asks for."""
+    names = dict.fromkeys([*plan.methods, *plan.more_seeds])
     length = f"{plan.minutes:g} minutes" if plan.minutes else f"{plan.epochs} epochs"
     clock = " of processor time" if plan.processor_time else ""
     threads = f" on {plan.threads} thread{'s' if plan.threads > 1 else ''}" if plan.threads else ""
-    budget = f"Each system was trained for {length}{clock}{threads} with the recipe {Path(plan.recipe).stem}."
-    roots = {data: source.root or out / "faces" for data, source in plan.data.items()}
-    about = {name: CATALOGUE[name].about for name in names}
-    return _comparison(about, roots, plan.source, plan.targets, plan.size, budget)
+    budget = f"Each method was trained for {length}{clock}{threads} with the recipe {Path(plan.recipe).stem}."
+    roots = {data: data_set.root or out / "faces" for data, data_set in plan.data.items()}
+    methods = {name: METHODS[name] for name in names}
+    return _describe(methods, roots, plan.source, plan.targets, plan.size, budget)
 
 
-def of_task(task: Task) -> Comparison:
-    """What runs that exist compare."""
-    told = ", ".join(f"{run.name} {run.card.steps:,}" for run in task.runs)
-    about, roots = {run.name: run.experiment.system.about for run in task.runs}, {task.data: task.root}
-    size, budget = task.runs[0].card.size, f"Steps of training: {told}."
-    return _comparison(about, roots, task.source, task.targets, size, budget)
+def describe_runs(comparison: RunComparison) -> Comparison:
+    """The comparison of existing runs."""
+    steps = ", ".join(f"{run.name} {run.card.steps:,}" for run in comparison.runs)
+    methods = {run.name: run.experiment.method for run in comparison.runs}
+    roots, size = {comparison.data: comparison.root}, comparison.runs[0].card.size
+    return _describe(methods, roots, comparison.source, comparison.targets, size, f"Training steps: {steps}.")
 
 
-def measure(task: Task, out: Path, environment: dict[str, str], tell: Callable[[str, str], None]) -> bool:
-    """Measure every run on the same pictures; False if one could not be. Raises `UserError`, `Stopped`."""
+def _describe(
+    methods: Mapping[str, MethodConfig],
+    roots: dict[str, Path],
+    source: str,
+    targets: tuple[str, ...],
+    size: int,
+    budget: str,
+) -> Comparison:
+    return Comparison(
+        source=source,
+        targets=list(targets),
+        size=size,
+        budget=budget,
+        methods=[name for name in methods if name not in TABLE_II[1:]] or list(methods),
+        ablations=[name for name in methods if name in TABLE_II],
+        data=list(roots),
+        without_ground_truth=[
+            data for data, root in roots.items() if not has_pairs(root / "test" / source, root / "test" / targets[0])
+        ],
+        learn_from_pairs=[name for name, config in methods.items() if config.needs is Needs.PAIRED],
+    )
+
+
+def evaluate_runs(
+    comparison: RunComparison, out: Path, environment: dict[str, str], on_status: Callable[[str, str], object]
+) -> bool:
+    """Evaluate all runs on the same images, and call `on_status` with a run's name and what is being done.
+
+    Returns False if an evaluation failed. Raises `UserError` if the runs cannot be compared, and `Interrupted`.
+    """
     if (out / runner.PLAN).exists():
         raise UserError(f"{out}: holds a benchmark: choose another --out")
-    require_weights(task.inception, task.lpips)
-    domains, again = (task.source, *task.targets), (out / report.FILE).exists()
-    require_comparable(task.runs, domains, task.root / "test")
+    require_files(comparison.inception, comparison.lpips)
+    domains = comparison.source, *comparison.targets
+    require_comparable(comparison.runs, domains, comparison.root / "test")
+    copies, size = out / comparison.data / runner.TEST, comparison.runs[0].card.size
     # The copies of an earlier report may be of other data.
-    runner.show(task.root, out / task.data / runner.TEST, domains, task.runs[0].card.size, again)
-    report.note(out, of_task(task))
-    asked, failed = ways(task.root, task.source, task.targets, task.inception, task.lpips), False
-    read = {way: _digest(way.files) for way in asked}
-    for run, folder in zip(task.runs, _folders(task, out), strict=True):
+    runner.copy_test_images(comparison.root, copies, domains, size, replace=(out / report.FILE).exists())
+    report.save(out, describe_runs(comparison))
+    digests = {direction: _basis(direction) for direction in comparison.directions}
+    failed = False
+    for run, folder in zip(comparison.runs, _run_folders(comparison, out), strict=True):
         model = _digest((run.model / CONFIG, run.model / WEIGHTS))
-        for way in asked:
-            _forget_others(folder / way.to / RESULTS, f"{model} {read[way]}\n")
-        commands = [test(run.folder.resolve(), folder, way) for way in asked]
-        runner.carry_out(commands, folder, environment, lambda what, name=run.name: tell(name, what))
-        failed |= (folder / runner.FAILURE).exists()
+        for direction, digest in digests.items():
+            _remove_outdated(folder / direction.to / RESULTS, f"{model} {digest}\n")
+        commands = [evaluation_command(run.folder.resolve(), folder, direction) for direction in digests]
+        runner.run_commands(commands, folder, environment, lambda status, name=run.name: on_status(name, status))
+        failed |= (folder / FAILURE).exists()
     return not failed
 
 
-def _folders(task: Task, out: Path) -> list[Path]:
-    """Where each is measured; of an earlier report that had more runs of a name, the others' results go."""
-    seeds, found = Counter(), []
-    for run in task.runs:
-        found.append(Cell(task.data, run.name, seeds[run.name]).folder(out))
+def _run_folders(comparison: RunComparison, out: Path) -> list[Path]:
+    """The folder of each run's evaluation. Results of an earlier report with more runs of a name are removed."""
+    seeds, folders = Counter[str](), []
+    for run in comparison.runs:
+        folders.append(Trial(comparison.data, run.name, seeds[run.name]).folder(out))
         seeds[run.name] += 1
     for name in seeds:
-        for results in (out / task.data / name).glob(f"seed-*/*/{RESULTS}"):
-            if results.parents[1] not in found:
+        for results in (out / comparison.data / name).glob(f"seed-*/*/{RESULTS}"):
+            if results.parents[1] not in folders:
                 results.unlink()
-    return found
+    return folders
 
 
-def _forget_others(results: Path, basis: str) -> None:
-    """Figures and pictures of another run, or of other data or weights, are made anew."""
-    noted = results.with_name(BASIS)
-    if not noted.exists() or noted.read_text(encoding="utf-8") != basis:
+def _remove_outdated(results: Path, basis: str) -> None:
+    """Remove results and images that another model, other data or other networks led to."""
+    saved = results.with_name(BASIS)
+    if not saved.exists() or saved.read_text(encoding="utf-8") != basis:
         results.unlink(missing_ok=True)
-        shutil.rmtree(results.with_name(PICTURES), ignore_errors=True)
-        write_whole(noted, lambda path: path.write_text(basis, encoding="utf-8"))
+        shutil.rmtree(results.with_name(IMAGES), ignore_errors=True)
+        write_text_atomic(saved, basis)
+
+
+def _basis(direction: Direction) -> str:
+    digest = _digest(direction.files)
+    return f"{digest} {direction.classifier}" if direction.classifier else digest
 
 
 def _digest(files: Iterable[Path]) -> str:
-    """SHA-256 of files and of where they are."""
-    whole = hashlib.sha256()
+    """SHA-256 of the content and the paths of files."""
+    digest = hashlib.sha256()
     for file in files:
-        whole.update(os.fsencode(file.resolve()))
-        whole.update(file.read_bytes())
-    return whole.hexdigest()
-
-
-def _comparison(
-    about: dict[str, About], roots: dict[str, Path], source: str, targets: tuple[str, ...], size: int, budget: str
-) -> Comparison:
-    ablations = [name for name in about if name in TABLE_II]
-    systems = [name for name in about if name not in TABLE_II[1:]] or list(about)
-    by_pairs = [name for name in about if about[name].needs == "pairs"]
-    unpaired = [data for data, root in roots.items() if not paired(root / "test" / source, root / "test" / targets[0])]
-    return Comparison(source, list(targets), size, budget, systems, ablations, list(roots), unpaired, by_pairs)
+        digest.update(os.fsencode(file.resolve()))
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def write(out: Path, study: Path | None = None) -> Path:
-    """Write tables and page, with Table III and perhaps a study's answers; gives the page's path."""
-    counts = json.dumps({"domains": RAFD, "systems": table_three()}, indent=2) + "\n"
-    write_whole(out / CAPACITY, lambda path: path.write_text(counts, encoding="utf-8"))
+    """Write tables and page, with Table III and the results of a study if there are any. Returns the page's path."""
+    write_json_atomic(out / CAPACITY, {"domains": TABLE_III_DOMAINS, "methods": table_three()})
     if study:
-        write_whole(out / STUDY, lambda path: shutil.copyfile(study, path))
+        write_atomic(out / STUDY, lambda path: shutil.copyfile(study, path))
     return report.write(out)

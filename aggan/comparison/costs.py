@@ -1,50 +1,61 @@
-"""What systems cost: time and memory as their runs tell, and parameters beside the paper's Table III."""
+"""The costs of methods: time and memory of their runs, and their parameters beside the paper's Table III."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aggan.comparison.figures import run_of
-from aggan.comparison.rows import Row
-from aggan.comparison.tables import Cell, Line, Table
+from aggan.comparison.figures import run_folder
+from aggan.comparison.migrate import migrate_capacity
+from aggan.comparison.rows import Row, read_results
+from aggan.comparison.tables import EMPTY, Cell, Line, Table
 from aggan.training import log
 
-HEADINGS = ("steps", "minutes", "seconds a step", "peak memory, MB", "seconds a picture")
-SIZES = ("px", "one model, M", "models", "Table III, M", "verdict")
+COST_HEADINGS = ("steps", "minutes", "seconds per step", "peak memory, MB", "seconds per image")
+CAPACITY_HEADINGS = ("px", "one model, M", "models", "Table III, M", "agreement")
 
 
-def costs(out: Path, rows: list[Row], to: str) -> Table:
-    """Of each system's first run."""
-    lines = tuple(Line(row.name, _cost(out, row, to), link=str(row.folders[0])) for row in rows if row.folders)
-    about = "Of the first seed. Seconds are of the training's own clock; memory is the most that its process ever held."
-    return Table("What it costs", about, HEADINGS, lines)
+def cost_table(out: Path, rows: Sequence[Row], to: str) -> Table:
+    """Time and memory of each method's first seed."""
+    lines = tuple(Line(row.name, _costs(out, row, to), link=str(row.folders[0])) for row in rows if row.folders)
+    about = (
+        "Of the first seed. Seconds per step are those of the training's clock; peak memory is the largest that its "
+        "process held; seconds per image are those of a translation."
+    )
+    return Table("What it costs", about, COST_HEADINGS, lines)
 
 
-def _cost(out: Path, row: Row, to: str) -> tuple[Cell, ...]:
-    told = log.read(run_of(out, row, to))
-    last = next((line for line in reversed(told) if "seconds" in line), {"step": 0, "seconds": 0.0})
-    memory = max((line["memory"] for line in told if "memory" in line), default=0)
-    results = json.loads((out / row.folders[0] / to / "results.json").read_text(encoding="utf-8"))
-    steps, seconds = last["step"] or results["steps"], last["seconds"]
+def _costs(out: Path, row: Row, to: str) -> tuple[Cell, ...]:
+    journal = log.read(run_folder(out, row, to))
+    last = next((line for line in reversed(journal) if "seconds" in line), {"step": 0, "seconds": 0.0})
+    memory = max((line["memory"] for line in journal if "memory" in line), default=0)
+    results = read_results(out / row.folders[0] / to)
+    steps, seconds, per_image = last["step"] or results["steps"], last["seconds"], results.get("seconds_per_image")
     return (
         Cell(f"{steps:,}"),
-        Cell(f"{seconds / 60:.1f}" if seconds else "-"),
-        Cell(f"{seconds / steps:.3f}" if seconds else "-"),
-        Cell(f"{memory:,.0f}" if memory else "-"),
-        Cell(f"{results['seconds a picture']:.4f}" if "seconds a picture" in results else "-"),
+        Cell(f"{seconds / 60:.1f}") if seconds else EMPTY,
+        Cell(f"{seconds / steps:.3f}") if seconds else EMPTY,
+        Cell(f"{memory:,.0f}") if memory else EMPTY,
+        Cell(f"{per_image:.4f}") if per_image is not None else EMPTY,
     )
 
 
-def sizes(path: Path) -> Table:
-    """Table III, from the counts that the comparison noted."""
-    told = json.loads(path.read_text(encoding="utf-8"))
-    lines = tuple(Line(entry["name"], _size(entry)) for entry in told["systems"])
-    domains = told["domains"]
-    about = f"Parameters of one model at full width, how many models m = {domains} domains need, and what was printed."
-    return Table("Table III", about, SIZES, lines)
+def capacity_table(path: Path) -> Table:
+    """Table III, from a capacity.json."""
+    content = migrate_capacity(json.loads(path.read_text(encoding="utf-8")))
+    lines = tuple(Line(entry["name"], _capacity(entry)) for entry in content["methods"])
+    about = (
+        f"Parameters of one model at full width, how many models m = {content['domains']} domains need, and what the "
+        "paper printed."
+    )
+    return Table("Table III", about, CAPACITY_HEADINGS, lines)
 
 
-def _size(entry: dict[str, Any]) -> tuple[Cell, ...]:
-    ours = f"{entry['compared'] / 1e6:.2f}" if entry["compared"] else "-"
-    printed = f"{entry['printed']}" if entry["printed"] else "-"
-    return Cell(str(entry["px"])), Cell(ours), Cell(entry["models"]), Cell(printed), Cell(entry["verdict"], words=True)
+def _capacity(entry: dict[str, Any]) -> tuple[Cell, ...]:
+    return (
+        Cell(str(entry["px"])),
+        Cell(f"{entry['compared'] / 1e6:.2f}") if entry["compared"] else EMPTY,
+        Cell(entry["models"]),
+        Cell(str(entry["printed"])) if entry["printed"] else EMPTY,
+        Cell(entry["agreement"], prose=True),
+    )

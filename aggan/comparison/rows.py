@@ -1,59 +1,34 @@
-"""What the cells of a comparison came to: a row for each system, a figure for each measure."""
+"""The results of a comparison: a row for each method, with a mean and an interval for each metric."""
 
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from aggan.comparison.tables import Cell, Line, Table
+from aggan.comparison.migrate import migrate_failure, migrate_study
+from aggan.comparison.tables import EMPTY, Cell, Line, Table
 from aggan.errors import UserError
+from aggan.metric_table import GROUND_TRUTH, IDENTITY_BASELINE, METRICS, ROWS, TRANSLATION, migrate_results
 
-FIXED = ("copy the input", "true answer")
-"""Rows that no system made; nothing of them is ever best."""
-
-TRANSLATES = 0.5
-"""Of whose pictures fewer are judged to show the target, that system hardly translates: it is never best either."""
+COMPARED = tuple(key for key, metric in METRICS.items() if metric.direction and metric.interval)
+"""The metrics in tables: those with a better direction and an interval."""
+MIN_CLASSIFIED = 0.5
+"""A method hardly translates if a smaller share of its images is classified as the target. It is never best then."""
 BOLD = (
-    "Bold: the best of a column, and what its 95 % interval cannot tell from it, among the systems that translate; "
-    "those that learn from pairs compete among themselves."
+    "Bold: the best value of a column, and all values whose 95 % interval contains it, among the methods that "
+    "translate. Methods that learn from pairs are compared with each other."
 )
 STUDY = "study.json"
-"""What a people study found, where one lies beside the cells."""
+"""The results of a perceptual study, if there is one."""
 
 
-class Measure(NamedTuple):
-    """How a figure is shown; `sign` is 1 where more is better, -1 where less is."""
-
-    heading: str
-    sign: int
-    form: str
-    unit: float = 1.0
-
-
-MEASURES = {
-    "fooled": Measure("people fooled, %", 1, "{:.1f}", 100),
-    "judged": Measure("judged {to}, %", 1, "{:.1f}", 100),
-    "change where still": Measure("change where still, of 255", -1, "{:.2f}"),
-    "kernel distance": Measure("kernel distance ({features})", -1, "{:.3f}"),
-    "frechet distance": Measure("Frechet distance ({features})", -1, "{:.1f}"),
-    "psnr": Measure("PSNR, dB", 1, "{:.2f}"),
-    "mse": Measure("MSE", -1, "{:.1f}"),
-    "ssim": Measure("SSIM", 1, "{:.3f}"),
-    "ms-ssim": Measure("MS-SSIM", 1, "{:.3f}"),
-    "lpips": Measure("LPIPS", -1, "{:.3f}"),
-    "identity": Measure("identity, cosine", 1, "{:.3f}"),
-    "rank-1": Measure("identity, rank 1, %", 1, "{:.1f}", 100),
-    "cycle error": Measure("cycle error, of 255", -1, "{:.2f}"),
-}
-
-
-class Figure(NamedTuple):
-    """A mean over pictures and seeds, and the ends of its interval."""
+class Estimate(NamedTuple):
+    """A mean over images and seeds, and its interval."""
 
     mean: float
     low: float
@@ -62,144 +37,172 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """A system on one data set."""
+    """The results of a method on one data set, or of a reference."""
 
     name: str
-    figures: dict[str, Figure]
+    estimates: dict[str, Estimate]
+    """By metric."""
     folders: tuple[Path, ...] = ()
-    """Its cells that have results, below the comparison's folder."""
-    why: str = ""
-    """Why there are no figures."""
-    features: str = "judge"
-    by_pairs: bool = False
-    """Whether it learned from pairs, which tell it the true answers."""
+    """Of the trials with results, relative to the comparison's folder."""
+    error: str = ""
+    """Why there are no results."""
+    features: str = ""
+    """The network on whose features sets of images were compared."""
+    attention: bool = False
+    """Whether there are attention masks."""
+    learns_from_pairs: bool = False
+    is_reference: bool = False
+    """Whether it is the identity baseline or the ground truth, not a method."""
 
     @property
-    def fixed(self) -> bool:
-        return self.name in FIXED
+    def hardly_translates(self) -> bool:
+        """Whether few images are classified as the target; a copy of the input is good by most other metrics."""
+        classified = self.estimates.get("classified")
+        return not self.is_reference and classified is not None and classified.mean < MIN_CLASSIFIED
 
     @property
-    def idle(self) -> bool:
-        """Whether it hardly translates: a copy of the input stands high in most columns."""
-        return not self.fixed and "judged" in self.figures and self.figures["judged"].mean < TRANSLATES
-
-    @property
-    def competes(self) -> bool:
-        """Whether its figures can be best."""
-        return not (self.fixed or self.idle)
+    def can_be_best(self) -> bool:
+        return not (self.is_reference or self.hardly_translates)
 
 
-def read_rows(out: Path, data: str, systems: list[str], to: str, by_pairs: list[str]) -> list[Row]:
-    """Every system's row, then copying the input and the true answer; some learned from pairs."""
-    rows, fixed = [], {}
-    for system in systems:
-        cells = sorted((out / data / system).glob("seed-*"))
-        found = {cell: _json(cell / to / "results.json") for cell in cells if (cell / to / "results.json").exists()}
-        if not found:
-            rows.append(Row(system, {}, why=_why(cells)))
+def read_rows(out: Path, data: str, methods: Sequence[str], to: str, learn_from_pairs: Sequence[str]) -> list[Row]:
+    """The row of each method, then the references."""
+    rows, references = [], {}
+    for method in methods:
+        trials = sorted((out / data / method).glob("seed-*"))
+        results = {trial: read_results(trial / to) for trial in trials if (trial / to / "results.json").exists()}
+        if not results:
+            rows.append(Row(method, {}, error=_read_error(trials)))
             continue
-        figures = _figures([result["rows"]["translation"] for result in found.values()])
-        first = next(iter(found.values()))
-        features = (first.get("features") or {}).get("name", "judge")
-        folders = tuple(cell.relative_to(out) for cell in found)
-        rows.append(Row(system, figures, folders, features=features, by_pairs=system in by_pairs))
-        for name in FIXED:
-            if name in first["rows"]:
-                fixed.setdefault(name, Row(name, _figures([first["rows"][name]])))
-    return [*rows, *fixed.values()]
+        first = next(iter(results.values()))["rows"]
+        row = Row(
+            method,
+            _estimates([result["rows"][TRANSLATION] for result in results.values()]),
+            folders=tuple(trial.relative_to(out) for trial in results),
+            features=_features(next(iter(results.values()))),
+            attention="mask_mean" in first[TRANSLATION],
+            learns_from_pairs=method in learn_from_pairs,
+        )
+        rows.append(row)
+        for key in (IDENTITY_BASELINE, GROUND_TRUTH):
+            if key in first:
+                references.setdefault(key, Row(ROWS[key], _estimates([first[key]]), is_reference=True))
+    return [*rows, *references.values()]
 
 
-class Answers(BaseModel):
-    """What people said of a system."""
+def read_results(folder: Path) -> dict[str, Any]:
+    """The results.json of a folder, also of an earlier version."""
+    return migrate_results(_read_json(folder / "results.json"))
+
+
+def _features(results: dict[str, Any]) -> str:
+    return (results.get("features") or {"name": ""})["name"]
+
+
+def _estimates(rows: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
+    """The means over the seeds of a method: of the means, and of the ends of the intervals."""
+    estimates = {}
+    for key in COMPARED:
+        values = [(row[key], *row["intervals"][key]) for row in rows if row.get(key) is not None]
+        if values:
+            estimates[key] = Estimate(*(sum(column) / len(values) for column in zip(*values, strict=True)))
+    return estimates
+
+
+def _read_error(trials: Sequence[Path]) -> str:
+    failures = [trial / "failure.json" for trial in trials if (trial / "failure.json").exists()]
+    return migrate_failure(_read_json(failures[0]))["error"] if failures else "not finished"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+class MethodAnswers(BaseModel):
+    """The answers of a study's participants about a method."""
 
     fooled: float | None
-    """None where nobody was asked."""
+    """None without answers."""
     interval: tuple[float, float]
 
 
 class Study(BaseModel):
-    """What reports take up of `study.json`."""
+    """The part of study.json that tables show."""
 
-    systems: dict[str, Answers]
+    methods: dict[str, MethodAnswers]
 
 
-def read_study(path: Path) -> dict[str, Figure]:
-    """The share of people fooled, by system; raises `UserError` where the file is not a study's."""
+def read_study(path: Path) -> dict[str, Estimate]:
+    """The share of people fooled, by method. Raises `UserError` if the file does not hold the results of a study."""
     try:
-        found = Study.model_validate_json(path.read_bytes()).systems
-    except OSError as why:
-        raise UserError(f"{path}: cannot be read: {why.strerror}") from why
-    except ValidationError as why:
-        raise UserError(f"{path}: not what `aggan study results STUDY --json` writes") from why
-    return {name: Figure(told.fooled, *told.interval) for name, told in found.items() if told.fooled is not None}
+        methods = Study.model_validate(migrate_study(_read_json(path))).methods
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path}: not written by `aggan study results STUDY --json`") from error
+    return {
+        name: Estimate(answers.fooled, *answers.interval)
+        for name, answers in methods.items()
+        if answers.fooled is not None
+    }
 
 
-def with_people(rows: list[Row], fooled: dict[str, Figure]) -> list[Row]:
-    """The same rows, with what people said of those that have figures."""
-    said = {row.name: {"fooled": fooled[row.name]} for row in rows if row.folders and row.name in fooled}
-    return [replace(row, figures=row.figures | said.get(row.name, {})) for row in rows]
+def with_study(rows: Sequence[Row], fooled: dict[str, Estimate]) -> list[Row]:
+    """The same rows, with the share of people fooled by those that have results."""
+    return [
+        replace(row, estimates=row.estimates | {"fooled": fooled[row.name]})
+        if row.folders and row.name in fooled
+        else row
+        for row in rows
+    ]
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+def quality_table(title: str, about: str, rows: Sequence[Row], to: str, metrics: Sequence[str] = COMPARED) -> Table:
+    """The metrics of all rows; metrics that no row has are left out."""
+    present = [key for key in metrics if any(key in row.estimates for row in rows)]
+    features = next((row.features for row in rows if row.folders), "")
+    headings = (METRICS[key].heading(to, features) for key in present)
+    lines = (_line(row, rows, present, to) for row in rows)
+    return Table(title, f"{about} {BOLD}".strip(), tuple(headings), tuple(lines))
 
 
-def _why(cells: list[Path]) -> str:
-    failures = [cell / "failure.json" for cell in cells if (cell / "failure.json").exists()]
-    return _json(failures[0])["why"] if failures else "not finished"
-
-
-def _figures(rows: list[dict[str, Any]]) -> dict[str, Figure]:
-    """Over the seeds of a system: the mean of the means, and of the intervals' ends."""
-    found = {}
-    for name in MEASURES:
-        known = [(row[name], *row["intervals"][name]) for row in rows if row.get(name) is not None]
-        if known:
-            found[name] = Figure(*(sum(column) / len(known) for column in zip(*known, strict=True)))
-    return found
-
-
-def quality(title: str, about: str, rows: list[Row], to: str, measures: tuple[str, ...] = tuple(MEASURES)) -> Table:
-    """How good the systems are; columns that nobody has a figure for are left out."""
-    shown = [name for name in measures if any(name in row.figures for row in rows)]
-    features = next((row.features for row in rows if row.folders), "judge")
-    headings = (MEASURES[name].heading.format(to=to, features=features) for name in shown)
-    return Table(title, f"{about} {BOLD}".strip(), tuple(headings), tuple(_line(row, rows, shown, to) for row in rows))
-
-
-def _line(row: Row, rows: list[Row], shown: list[str], to: str) -> Line:
+def _line(row: Row, rows: Sequence[Row], metrics: Sequence[str], to: str) -> Line:
     link = str(row.folders[0] / to / "results.json") if row.folders else ""
-    cells = () if row.why else tuple(_cell(name, row, rows, link) for name in shown)
+    cells = () if row.error else tuple(_cell(key, row, rows, link) for key in metrics)
     seeds = len(row.folders)
-    notes = {f"{seeds} seeds": seeds > 1, "from pairs": row.by_pairs, "hardly translates": row.idle}
+    notes = {
+        f"{seeds} seeds": seeds > 1,
+        "from pairs": row.learns_from_pairs,
+        "hardly translates": row.hardly_translates,
+    }
     note = ", ".join(text for text, holds in notes.items() if holds)
-    return Line(row.name, cells, note, row.why, str(row.folders[0]) if row.folders else "", row.fixed)
+    return Line(row.name, cells, note, row.error, str(row.folders[0]) if row.folders else "", row.is_reference)
 
 
-def _cell(name: str, row: Row, rows: list[Row], link: str) -> Cell:
-    """A figure is best or ties with the best where its interval holds the best's mean."""
-    if name not in row.figures:
-        return Cell("-")
-    measure, figure = MEASURES[name], row.figures[name]
-    text = measure.form.format(measure.unit * figure.mean)
-    if not row.competes:
+def _cell(key: str, row: Row, rows: Sequence[Row], link: str) -> Cell:
+    if key not in row.estimates:
+        return EMPTY
+    metric, estimate = METRICS[key], row.estimates[key]
+    text = metric.text(estimate.mean)
+    if not row.can_be_best:
         return Cell(text, link=link)
-    rivals = [other.figures for other in rows if other.competes and other.by_pairs == row.by_pairs]
-    best = max(measure.sign * figures[name].mean for figures in rivals if name in figures)
-    return Cell(text, figure.low <= measure.sign * best <= figure.high, link)
+    rivals = [other for other in rows if other.can_be_best and other.learns_from_pairs == row.learns_from_pairs]
+    means = [other.estimates[key].mean for other in rivals if key in other.estimates]
+    best = max(means) if metric.direction > 0 else min(means)
+    return Cell(text, estimate.low <= best <= estimate.high, link)
 
 
 def comma_separated(rows_of: dict[str, list[Row]]) -> str:
-    """Every figure with the ends of its interval, unrounded."""
+    """Every mean with the ends of its interval, unrounded, by data set."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["data", "row", "seeds", *(f"{name}{end}" for name in MEASURES for end in ("", " low", " high"))])
-    writer.writerows(_numbers(rows_of))
+    writer.writerow(["data", "row", "seeds", *(f"{key}{end}" for key in COMPARED for end in ("", "_low", "_high"))])
+    writer.writerows(_csv_lines(rows_of))
     return text.getvalue()
 
 
-def _numbers(rows_of: dict[str, list[Row]]) -> Iterator[list[Any]]:
+def _csv_lines(rows_of: dict[str, list[Row]]) -> Iterator[list[str | int | float]]:
     for data, rows in rows_of.items():
         for row in rows:
-            figures = [row.figures.get(name, ("", "", "")) for name in MEASURES]
-            yield [data, row.name, len(row.folders), *(number for figure in figures for number in figure)]
+            estimates = [row.estimates.get(key, ("", "", "")) for key in COMPARED]
+            yield [data, row.name, len(row.folders), *(number for estimate in estimates for number in estimate)]

@@ -1,4 +1,4 @@
-"""Runs that exist, to be compared: they must be of one kind, and honest about whom they have seen."""
+"""Existing runs to compare: they must be comparable, and must not have seen the test images."""
 
 import hashlib
 import json
@@ -6,36 +6,36 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from aggan.data.folders import find, pictures
-from aggan.data.index import CARD, INDEX, read_records
+from aggan.data.folders import find, list_images
+from aggan.data.index import CARD, index_file, read_records
 from aggan.errors import UserError
-from aggan.io import can_be_a_file
+from aggan.io import is_file_name
 from aggan.methods.pretrained import CONFIG, WEIGHTS, ModelCard, find_model, read_card
 from aggan.training.experiment import Experiment
 
 
 class Run(NamedTuple):
-    """A run folder under the name of its row; runs of one name are seeds of one row."""
+    """A run and the name of its row. Runs of one name are seeds of one row."""
 
     name: str
     folder: Path
     model: Path
-    """The folder of the weights that are measured."""
+    """The folder of the weights to evaluate."""
     experiment: Experiment
     card: ModelCard
 
 
-def read_runs(named: Iterable[str]) -> list[Run]:
-    """From `[NAME=]FOLDER` each; without a name, the folder's. Raises `UserError`."""
-    return [_read(*_named(given)) for given in named]
+def read_runs(arguments: Iterable[str]) -> list[Run]:
+    """Read runs from `[NAME=]FOLDER`; the default name is that of the folder. Raises `UserError`."""
+    return [_read(*_parse(argument)) for argument in arguments]
 
 
-def _named(given: str) -> tuple[str, Path]:
-    name, equals, folder = given.partition("=")
+def _parse(argument: str) -> tuple[str, Path]:
+    name, equals, folder = argument.partition("=")
     if not equals:
-        return Path(given).resolve().name, Path(given)
-    if not can_be_a_file(name):  # it becomes a folder below --out
-        raise UserError(f"{given}: {name!r} is no name for a row: give NAME=FOLDER, with no slash in NAME")
+        return Path(argument).resolve().name, Path(argument)
+    if not is_file_name(name):  # it becomes a folder below --out
+        raise UserError(f"{argument}: {name!r} cannot name a row: give NAME=FOLDER without a slash in NAME")
     return name, Path(folder)
 
 
@@ -47,53 +47,57 @@ def _read(name: str, folder: Path) -> Run:
 
 
 def require_comparable(runs: list[Run], domains: tuple[str, ...], test: Path) -> None:
-    """Raises `UserError` for different systems under one name, and for runs that do not compare.
+    """Raise `UserError` if the runs cannot be compared on the test images `test`/DOMAIN.
 
-    Those are of other sizes, without one of the domains, or learned from the test people.
+    Runs of one name must have the same method. All must have the same image size and all domains, and must not have
+    been trained on a test image or, if the data set names people, on a person of the test images.
     """
     _require_names(runs)
-    tested = [file for domain in domains for file in pictures(test / domain)]
+    test_files = [file for domain in domains for file in list_images(test / domain)]
     people = _people(test.parent, "test")
-    seen = {hashlib.sha256(file.read_bytes()).digest(): file for file in tested}
+    digests = {_digest(file): file for file in test_files}
     for run in runs:
         if run.card.size != runs[0].card.size:
             raise UserError(
                 f"{run.folder} works at {run.card.size} px and {runs[0].folder} at {runs[0].card.size}: "
-                f"figures at different sizes do not compare"
+                "metrics at different sizes cannot be compared"
             )
         missing = [domain for domain in domains if domain not in run.card.domains]
         if missing:
-            raise UserError(f"{run.folder}: knows no {missing[0]!r}, only {', '.join(run.card.domains)}")
-        _require_strangers(run, seen, people)
+            raise UserError(f"{run.folder}: has no domain {missing[0]!r}, only {', '.join(run.card.domains)}")
+        _require_unseen(run, digests, people)
 
 
 def _require_names(runs: list[Run]) -> None:
     first: dict[str, Run] = {}
     for run in runs:
         other = first.setdefault(run.name, run)
-        if other.experiment.system != run.experiment.system:
+        if other.experiment.method != run.experiment.method:
             both = f"{other.folder} and {run.folder}"
-            raise UserError(f"{both} are different systems, both called {run.name!r}: name them NAME=FOLDER")
+            raise UserError(f"{both} are different methods, both called {run.name!r}: name them NAME=FOLDER")
 
 
-def _require_strangers(run: Run, seen: dict[bytes, Path], people: set[str]) -> None:
+def _require_unseen(run: Run, test_images: dict[bytes, Path], test_people: set[str]) -> None:
     root = run.experiment.data.root
-    shared = sorted(people & _people(root, "train")) if root else []
+    shared = sorted(test_people & _people(root, "train")) if root else []
     if shared:
-        known = f"{len(shared)} of the people that it would be tested on ({shared[0]})"
-        raise UserError(f"{run.folder} learned from {known}")
+        raise UserError(f"{run.folder} was trained on {len(shared)} of the people in the test images ({shared[0]})")
     for domain in find(run.experiment.data).train:
         for file in domain.files:
-            twin = seen.get(hashlib.sha256(file.read_bytes()).digest())
-            if twin:
-                raise UserError(f"{run.folder} learned from {file}, which is the test picture {twin}")
+            if twin := test_images.get(_digest(file)):
+                raise UserError(f"{run.folder} was trained on {file}, which is the test image {twin}")
+
+
+def _digest(file: Path) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def _people(root: Path, split: str) -> set[str]:
-    """Who is in a split, where the data set says so: names that hold across copies of the set."""
-    if not ((root / CARD).exists() and (root / INDEX).exists()):
+    """The people of a split, if the data set names them. Copies of a data set have the same names."""
+    index = index_file(root)
+    if not ((root / CARD).exists() and index.exists()):
         return set()
     card = json.loads((root / CARD).read_text(encoding="utf-8"))
-    whose = f"{card.get('name')} {card.get('seed')}"
-    records = read_records(root / INDEX)
-    return {f"{whose}: {record['person']}" for record in records if record["split"] == split and "person" in record}
+    data_set = f"{card.get('name')} {card.get('seed')}"
+    records = read_records(index)
+    return {f"{data_set}: {record['person']}" for record in records if record["split"] == split and "person" in record}

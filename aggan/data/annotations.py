@@ -1,7 +1,7 @@
-"""What a data set knows of its pictures beside their domain: codes and masks.
+"""Annotations of images beside their domain: action units and face masks.
 
-Both are found through `pictures.jsonl`, which lies at the root of a rendered or a prepared set: one JSON
-object a picture, with its `file` below that root. Masks are `masks/face/FILE.png` there.
+A rendered or prepared set has an index at its root (`aggan.data.index`) with the `action_units` of each image, and
+its masks in `masks/face/FILE.png`.
 """
 
 import math
@@ -9,83 +9,89 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, UInt8
 
 from aggan.data.action_units import GREATEST
-from aggan.data.cache import Decoded
+from aggan.data.cache import DecodedDomain
 from aggan.data.face_ellipse import face_ellipse
-from aggan.data.index import INDEX, read_records
+from aggan.data.index import INDEX, Record, index_file, read_records
 from aggan.errors import UserError
-from aggan.images.convert import Unreadable, read, square
+from aggan.images.decode import Unreadable, read, square
 
 
 def root_of(file: Path) -> Path | None:
-    """The nearest folder above a picture that has an index."""
-    return next((folder for folder in file.parents if (folder / INDEX).is_file()), None)
+    """The root of an image's data set: the nearest parent folder with an index."""
+    return next((folder for folder in file.parents if index_file(folder).is_file()), None)
 
 
 @lru_cache(maxsize=4)
-def index(root: Path) -> dict[str, dict]:
-    """The records of a data set by file; raises `UserError` where a line is none, or its action units no numbers."""
-    records = read_records(root / INDEX)
+def records_of(root: Path) -> dict[str, Record]:
+    """The records of a data set by file.
+
+    Raises `UserError` if a line is not a record, or its action units are not a list of numbers.
+    """
+    index = index_file(root)
+    records = read_records(index)
     for number, record in enumerate(records, start=1):
         if not _are_numbers(record.get("action_units") or []):
-            raise UserError(f"{root / INDEX}: line {number} has action_units that are no list of numbers")
+            raise UserError(f"{index}: line {number}: action_units must be a list of numbers")
     return {record["file"]: record for record in records}
 
 
-def _are_numbers(units: Any) -> bool:
+def _are_numbers(units: object) -> bool:
     return isinstance(units, list) and all(isinstance(unit, int | float) and math.isfinite(unit) for unit in units)
 
 
-def with_action_units(domains: Sequence[Decoded]) -> list[Decoded]:
-    """The domains, their pictures' action units in [0, 1] as codes; as they were where no picture has any.
+def with_action_units(domains: Sequence[DecodedDomain]) -> list[DecodedDomain]:
+    """The domains with action units, scaled to [0, 1], as codes; without codes if no image has action units.
 
-    Raises `UserError` where some pictures have action units and others have none.
+    Raises `UserError` if only some images have action units.
     """
-    units = [[_record(file).get("action_units") for file in domain.files] for domain in domains]
+    units = [[_record_of(file).get("action_units") for file in domain.files] for domain in domains]
     if not any(row for rows in units for row in rows):
         return list(domains)
     length = len(next(row for rows in units for row in rows if row))
     return [replace(d, codes=_codes(d, rows, length)) for d, rows in zip(domains, units, strict=True)]
 
 
-def _codes(domain: Decoded, rows: list[list[float] | None], length: int) -> np.ndarray:
+def _codes(domain: DecodedDomain, rows: list[list[float] | None], length: int) -> Float32[np.ndarray, "n m"]:
     for file, row in zip(domain.files, rows, strict=True):
         if not row or len(row) != length:
-            needed = f"it needs {length} action units in {INDEX}, as other pictures have"
-            raise UserError(f"{file}: {needed}: put them there, or remove the picture")
+            raise UserError(
+                f"{file}: it needs {length} action units in {INDEX}, as other images have: "
+                "add them there, or remove the image"
+            )
     return np.clip(np.array(rows, np.float32) / GREATEST, 0, 1)
 
 
-def _record(file: Path) -> dict:
+def _record_of(file: Path) -> Record:
     root = root_of(file)
-    return index(root).get(file.relative_to(root).as_posix(), {}) if root else {}
+    return records_of(root).get(file.relative_to(root).as_posix(), {}) if root else {}
 
 
-def face_masks(domain: Decoded, size: int) -> np.ndarray:
-    """Where the face is in each picture, uint8 (n, size, size): the set's own masks, or one ellipse for all.
+def face_masks(domain: DecodedDomain, size: int) -> UInt8[np.ndarray, "n {size} {size}"]:
+    """Masks of the faces, 255 inside: the data set's own masks, or the same ellipse for every image.
 
-    Raises `UserError` where some pictures have a mask and others have none.
+    Raises `UserError` if only some images have a mask, or a mask cannot be read.
     """
     files = [_mask_file(file) for file in domain.files]
     if not any(files):
         ellipse = (face_ellipse(size, size) * 255).round().byte().numpy()
         return np.broadcast_to(ellipse, (len(files), size, size))
     masks = []
-    for picture, file in zip(domain.files, files, strict=True):
+    for image, file in zip(domain.files, files, strict=True):
         if file is None:
-            raise UserError(f"{picture}: it has no mask, but other pictures of the domain have one")
+            raise UserError(f"{image}: it has no mask, but other images of the domain have one")
         try:
             masks.append(square(read(file), size)[..., 0])
-        except Unreadable as why:
-            raise UserError(f"a mask cannot be used: {why}") from why
+        except Unreadable as error:
+            raise UserError(f"a mask cannot be used: {error}") from error
     return np.stack(masks)
 
 
-def _mask_file(picture: Path) -> Path | None:
-    root = root_of(picture)
-    file = root / "masks" / "face" / picture.relative_to(root).with_suffix(".png") if root else None
+def _mask_file(image: Path) -> Path | None:
+    root = root_of(image)
+    file = root / "masks" / "face" / image.relative_to(root).with_suffix(".png") if root else None
     return file if file and file.is_file() else None

@@ -1,7 +1,10 @@
-"""Pictures decoded once, into one memory-mapped uint8 array a domain, at the training size.
+"""Cache of decoded images: one memory-mapped uint8 array per domain, at the training size.
 
-A cache file is named after what is in it (paths, sizes, dates, the size in pixels), so a changed
-picture makes a new one; it is written under a temporary name and renamed when it is whole.
+The name of a cache file is a digest of its contents (paths, file sizes, dates, image size), so a changed image gets a
+new file. Files are written under a temporary name and renamed when they are complete.
+
+KEY.u8      the pixels (n, size, size, 3) of the readable images
+KEY.json    indices of the unreadable files, and why each cannot be read; written after the pixels
 """
 
 import hashlib
@@ -11,60 +14,70 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 from uuid import uuid4
 
 import numpy as np
+from jaxtyping import Float32, UInt8
 from platformdirs import user_cache_path
 
 from aggan.data.folders import Domain
 from aggan.errors import UserError
-from aggan.images.convert import Unreadable, read, square
+from aggan.images.decode import Unreadable, read, square
 
 VERSION = 2
 
 
+class _Unreadable(TypedDict):
+    """The content of KEY.json."""
+
+    broken: list[int]
+    failures: list[str]
+
+
 def folder() -> Path:
-    """Where caches live: `$AGGAN_CACHE`, or the user's cache folder."""
+    """Folder of the cache: `$AGGAN_CACHE`, or `aggan` in the user's cache folder."""
     return Path(os.environ.get("AGGAN_CACHE") or user_cache_path("aggan"))
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """A domain's readable pictures."""
+class DecodedDomain:
+    """The readable images of a domain."""
 
     name: str
     files: tuple[Path, ...]
-    pixels: np.ndarray
-    """(n, size, size, 3) uint8, a memory map, in the order of the files."""
-    codes: np.ndarray | None = None
-    """(n, m) float32: what each picture shows, where that is more than its domain."""
+    pixels: UInt8[np.ndarray, "n size size 3"]
+    """A memory map, in the order of the files."""
+    codes: Float32[np.ndarray, "n m"] | None = None
+    """What each image shows, if that is more than its domain: its action units in [0, 1]."""
     folder: Path = Path()
-    """What the files lie in, or below."""
+    """Folder of the files, or a parent of it."""
 
     def __len__(self) -> int:
         return len(self.files)
 
 
-def decoded(domain: Domain, size: int, strict: bool, skipped: Callable[[str], None], least: int = 2) -> Decoded:
-    """The domain's readable files and their pixels, in their order.
+def decode_domain(
+    domain: Domain, size: int, strict: bool, report_skipped: Callable[[str], None], min_images: int = 2
+) -> DecodedDomain:
+    """Decode the images of a domain, or map their cached pixels into memory.
 
-    `skipped` is told of each file that could not be read; with `strict` the first one is a `UserError`. Fewer readable
-    pictures than `least` (1 or more) are a `UserError`.
+    Each unreadable file is skipped and reported to `report_skipped`. Raises `UserError` at the first one if `strict`,
+    and if fewer than `min_images` (1 or more) are readable.
     """
-    target = folder() / f"{_key(domain.files, size)}.u8"
-    known = _note(domain.files, size, target)
-    if strict and known["failures"]:
-        raise UserError(known["failures"][0])
-    for failure in known["failures"]:
-        skipped(failure)
-    broken = set(known["broken"])
-    files = tuple(file for place, file in enumerate(domain.files) if place not in broken)
-    if len(files) < least:
-        found = f"only {len(files)} of {len(domain.files)} files could be read, and at least {least} must be"
-        raise UserError(f"domain {domain.name}: {found}: put whole pictures there")
-    pixels = np.memmap(target, np.uint8, "r", shape=(len(files), size, size, 3))
-    return Decoded(domain.name, files, pixels, folder=domain.folder)
+    pixels_file = folder() / f"{_key(domain.files, size)}.u8"
+    unreadable = _fill_cache(domain.files, size, pixels_file)
+    if strict and unreadable["failures"]:
+        raise UserError(unreadable["failures"][0])
+    for failure in unreadable["failures"]:
+        report_skipped(failure)
+    broken = set(unreadable["broken"])
+    files = tuple(file for index, file in enumerate(domain.files) if index not in broken)
+    if len(files) < min_images:
+        counts = f"{len(files)} of {len(domain.files)} files could be read, and at least {min_images} must be"
+        raise UserError(f"domain {domain.name}: only {counts}: replace the broken ones")
+    pixels = np.memmap(pixels_file, np.uint8, "r", shape=(len(files), size, size, 3))
+    return DecodedDomain(domain.name, files, pixels, folder=domain.folder)
 
 
 def _key(files: Sequence[Path], size: int) -> str:
@@ -75,29 +88,32 @@ def _key(files: Sequence[Path], size: int) -> str:
     return digest.hexdigest()[:32]
 
 
-def _note(files: Sequence[Path], size: int, target: Path) -> dict[str, Any]:
-    """Which files are broken and why; the pixels of the others are in `target` then."""
+def _fill_cache(files: Sequence[Path], size: int, pixels_file: Path) -> _Unreadable:
+    """Write the pixels unless they are cached. Returns which files are unreadable."""
     try:
-        known = _whole(files, size, target)
-        # What could not be read may have been a matter of permission, or of a network disk.
-        if known is None or any(_readable(files[place]) for place in known["broken"]):
-            known = _build(files, size, target)
-        return known
-    except OSError as why:
-        raise UserError(f"cannot use the picture cache in {target.parent}: {why.strerror}; set AGGAN_CACHE") from why
+        unreadable = _read_cache(files, size, pixels_file)
+        # A file may be readable by now: the reason may have been a permission, or a network disk.
+        if unreadable is None or any(_is_readable(files[index]) for index in unreadable["broken"]):
+            unreadable = _write_cache(files, size, pixels_file)
+        return unreadable
+    except OSError as error:
+        where = pixels_file.parent
+        raise UserError(
+            f"cannot use the image cache in {where}: {error.strerror}; set AGGAN_CACHE to another folder"
+        ) from error
 
 
-def _whole(files: Sequence[Path], size: int, target: Path) -> dict[str, Any] | None:
-    """The note of a cache that is there; None where it is not, or damaged."""
+def _read_cache(files: Sequence[Path], size: int, pixels_file: Path) -> _Unreadable | None:
+    """The unreadable files of a cached domain; None if it is not cached, or the cache is damaged."""
     try:
-        known = json.loads(target.with_suffix(".json").read_bytes())
-        pictures = len(files) - len(known["broken"])
-        return known if target.stat().st_size == pictures * size * size * 3 else None
+        unreadable: _Unreadable = json.loads(pixels_file.with_suffix(".json").read_bytes())
+        images = len(files) - len(unreadable["broken"])
+        return unreadable if pixels_file.stat().st_size == images * size * size * 3 else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def _readable(file: Path) -> bool:
+def _is_readable(file: Path) -> bool:
     try:
         read(file)
     except Unreadable:
@@ -105,25 +121,24 @@ def _readable(file: Path) -> bool:
     return True
 
 
-def _build(files: Sequence[Path], size: int, target: Path) -> dict[str, Any]:
-    failures, broken = [], []
-    partial = target.with_suffix(f".{uuid4().hex[:12]}.tmp")
+def _write_cache(files: Sequence[Path], size: int, pixels_file: Path) -> _Unreadable:
+    unreadable: _Unreadable = {"broken": [], "failures": []}
+    partial = pixels_file.with_suffix(f".{uuid4().hex[:12]}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Plain writes rather than a writable memory map: on a full disk they raise, a map kills the process.
-        with partial.open("wb") as out:
-            for place, file in enumerate(files):
+        pixels_file.parent.mkdir(parents=True, exist_ok=True)
+        # Plain writes raise on a full disk; a writable memory map would kill the process.
+        with partial.open("wb") as stream:
+            for index, file in enumerate(files):
                 try:
-                    out.write(square(read(file), size).tobytes())
-                except Unreadable as why:
-                    failures.append(str(why))
-                    broken.append(place)
-        # The pictures first: whoever finds the note finds them whole.
-        os.replace(partial, target)
-        known = {"broken": broken, "failures": failures}
-        partial.write_text(json.dumps(known))
-        os.replace(partial, target.with_suffix(".json"))
-        return known
+                    stream.write(square(read(file), size).tobytes())
+                except Unreadable as error:
+                    unreadable["failures"].append(str(error))
+                    unreadable["broken"].append(index)
+        # The pixels first: a process that finds the JSON file finds them complete.
+        os.replace(partial, pixels_file)
+        partial.write_text(json.dumps(unreadable))
+        os.replace(partial, pixels_file.with_suffix(".json"))
+        return unreadable
     finally:
         with suppress(OSError):
             partial.unlink()

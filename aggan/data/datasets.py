@@ -1,7 +1,7 @@
-"""From decoded domains to the batches that systems learn from, in an order that is a pure function of
-seed, epoch and process.
+"""Data sets: from decoded domains to the batches of a training.
 
-Reading a batch from the memory map takes some 50 microseconds, so there are no worker processes.
+The batch of a step depends on nothing but the seed, the step and the rank. Reading one from the memory map takes
+about 50 microseconds, so there are no worker processes.
 """
 
 from abc import ABC, abstractmethod
@@ -9,177 +9,199 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from jaxtyping import Bool, Float32, Int, UInt8
 
 from aggan.data.annotations import face_masks
-from aggan.data.cache import Decoded
+from aggan.data.cache import DecodedDomain
 from aggan.errors import UserError
 from aggan.images.convert import to_tensor
-from aggan.types import Crossing, Labelled, Masked, Paired, Unpaired
+from aggan.types import CrossDomainBatch, Image, LabelledBatch, Mask, MaskedBatch, Needs, PairedBatch, UnpairedBatch
+
+Batch = TypeVar("Batch")
+Draw = tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]
+"""Indices of images, and which of them are mirrored."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """Which pictures each process takes at each step."""
+class Sampler:
+    """Draws the images of each step and rank.
 
-    batch: int
-    """Pictures of each domain that a process takes."""
+    Every epoch is a new permutation. Several streams of one sampler are independent.
+    """
+
+    batch_size: int
+    """Images of each domain per process."""
     seed: int
     flip: bool
+    """Mirror half of the images."""
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
-    def steps(self, pictures: int) -> int:
-        """Steps of an epoch; a last, incomplete batch is left out (but for sets smaller than one)."""
-        return max(1, pictures // (self.batch * self.world))
+    def steps_per_epoch(self, images: int) -> int:
+        """Number of complete batches in `images` images, at least 1."""
+        return max(1, images // (self.batch_size * self.world_size))
 
-    def draw(self, count: int, step: int, steps: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of the pictures of one step, out of `count`, and which of them are mirrored."""
-        epoch, place = divmod(step, steps)
-        order, mirrored = _epoch(self.seed, epoch, stream, count, steps * self.batch * self.world)
-        first = (place * self.world + self.rank) * self.batch
-        chosen = slice(first, first + self.batch)
-        return order[chosen], mirrored[chosen] & self.flip
+    def draw(self, images: int, step: int, steps_per_epoch: int, stream: int) -> Draw:
+        """Draw the batch of a step out of `images` images."""
+        epoch, step_of_epoch = divmod(step, steps_per_epoch)
+        count = steps_per_epoch * self.batch_size * self.world_size
+        order, mirrored = _epoch(self.seed, epoch, stream, images, count)
+        first = (step_of_epoch * self.world_size + self.rank) * self.batch_size
+        batch = slice(first, first + self.batch_size)
+        return order[batch], mirrored[batch] & self.flip
 
 
 @lru_cache(maxsize=8)
-def _epoch(seed: int, epoch: int, stream: int, count: int, needed: int) -> tuple[np.ndarray, np.ndarray]:
+def _epoch(seed: int, epoch: int, stream: int, images: int, count: int) -> Draw:
+    """Draw `count` images; an image is repeated only after all others were drawn."""
     random = np.random.default_rng((seed, epoch, stream))
-    order = np.concatenate([random.permutation(count) for _ in range(-(-needed // count))])
-    return order, random.random(needed) < 0.5
+    order = np.concatenate([random.permutation(images) for _ in range(-(-count // images))])
+    return order[:count], random.random(count) < 0.5
 
 
-def _take(pixels: np.ndarray, drawn: tuple[np.ndarray, np.ndarray]) -> Tensor:
-    chosen = zip(*drawn, strict=True)
-    return to_tensor(np.stack([pixels[index, :, ::-1] if mirror else pixels[index] for index, mirror in chosen]))
+def _take(pixels: UInt8[np.ndarray, "images h w 3"], draw: Draw) -> Image:
+    images = zip(*draw, strict=True)
+    return to_tensor(np.stack([pixels[index, :, ::-1] if mirror else pixels[index] for index, mirror in images]))
 
 
-class Pictures(ABC):
-    """Batches of one kind by the step of the whole training."""
+class Dataset(ABC, Generic[Batch]):
+    """Batches of one kind, by training step."""
 
-    def __init__(self, domains: Sequence[Decoded], order: Order) -> None:
-        self.domains, self.order = domains, order
+    def __init__(self, domains: Sequence[DecodedDomain], sampler: Sampler) -> None:
+        self.domains, self.sampler = domains, sampler
 
     @property
     def steps_per_epoch(self) -> int:
-        """An epoch shows each picture of the largest domain once."""
-        return self.order.steps(max(len(domain) for domain in self.domains))
+        """Steps in which each image of the largest domain is drawn once."""
+        return self.sampler.steps_per_epoch(max(len(domain) for domain in self.domains))
 
     @abstractmethod
-    def at(self, step: int) -> Any:
-        """The batch of one step."""
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from the start of the training."""
 
-    def _draw(self, count: int, step: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.order.draw(count, step, self.steps_per_epoch, stream)
+    def _draw(self, images: int, step: int, stream: int) -> Draw:
+        return self.sampler.draw(images, step, self.steps_per_epoch, stream)
 
 
-class UnpairedPictures(Pictures):
-    """Two domains, each in an order of its own."""
+class UnpairedDataset(Dataset[UnpairedBatch]):
+    """Two domains, drawn independently."""
 
-    def at(self, step: int) -> Unpaired:
+    def batch(self, step: int) -> UnpairedBatch:
         x, y = (_take(d.pixels, self._draw(len(d), step, stream)) for stream, d in enumerate(self.domains))
-        return Unpaired(x, y)
+        return UnpairedBatch(x, y)
 
 
-class PairedPictures(Pictures):
-    """Two domains whose files of the same name and subfolder belong together."""
+class PairedDataset(Dataset[PairedBatch]):
+    """Two domains whose files of the same name and subfolder are pairs.
 
-    def __init__(self, domains: Sequence[Decoded], order: Order) -> None:
-        super().__init__(domains, order)
-        x, y = map(_places, domains)
-        self.pairs = [(x[name], y[name]) for name in sorted(x.keys() & y.keys())]
-        if len(self.pairs) < 2:
-            folders = " and ".join(str(domain.folder) for domain in domains)
-            needed = f"files of the same name and subfolder in {folders}, where {len(self.pairs)} are"
-            raise UserError(f"this system learns from pairs: {needed}")
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return self.order.steps(len(self.pairs))
-
-    def at(self, step: int) -> Paired:
-        drawn, mirrored = self._draw(len(self.pairs), step, 0)
-        places = np.array(self.pairs)[drawn].T
-        x, y = (_take(d.pixels, (where, mirrored)) for d, where in zip(self.domains, places, strict=True))
-        return Paired(x, y)
-
-
-def _places(domain: Decoded) -> dict[Path, int]:
-    """The numbers of the pictures by their path below the domain's folder, without suffix."""
-    places: dict[Path, int] = {}
-    for place, file in enumerate(domain.files):
-        first = places.setdefault(file.relative_to(domain.folder).with_suffix(""), place)
-        if first != place:
-            raise UserError(f"{file}: {domain.files[first].name} has that name too, so its pair is unclear: remove one")
-    return places
-
-
-class LabelledPictures(Pictures):
-    """All domains in one pot; an epoch shows each picture once. Targets are other pictures' codes.
-
-    A picture's code is its own where its domain has codes, otherwise its domain, one-hot.
+    Raises `UserError` if there are fewer than two pairs, or two files of a domain differ in their suffix only.
     """
 
-    def __init__(self, domains: Sequence[Decoded], order: Order) -> None:
-        super().__init__(domains, order)
-        one_hot = np.eye(len(domains), dtype=np.float32)
-        codes = [np.repeat(one_hot[[k]], len(d), 0) if d.codes is None else d.codes for k, d in enumerate(domains)]
-        self.codes = torch.from_numpy(np.concatenate(codes))
-        self.places = [(k, place) for k, domain in enumerate(domains) for place in range(len(domain))]
+    def __init__(self, domains: Sequence[DecodedDomain], sampler: Sampler) -> None:
+        super().__init__(domains, sampler)
+        x, y = map(_indices_by_name, domains)
+        self.pairs = [(x[name], y[name]) for name in sorted(x.keys() & y.keys())]
+        """Indices of the images in both domains."""
+        if len(self.pairs) < 2:
+            folders = " and ".join(str(domain.folder) for domain in domains)
+            raise UserError(
+                "this method needs at least two pairs, files of the same name and subfolder in "
+                f"{folders}; found {len(self.pairs)}"
+            )
 
     @property
     def steps_per_epoch(self) -> int:
-        return self.order.steps(len(self.places))
+        """Steps in which each pair is drawn once."""
+        return self.sampler.steps_per_epoch(len(self.pairs))
 
-    def at(self, step: int) -> Labelled:
-        drawn, mirrored = self._draw(len(self.places), step, 0)
-        pixels = [self.domains[k].pixels[place] for k, place in (self.places[index] for index in drawn)]
-        others, _ = self._draw(len(self.places), step, 1)
-        image = _take(np.stack(pixels), (np.arange(len(drawn)), mirrored))
-        return Labelled(image, self.codes[drawn], self.codes[others])
+    def batch(self, step: int) -> PairedBatch:
+        pairs, mirrored = self._draw(len(self.pairs), step, 0)
+        indices = np.array(self.pairs)[pairs].T
+        x, y = (_take(d.pixels, (drawn, mirrored)) for d, drawn in zip(self.domains, indices, strict=True))
+        return PairedBatch(x, y)
 
 
-class CrossingPictures(Pictures):
-    """Two of many domains a step, the same two in every process."""
+def _indices_by_name(domain: DecodedDomain) -> dict[Path, int]:
+    """Indices of the images by their path below the domain's folder, without suffix."""
+    indices: dict[Path, int] = {}
+    for index, file in enumerate(domain.files):
+        first = indices.setdefault(file.relative_to(domain.folder).with_suffix(""), index)
+        if first != index:
+            raise UserError(f"{file}: {domain.files[first].name} has that name too, so its pair is unclear: remove one")
+    return indices
 
-    def at(self, step: int) -> Crossing:
-        a, b = _two_of(len(self.domains), self.order.seed, step)
+
+class LabelledDataset(Dataset[LabelledBatch]):
+    """The images of all domains together; target codes are those of other images, drawn independently.
+
+    The code of an image is its own if its domain has codes (action units), otherwise its domain, one-hot.
+    """
+
+    def __init__(self, domains: Sequence[DecodedDomain], sampler: Sampler) -> None:
+        super().__init__(domains, sampler)
+        one_hot = np.eye(len(domains), dtype=np.float32)
+        codes: list[Float32[np.ndarray, "n m"]] = [
+            np.repeat(one_hot[[k]], len(d), 0) if d.codes is None else d.codes for k, d in enumerate(domains)
+        ]
+        self.codes = torch.from_numpy(np.concatenate(codes))
+        self.images = [(k, index) for k, domain in enumerate(domains) for index in range(len(domain))]
+        """Domain and index of each image."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which each image of any domain is drawn once."""
+        return self.sampler.steps_per_epoch(len(self.images))
+
+    def batch(self, step: int) -> LabelledBatch:
+        sources, mirrored = self._draw(len(self.images), step, 0)
+        targets, _ = self._draw(len(self.images), step, 1)
+        pixels = [self.domains[k].pixels[index] for k, index in (self.images[source] for source in sources)]
+        image = _take(np.stack(pixels), (np.arange(len(sources)), mirrored))
+        return LabelledBatch(image, self.codes[sources], self.codes[targets])
+
+
+class CrossDomainDataset(Dataset[CrossDomainBatch]):
+    """Two of many domains per step, the same two in every process."""
+
+    def batch(self, step: int) -> CrossDomainBatch:
+        a, b = _two_domains(len(self.domains), self.sampler.seed, step)
         x, y = (_take(self.domains[k].pixels, self._draw(len(self.domains[k]), step, k)) for k in (a, b))
-        return Crossing(x, y, a, b)
+        return CrossDomainBatch(x, y, a, b)
 
 
-class MaskedPictures(Pictures):
-    """The same with the masks of the faces."""
+class MaskedDataset(Dataset[MaskedBatch]):
+    """A `CrossDomainDataset` with the masks of the faces."""
 
-    def __init__(self, domains: Sequence[Decoded], order: Order) -> None:
-        super().__init__(domains, order)
+    def __init__(self, domains: Sequence[DecodedDomain], sampler: Sampler) -> None:
+        super().__init__(domains, sampler)
         self.masks = [face_masks(domain, domain.pixels.shape[1]) for domain in domains]
-        self.pictures = CrossingPictures(domains, order)
+        self.images = CrossDomainDataset(domains, sampler)
 
-    def at(self, step: int) -> Masked:
-        x, y, a, b = self.pictures.at(step)
-        return Masked(x, y, self._masks(a, step), self._masks(b, step), a, b)
+    def batch(self, step: int) -> MaskedBatch:
+        x, y, a, b = self.images.batch(step)
+        return MaskedBatch(x, y, self._masks(a, step), self._masks(b, step), a, b)
 
-    def _masks(self, k: int, step: int) -> Tensor:
+    def _masks(self, k: int, step: int) -> Mask:
         drawn = zip(*self._draw(len(self.domains[k]), step, k), strict=True)
-        masks = [self.masks[k][place, :, ::-1] if mirror else self.masks[k][place] for place, mirror in drawn]
+        masks = [self.masks[k][index, :, ::-1] if mirror else self.masks[k][index] for index, mirror in drawn]
         return torch.from_numpy(np.stack(masks))[:, None].float() / 255
 
 
-def _two_of(domains: int, seed: int, step: int) -> tuple[int, int]:
+def _two_domains(domains: int, seed: int, step: int) -> tuple[int, int]:
     a, b = np.random.default_rng((seed, step, 2)).permutation(domains)[:2]
     return int(a), int(b)
 
 
-BATCHES: dict[type, type[Pictures]] = {
-    Unpaired: UnpairedPictures,
-    Paired: PairedPictures,
-    Labelled: LabelledPictures,
-    Crossing: CrossingPictures,
-    Masked: MaskedPictures,
+DATASETS: dict[Needs, type[Dataset]] = {
+    Needs.UNPAIRED: UnpairedDataset,
+    Needs.PAIRED: PairedDataset,
+    Needs.LABELLED: LabelledDataset,
+    Needs.ACTION_UNITS: LabelledDataset,
+    Needs.CROSS_DOMAIN: CrossDomainDataset,
+    Needs.MASKED: MaskedDataset,
 }
-"""What makes the batches that a system learns from."""
+"""The data set that makes the batches a method needs. For action units, the domains have codes."""

@@ -1,4 +1,4 @@
 """The facial expressions that data sets and classifiers name."""
 
 EXPRESSIONS = ("neutral", "happy", "sad", "angry", "fearful", "surprised", "disgusted", "contemptuous")
-"""RaFD's eight (Langner et al., 2010)."""
+"""The eight expressions of RaFD (Langner et al., 2010)."""

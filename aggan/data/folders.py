@@ -1,4 +1,7 @@
-"""Where pictures lie: two folders; or `ROOT/{train,test}/{A,B,...}`, `ROOT/{train,test}{A,B}`, `ROOT/{A,B,...}`."""
+"""Domains as folders of images: two folders, or subfolders of one root.
+
+Layouts of a root: `ROOT/{train,test}/{A,B,...}`, `ROOT/{trainA,trainB,testA,testB}` or `ROOT/{A,B,...}`.
+"""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -7,70 +10,77 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from aggan.data.listing import files_of, looking, require_folder
+from aggan.data.listing import list_files, report_os_errors, require_folder
 from aggan.errors import UserError
-from aggan.images.convert import SUFFIXES
-from aggan.io import can_be_a_file
+from aggan.images.encodings import SUFFIXES
+from aggan.io import is_file_name
 
-BESIDE = ("masks", "answers")
-"""Folders of a data set that are no domains."""
+NOT_DOMAINS = ("masks", "answers")
+"""Folders of a rendered set that hold face masks and ground-truth images."""
 
-# A run can be resumed from another working directory.
+# Absolute, as a run can be resumed from another working directory.
 Absolute = Annotated[Path, AfterValidator(Path.absolute)]
 
 
-class Data(BaseModel):
-    """Which pictures to train on, and how: `x` and `y`, or one `root` with a folder a domain, perhaps below `train`."""
+class DataConfig(BaseModel):
+    """The training images: folders `x` and `y`, or a `root` with one folder per domain, perhaps below `train`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     x: Absolute | None = Field(default=None, description="Folder of the domain X.")
     y: Absolute | None = Field(default=None, description="Folder of the domain Y.")
-    root: Absolute | None = Field(default=None, description="Or one folder for all domains.")
+    root: Absolute | None = Field(default=None, description="Folder of all domains, instead of x and y.")
     names: tuple[str, ...] | None = Field(
-        default=None, description="Names of X and Y; below a root, the folders to take, in order."
+        default=None, description="Names of X and Y; with a root, the folders to use, in this order."
     )
-    size: int = Field(default=256, ge=8, description="Side in pixels to which the centred square is resized.")
-    flip: bool = Field(default=True, description="Mirror half of the training pictures left to right.")
-    strict: bool = Field(default=False, description="Stop at a file that cannot be read instead of skipping it.")
+    size: int = Field(default=256, ge=8, description="Side in pixels; the centred square of an image is resized to it.")
+    flip: bool = Field(default=True, description="Mirror half of the training images horizontally.")
+    strict: bool = Field(default=False, description="Stop at an unreadable file instead of skipping it.")
 
 
-Named = list[tuple[str, Path]]
+NamedFolders = list[tuple[str, Path]]
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A named list of picture files, sorted by name."""
+    """A named list of image files."""
 
     name: str
     folder: Path
     files: tuple[Path, ...]
-    """In the folder and its subfolders."""
+    """In the folder and its subfolders, sorted."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """What is learned from, and what was held out."""
+    """Training and test images."""
 
     train: tuple[Domain, ...]
     test: tuple[Domain, ...]
-    """The same domains; none where one of them has no folder there."""
+    """The same domains; empty if one of them has no test folder."""
 
 
-def find(data: Data) -> Split:
-    """The domains that `data` names; raises `UserError` where they are not what training needs."""
+def find(data: DataConfig) -> Split:
+    """Find the domains of a configuration.
+
+    Raises `UserError` if a folder is missing, two domains are the same, or a domain has fewer than two images.
+    """
     if data.root is not None and (data.x or data.y):
         raise UserError("give either --data.root or --data.x and --data.y, not both")
-    train, test = _two_folders(data) if data.root is None else _below(data.root, data.names)
+    train, test = _two_folders(data) if data.root is None else _subfolders_of_root(data.root, data.names)
     _require_different(train)
-    split = Split(*(tuple(Domain(name, folder, pictures(folder)) for name, folder in named) for named in (train, test)))
+    split = Split(_domains(train), _domains(test))
     for domain in split.train:
         if len(domain.files) < 2:
-            raise UserError(f"{domain.folder}: training needs at least two pictures here, found {len(domain.files)}")
+            raise UserError(f"{domain.folder}: training needs at least two images here, found {len(domain.files)}")
     return split
 
 
-def _require_different(domains: Named) -> None:
+def _domains(folders: NamedFolders) -> tuple[Domain, ...]:
+    return tuple(Domain(name, folder, list_images(folder)) for name, folder in folders)
+
+
+def _require_different(domains: NamedFolders) -> None:
     for (x, first), (y, second) in combinations(domains, 2):
         if first.resolve() == second.resolve():
             raise UserError(f"both domains are the same folder: {first}")
@@ -78,50 +88,51 @@ def _require_different(domains: Named) -> None:
             raise UserError(f"both domains are called {x!r}: name them with --data.names X Y")
 
 
-def pictures(folder: Path) -> tuple[Path, ...]:
-    """The files of a folder and its subfolders that are named like pictures, sorted."""
-    found = files_of(folder, SUFFIXES)
-    if not found:
-        raise UserError(f"{folder}: no pictures here")
-    return found
+def list_images(folder: Path) -> tuple[Path, ...]:
+    """The image files in a folder and its subfolders, by suffix, sorted. Raises `UserError` if there are none."""
+    files = list_files(folder, SUFFIXES)
+    if not files:
+        raise UserError(f"{folder}: no images here")
+    return files
 
 
-def _two_folders(data: Data) -> tuple[Named, Named]:
+def _two_folders(data: DataConfig) -> tuple[NamedFolders, NamedFolders]:
     if data.x is None or data.y is None:
-        raise UserError("name the pictures: --data.x DIR --data.y DIR, or --data.root DIR")
-    x, y = _two(data.names) if data.names else (data.x.resolve().name, data.y.resolve().name)
+        raise UserError("name the images: --data.x DIR --data.y DIR, or --data.root DIR")
+    x, y = _two_names(data.names) if data.names else (data.x.resolve().name, data.y.resolve().name)
     return [(x, data.x), (y, data.y)], []
 
 
-def _two(names: tuple[str, ...]) -> tuple[str, ...]:
+def _two_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) != 2:
         raise UserError(f"--data.x and --data.y are two domains, but --data.names has {len(names)} names")
     for name in names:
-        if not can_be_a_file(name):
-            raise UserError(f"--data.names {name!r}: pictures are named after a domain, so it cannot be called that")
+        if not is_file_name(name):
+            raise UserError(f"--data.names {name!r}: output files are named after a domain, so choose a file name")
     return names
 
 
-@looking()
-def _below(root: Path, names: tuple[str, ...] | None) -> tuple[Named, Named]:
-    """Both splits of a root folder, in the order of `names`."""
+@report_os_errors()
+def _subfolders_of_root(root: Path, names: tuple[str, ...] | None) -> tuple[NamedFolders, NamedFolders]:
+    """Training and test folders, in the order of `names`."""
     require_folder(root)
-    here = _subfolders(root)
-    if "train" in here:
-        splits = [_subfolders(root / split) for split in ("train", "test")]
-    elif {"trainA", "trainB"} <= here.keys():
-        splits = [{d: here[split + d] for d in "AB" if split + d in here} for split in ("train", "test")]
+    subfolders = _subfolders(root)
+    if "train" in subfolders:
+        train, test = (_subfolders(root / split) for split in ("train", "test"))
+    elif {"trainA", "trainB"} <= subfolders.keys():
+        train, test = (
+            {d: subfolders[split + d] for d in "AB" if split + d in subfolders} for split in ("train", "test")
+        )
     else:
-        splits = [{name: folder for name, folder in here.items() if name not in BESIDE}, {}]
-    train, test = splits
-    chosen = names or tuple(train)
-    if len(chosen) < 2:
-        found = ", ".join(chosen) or "none"
-        raise UserError(f"{root}: two folders or more are needed, one a domain; found {found}")
-    for name in chosen:
+        train, test = {name: folder for name, folder in subfolders.items() if name not in NOT_DOMAINS}, {}
+    selected = names or tuple(train)
+    if len(selected) < 2:
+        given = ", ".join(selected) or "none"
+        raise UserError(f"{root}: two folders or more are needed, one per domain; found {given}")
+    for name in selected:
         if name not in train:
             raise UserError(f"{root}: no folder for the domain {name!r}; there are {', '.join(train) or 'none'}")
-    return [(n, train[n]) for n in chosen], [(n, test[n]) for n in chosen if set(chosen) <= test.keys()]
+    return [(n, train[n]) for n in selected], [(n, test[n]) for n in selected if set(selected) <= test.keys()]
 
 
 def _subfolders(folder: Path) -> dict[str, Path]:

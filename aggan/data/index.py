@@ -1,8 +1,8 @@
-"""The lists of a data set: what a rendered, a prepared and the shipped set say about themselves.
+"""The files that describe a data set: of rendered, prepared and shipped sets.
 
-pictures.jsonl    one JSON object a picture, with its `file` below the set's folder
-pairs.jsonl       the same for answers that are kept apart, each with the `input` that it answers
-dataset.json      what the set is; comes last, so that a set which has it is whole
+images.jsonl    one JSON object an image, with its `file` below the set's folder
+pairs.jsonl     the same for ground-truth images that are kept apart, each with the `input` that it belongs to
+dataset.json    the card of the set; it is written last, so a set that has one is complete
 """
 
 import json
@@ -11,54 +11,62 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from aggan.data.listing import looking
+from aggan.data.listing import report_os_errors
 from aggan.errors import UserError
-from aggan.io import write_whole
+from aggan.io import write_json_atomic, write_text_atomic
 
-INDEX, PAIRS, CARD = "pictures.jsonl", "pairs.jsonl", "dataset.json"
+INDEX, PAIRS, CARD = "images.jsonl", "pairs.jsonl", "dataset.json"
+FORMER_INDEX = "pictures.jsonl"
+"""Name of the index in older sets, which are read like new ones."""
 VERSION = 1
-"""Of these three files and of the folders that they tell of."""
+"""Version of these files and of the folders that they describe."""
 SPLITS = ("train", "test")
 
 Record = dict[str, Any]
 Counts = dict[str, dict[str, int]]
-"""How many pictures each split has of each expression."""
+"""Number of images by split and expression."""
+
+
+def index_file(root: Path) -> Path:
+    """Path of a set's index, which need not exist: `images.jsonl`, or `pictures.jsonl` in an older set."""
+    former = root / FORMER_INDEX
+    return former if former.is_file() and not (root / INDEX).is_file() else root / INDEX
 
 
 def read_records(path: Path) -> list[Record]:
-    """Every record of a list; raises `UserError` where there are none to read, or a line is none."""
+    """Read an index or a list of pairs. Raises `UserError` if it cannot be read or a line is not a record."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as why:
-        raise UserError(f"{path}: cannot be read: {why}") from why
-    return [_record(path, number, line) for number, line in enumerate(lines, start=1)]
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    return [_parse(path, number, line) for number, line in enumerate(text.splitlines(), start=1)]
 
 
-def _record(path: Path, number: int, line: str) -> Record:
+def _parse(path: Path, number: int, line: str) -> Record:
     try:
         record = json.loads(line)
     except json.JSONDecodeError:
         record = None
     if not (isinstance(record, dict) and isinstance(record.get("file"), str)):
-        raise UserError(f"{path}: line {number} is no record of a picture with its file")
+        raise UserError(f"{path}: line {number} is not the record of an image (a JSON object with its file)")
     return record
 
 
-def lines(records: Iterable[Record]) -> str:
-    """The text of a list."""
+def to_jsonl(records: Iterable[Record]) -> str:
+    """The records as text, one a line."""
     return "".join(json.dumps(record) + "\n" for record in records)
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Write a list, whole or not at all."""
-    write_whole(path, lambda place: place.write_text(lines(records), encoding="utf-8"))
+    """Write an index or a list of pairs, atomically."""
+    write_text_atomic(path, to_jsonl(records))
 
 
-@looking()
+@report_os_errors()
 def find_card(out: Path, work: str) -> Path | None:
-    """The card of the set in `out`, whole or (below `work`) begun; None where there is room for a new one.
+    """Path of the card of a complete set in `out`, or of one in progress (in `out/work`); None if `out` is empty.
 
-    Raises `UserError` where something else is.
+    Raises `UserError` if `out` holds anything else.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file: choose a folder")
@@ -71,11 +79,11 @@ def find_card(out: Path, work: str) -> Path | None:
 
 
 def write_card(path: Path, card: dict[str, Any]) -> None:
-    """Write what the set is, whole or not at all."""
-    write_whole(path, lambda place: place.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8"))
+    """Write the card of a set, atomically."""
+    write_json_atomic(path, card)
 
 
 def counts(records: Sequence[Record]) -> Counts:
-    """How many pictures there are, by split and expression."""
-    times = Counter((record["split"], record["expression"]) for record in records)
-    return {split: {name: n for (s, name), n in sorted(times.items()) if s == split} for split in SPLITS}
+    """Number of images by split and expression."""
+    numbers = Counter((record["split"], record["expression"]) for record in records)
+    return {split: {name: n for (s, name), n in sorted(numbers.items()) if s == split} for split in SPLITS}

@@ -1,4 +1,4 @@
-"""What lies in a folder, as far as it may be looked at."""
+"""Files below a folder. Errors of the file system become `UserError`s."""
 
 import os
 from collections.abc import Container, Iterator
@@ -9,36 +9,36 @@ from aggan.errors import UserError
 
 
 @contextmanager
-def looking() -> Iterator[None]:
-    """What the system has against looking somewhere is the user's to mend."""
+def report_os_errors() -> Iterator[None]:
+    """Turn an `OSError` raised inside into a `UserError` that names the file."""
     try:
         yield
-    except OSError as why:
-        raise UserError(f"{why.filename}: {why.strerror}") from why
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}") from error
 
 
-@looking()
-def files_of(folder: Path, suffixes: Container[str]) -> tuple[Path, ...]:
-    """The files of a folder and its subfolders with such a suffix in lower case, sorted; nothing that is hidden."""
-    return tuple(path for path in named_like(folder, suffixes) if path.is_file())
+@report_os_errors()
+def list_files(folder: Path, suffixes: Container[str]) -> tuple[Path, ...]:
+    """The files in a folder and its subfolders with one of the (lower-case) suffixes, sorted, without hidden ones."""
+    return tuple(path for path in list_entries(folder, suffixes) if path.is_file())
 
 
-@looking()
-def named_like(folder: Path, suffixes: Container[str]) -> list[Path]:
-    """The same with all that is no folder, such as links that lead nowhere."""
+@report_os_errors()
+def list_entries(folder: Path, suffixes: Container[str]) -> list[Path]:
+    """Like `list_files`, with every entry that is not a folder, such as broken links."""
     require_folder(folder)
-    found = []
-    for place, subfolders, names in os.walk(folder, onerror=_refuse):
+    paths = []
+    for parent, subfolders, names in os.walk(folder, onerror=_raise):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if not name.startswith(".")]
-    return sorted(path for path in found if path.suffix.lower() in suffixes)
+        paths += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in paths if path.suffix.lower() in suffixes)
 
 
-def require_folder(place: Path) -> None:
-    """Raise `UserError` where there is no folder."""
-    if not place.is_dir():
-        raise UserError(f"{place}: {'not a folder' if place.exists() else 'no such folder'}")
+def require_folder(path: Path) -> None:
+    """Raise `UserError` unless the path is a folder."""
+    if not path.is_dir():
+        raise UserError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}")
 
 
-def _refuse(why: OSError) -> None:
-    raise why
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,4 +1,4 @@
-"""The rendered people that ship: one zip in the package, unpacked in the layout of a rendered set."""
+"""The sample faces: one zip of rendered people that ships with the package, unpacked into the folders of a data set."""
 
 import io
 import json
@@ -10,86 +10,95 @@ from PIL import Image as Pillow
 
 from aggan.data.index import CARD, INDEX, PAIRS, Record, counts, find_card, write_card, write_records
 from aggan.errors import UserError
-from aggan.io import goes_on, write_whole
+from aggan.io import resumable, write_atomic
 
 PACK = Path(__file__).with_suffix(".zip")
+"""JPEG images at 128 px, their lists and their card."""
 SIZES = (64, 128)
+"""Sides in pixels at which the faces can be unpacked."""
 WORK = ".unpacking"
-"""Folder of the card until the set is whole."""
+"""Folder inside the set that holds its card until the set is complete."""
 
 
 def unpack(out: Path, size: int, pairs: bool = False) -> int:
-    """Write `out/{train,test}/EXPRESSION/PERSON.png` and its lists at 64 or 128 px; gives the number of pictures.
+    """Write the faces to `out/{train,test}/EXPRESSION/PERSON.png` with `images.jsonl` and `dataset.json`.
 
-    Nobody who is trained on is both neutral and happy there, unless with `pairs`. Goes on with what was begun, and
-    leaves a whole set as it is; raises `UserError` where `out` holds anything else.
+    No training person is both neutral and happy, unless `pairs` is set: then every training person is both. The call
+    continues an interrupted set and leaves a complete one unchanged. Returns the number of images. Raises `UserError`
+    if `size` is not one of `SIZES`, or if `out` holds anything else.
     """
     if size not in SIZES:
         raise UserError(f"the faces come at {' and '.join(map(str, SIZES))} px, not {size}")
-    with zipfile.ZipFile(PACK) as file:
-        packed = json.loads(file.read(CARD))
-        scale = size / packed["size"]
-        records = _records(file, INDEX, scale)
+    with zipfile.ZipFile(PACK) as pack:
+        packed_card = json.loads(pack.read(CARD))
+        scale = size / packed_card["size"]
+        members = _read_records(pack, INDEX, scale)
         if pairs:
-            records += [_shown(record) for record in _records(file, PAIRS, scale)]
-        card = {**packed, "size": size, "pairs": pairs, "counts": counts(records), "answers": 0}
-        del card["settings"]  # of the renderer, which makes other sets
-        if _is_whole(out, card, len(records)):
+            members |= {name: _as_image(record) for name, record in _read_records(pack, PAIRS, scale).items()}
+        records = list(members.values())
+        card = {**packed_card, "size": size, "pairs": pairs, "counts": counts(records), "answers": 0}
+        del card["settings"]  # the renderer's: unpacking cannot repeat them
+        if _is_complete(out, card, len(records)):
             return len(records)
-        with goes_on():
+        with resumable():
             write_card(out / WORK / CARD, card)
-            for record in records:
-                _unpack(file, record.pop("packed"), size, out / record["file"])
+            for name, record in members.items():
+                _unpack_image(pack, name, size, out / record["file"])
             write_records(out / INDEX, records)
             write_card(out / CARD, card)
     shutil.rmtree(out / WORK, ignore_errors=True)
     return len(records)
 
 
-def _is_whole(out: Path, card: Record, count: int) -> bool:
-    """Whether this set is there to the end; raises `UserError` where another one is, begun or whole."""
-    place = find_card(out, WORK)
-    there = len(list(out.glob("*/*/*.png")))
-    if place and (there > count or not _same(place, card)):
+def sample_images(count: int) -> list[Pillow.Image]:
+    """Neutral faces of the first `count` test people, RGB at 128 px."""
+    with zipfile.ZipFile(PACK) as pack:
+        names = sorted(name for name in pack.namelist() if name.startswith("test/neutral/"))[:count]
+        return [_read_image(pack, name, max(SIZES)) for name in names]
+
+
+def _is_complete(out: Path, card: Record, count: int) -> bool:
+    """Whether `out` holds all of this set; raises `UserError` if it holds another one, complete or not."""
+    path = find_card(out, WORK)
+    present = len(list(out.glob("*/*/*.png")))
+    if path and (present > count or not _is_same(path, card)):
         raise UserError(f"{out}: holds another set than these {count} faces at {card['size']} px: choose a new folder")
-    return place == out / CARD and there == count
+    return path == out / CARD and present == count
 
 
-def _same(place: Path, card: Record) -> bool:
-    """Whether a card says the same; the counts tell sets with pairs from others where it has no `pairs`."""
+def _is_same(path: Path, card: Record) -> bool:
+    """Whether the card on disk equals `card`.
+
+    Older cards have no `pairs`. Their counts tell whether the set has pairs.
+    """
     try:
-        before = json.loads(place.read_text(encoding="utf-8"))
-        return all(before[name] == value for name, value in card.items() if name != "pairs")
+        existing = json.loads(path.read_text(encoding="utf-8"))
+        return all(existing[name] == value for name, value in card.items() if name != "pairs")
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _unpack(file: zipfile.ZipFile, name: str, size: int, target: Path) -> None:
+def _read_records(pack: zipfile.ZipFile, index: str, scale: float) -> dict[str, Record]:
+    """The records of one list by their image's name in the zip, with landmarks multiplied by `scale`."""
+    members = {}
+    for line in pack.read(index).splitlines():
+        record = json.loads(line)
+        record["landmarks"] = [[round(scale * coordinate, 2) for coordinate in point] for point in record["landmarks"]]
+        members[str(Path(record["file"]).with_suffix(".jpg"))] = record
+    return members
+
+
+def _as_image(pair: Record) -> Record:
+    """The record of a ground truth, moved from `answers/` to the images of its expression."""
+    file = f"{pair['split']}/{pair['expression']}/{Path(pair['file']).name}"
+    return {name: value for name, value in {**pair, "file": file}.items() if name != "input"}
+
+
+def _unpack_image(pack: zipfile.ZipFile, name: str, size: int, target: Path) -> None:
     if not target.exists():
-        write_whole(target, lambda path: _picture(file, name, size).save(path, "PNG"))
+        write_atomic(target, lambda path: _read_image(pack, name, size).save(path, "PNG"))
 
 
-def some(count: int) -> list[Pillow.Image]:
-    """Some held-out people, neutral, as they are packed."""
-    with zipfile.ZipFile(PACK) as file:
-        names = sorted(name for name in file.namelist() if name.startswith("test/neutral/"))[:count]
-        return [_picture(file, name, max(SIZES)) for name in names]
-
-
-def _records(file: zipfile.ZipFile, name: str, scale: float) -> list[Record]:
-    records = [json.loads(line) for line in file.read(name).splitlines()]
-    for record in records:
-        record["packed"] = str(Path(record["file"]).with_suffix(".jpg"))
-        record["landmarks"] = [[round(scale * at, 2) for at in point] for point in record["landmarks"]]
-    return records
-
-
-def _shown(answer: Record) -> Record:
-    """An answer as a picture among the others."""
-    where = f"{answer['split']}/{answer['expression']}/{Path(answer['file']).name}"
-    return {name: value for name, value in {**answer, "file": where}.items() if name != "input"}
-
-
-def _picture(file: zipfile.ZipFile, name: str, size: int) -> Pillow.Image:
-    picture = Pillow.open(io.BytesIO(file.read(name)))
-    return picture if size == picture.width else picture.resize((size, size), Pillow.Resampling.BOX)
+def _read_image(pack: zipfile.ZipFile, name: str, size: int) -> Pillow.Image:
+    image = Pillow.open(io.BytesIO(pack.read(name)))
+    return image if size == image.width else image.resize((size, size), Pillow.Resampling.BOX)

@@ -1,147 +1,165 @@
-"""What the web page asks of a model, without the page."""
+"""What visitors of the web page can do: translate an image, or see it in every domain of a model."""
 
 import shutil
 import tempfile
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image as Pillow
 
 from aggan.errors import UserError
-from aggan.images.convert import Unreadable, opened, to_pixels, to_tensor
+from aggan.images.decode import Unreadable, open_image
 from aggan.images.encodings import FORMATS
-from aggan.images.file import Photograph, read_photograph
-from aggan.inference.compositing import ALL, Backend, NothingSeen, View, paint
-from aggan.inference.translator import Translator
+from aggan.images.file import ImageFile, read_image_file
+from aggan.inference.alignment import alignment_of
+from aggan.inference.compositing import ALL_ROWS, NothingToTranslate, View
+from aggan.inference.faces import Faces
+from aggan.inference.landmarks import FaceFinder
+from aggan.inference.pipeline import translate_image
+from aggan.inference.translator import Translator, load
+from aggan.inference.views import whole_image
 
-READ = frozenset("AVIF BMP GIF JPEG MPO PNG PPM TIFF WEBP".split())
-"""Formats that are decoded: none of them runs another program."""
+SAFE_FORMATS = frozenset("AVIF BMP GIF JPEG MPO PNG PPM TIFF WEBP".split())
+"""Formats that are decoded. None of them runs another program."""
+FACES, WHOLE_IMAGE = "each face", "the whole image"
 _PREVIEW = 1200
-"""Pixels of the longer side on the page; what is downloaded keeps its size."""
-_RESULTS = 100
+"""Longer side on the page in pixels. Downloads keep their size."""
+_MAX_RESULTS = 100
 
 
-class Shown(NamedTuple):
-    """One translation as the page shows it."""
-
-    before: Pillow.Image
-    after: Pillow.Image
-    mask: Pillow.Image
-    content: Pillow.Image
-    file: Path
-    """The translation at its full size, in the source's format where that can be written."""
-
-
-class Shelf:
-    """Keeps the newest results on disk, each in a folder of its own."""
-
-    def __init__(self, room: Path) -> None:
-        self._room = room
-        self._folders: deque[Path] = deque()
-
-    def place(self) -> Path:
-        """A new folder; the oldest one goes where there are too many."""
-        if len(self._folders) >= _RESULTS:
-            shutil.rmtree(self._folders.popleft(), ignore_errors=True)
-        self._folders.append(Path(tempfile.mkdtemp(dir=self._room)))
-        return self._folders[-1]
-
-
-def fetch(path: Path, megapixels: float) -> Photograph:
-    """The uploaded picture; raises `UserError` with one sentence for whoever uploaded it."""
-    try:
-        format, (width, height) = opened(path, lambda file: (file.format, file.size))
-        if format not in READ:
-            raise UserError(f"This is a {format} file. Take one of {', '.join(sorted(READ))}.")
-        if width * height > megapixels * 1e6:
-            raise UserError(f"The picture has {width} x {height} pixels; at most {megapixels:g} megapixels are taken.")
-        return read_photograph(path)
-    except Unreadable as why:
-        # Paths and what decoders say are of no use to people elsewhere, and none of their business.
-        said, *_ = str(why).removeprefix(f"{path}: ").split(" (")
-        raise UserError(f"This cannot be used: {said}.") from None
-
-
-def show(photograph: Photograph, backend: Backend, view: View, strength: float, target: Path) -> Shown:
-    """Translate; `target` has no suffix. Raises `UserError` where there is nothing to translate, or no way to write."""
-    try:
-        layers = view(to_tensor(photograph.seen)[None], backend).rows(ALL)
-    except NothingSeen as why:
-        raise UserError(f"There is {why} in this picture. Try to look at the whole of it.") from None
-    made = photograph.painted(paint(photograph.pixels, layers, strength))
-    suffix = next((suffix for suffix, format in FORMATS.items() if format == photograph.format), ".png")
-    file = target.with_name(target.name + suffix)
-    try:
-        made.save(file)
-    except (UserError, Unreadable) as why:
-        raise UserError("The result could not be written.") from why
-    mask = (layers.mask[0, 0].numpy() * 255).round().astype(np.uint8)
-    before, after, content = photograph.seen, made.seen, to_pixels(layers.content[0])
-    return Shown(preview(before), preview(after), preview(mask), preview(content), file)
-
-
-def preview(pixels: np.ndarray) -> Pillow.Image:
-    """Small enough for a page."""
-    image = Pillow.fromarray(pixels)
-    image.thumbnail((_PREVIEW, _PREVIEW), Pillow.Resampling.LANCZOS)
-    return image
-
-
-# --- '"""What visitors of the web page may do: translate a picture, or see it in every domain of a model."""'
 @dataclass(frozen=True)
-class Model:
+class DemoModel:
     """A model that the page offers."""
 
     translator: Translator
-    looks: Mapping[str, View]
-    """How it may look at a picture, by what the page calls that."""
+    views: Mapping[str, View]
+    """By their names on the page."""
 
     @property
     def domains(self) -> list[str]:
         return list(self.translator.domains)
 
 
-class Wish(NamedTuple):
-    """What a visitor wants of a picture."""
+def load_model(model: str) -> DemoModel:
+    """Load a model, with the view `Faces` if the extra `faces` is installed. Raises `UserError` if there is none."""
+    translator = load(model)
+    if not find_spec("dlib"):
+        return DemoModel(translator, {WHOLE_IMAGE: whole_image})
+    finder = FaceFinder()
+    return DemoModel(translator, {FACES: Faces(finder, alignment_of(model, finder)), WHOLE_IMAGE: whole_image})
+
+
+class Choices(NamedTuple):
+    """What a visitor chose, besides the image and the domain."""
 
     model: str
-    look: str
+    view: str
     strength: float
 
 
+class Result(NamedTuple):
+    """One translation, with previews for the page."""
+
+    before: Pillow.Image
+    after: Pillow.Image
+    mask: Pillow.Image | None
+    """None if the model has no attention."""
+    content: Pillow.Image | None
+    file: Path
+    """The translation at full size, in the source's format if that can be written."""
+
+
+class ResultStore:
+    """Keeps the newest results on disk, each in its own folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folders: deque[Path] = deque()
+
+    def new_folder(self) -> Path:
+        """Create a folder. If there are too many, the oldest one is deleted."""
+        if len(self._folders) >= _MAX_RESULTS:
+            shutil.rmtree(self._folders.popleft(), ignore_errors=True)
+        self._folders.append(Path(tempfile.mkdtemp(dir=self._root)))
+        return self._folders[-1]
+
+
 @dataclass(frozen=True)
-class Visits:
-    """All methods raise `UserError` with a sentence for the visitor."""
+class Session:
+    """The actions of the page. They raise `UserError` with a sentence for the visitor."""
 
-    models: Mapping[str, Model]
+    models: Mapping[str, DemoModel]
+    """By their names on the page."""
     megapixels: float
-    shelf: Shelf
+    """Larger images are refused."""
+    store: ResultStore
 
-    def translate(self, path: str | None, wish: Wish, to: str) -> Shown:
-        """One translation; `path` is the uploaded file."""
-        return self._all(path, wish, [to])[0]
+    def translate(self, path: str | None, choices: Choices, to: str) -> Result:
+        """Translate the uploaded file at `path`."""
+        return self._translate_to(path, choices, [to])[0]
 
-    def everything(self, path: str | None, wish: Wish) -> list[tuple[Pillow.Image, str]]:
-        """The picture in every domain of the model, and the domain's name."""
-        domains = self.models[wish.model].domains
-        return [(shown.after, to) for shown, to in zip(self._all(path, wish, domains), domains, strict=True)]
+    def translate_to_all(self, path: str | None, choices: Choices) -> list[tuple[Pillow.Image, str]]:
+        """The image in every domain of the model, with the names of the domains."""
+        domains = self.models[choices.model].domains
+        results = self._translate_to(path, choices, domains)
+        return [(result.after, to) for result, to in zip(results, domains, strict=True)]
 
-    def _all(self, path: str | None, wish: Wish, domains: list[str]) -> list[Shown]:
+    def _translate_to(self, path: str | None, choices: Choices, domains: list[str]) -> list[Result]:
         if not path:
-            raise UserError("Choose a picture first.")
-        model, photograph = self.models[wish.model], fetch(Path(path), self.megapixels)
-        name = Path(path).stem or "picture"
-        return [
-            show(
-                photograph,
-                model.translator.backend(to),
-                model.looks[wish.look],
-                wish.strength,
-                self.shelf.place() / f"{name}-{to}",
-            )
-            for to in domains
-        ]
+            raise UserError("Choose an image first.")
+        model, image = self.models[choices.model], read_upload(Path(path), self.megapixels)
+        stem = Path(path).stem or "image"
+        return [translate(image, model, choices, to, self.store.new_folder() / f"{stem}-{to}") for to in domains]
+
+
+def read_upload(path: Path, megapixels: float) -> ImageFile:
+    """Read the uploaded image. Raises `UserError` with a sentence for the visitor."""
+    try:
+        with open_image(path) as file:
+            format, (width, height) = file.format, file.size
+        if format not in SAFE_FORMATS:
+            raise UserError(f"{format} files are not supported. Use one of {', '.join(sorted(SAFE_FORMATS))}.")
+        if width * height > megapixels * 1e6:
+            raise UserError(f"The image has {width} x {height} pixels. The limit is {megapixels:g} megapixels.")
+        return read_image_file(path)
+    except Unreadable as error:
+        # Visitors must not see paths and decoder messages.
+        reason, *_ = str(error).removeprefix(f"{path}: ").split(" (")
+        raise UserError(f"This file cannot be used: {reason}.") from None
+
+
+def translate(image: ImageFile, model: DemoModel, choices: Choices, to: str, target: Path) -> Result:
+    """Translate an image and save the result as `target`, which has no suffix.
+
+    Raises `UserError` if there is nothing to translate, or the result cannot be written.
+    """
+    try:
+        translated, prediction = translate_image(
+            image, model.translator.backend(to), model.views[choices.view], choices.strength
+        )
+    except NothingToTranslate as error:
+        raise UserError(f"There is {error} in this image. Try the whole image instead.") from None
+    suffix = next((suffix for suffix, format in FORMATS.items() if format == image.format), ".png")
+    file = target.with_name(target.name + suffix)
+    try:
+        translated.save(file)
+    except (UserError, Unreadable) as error:
+        raise UserError("The result could not be written.") from error
+    mask = content = None
+    if model.translator.attention:
+        full = prediction.rows(ALL_ROWS)
+        mask, content = preview(full.mask_pixels()), preview(full.content_pixels())
+    return Result(preview(image.rgb8), preview(translated.rgb8), mask, content, file)
+
+
+def preview(pixels: UInt8[np.ndarray, "h w *c"]) -> Pillow.Image:
+    """An image small enough for the page."""
+    image = Pillow.fromarray(pixels)
+    image.thumbnail((_PREVIEW, _PREVIEW), Pillow.Resampling.LANCZOS)
+    return image

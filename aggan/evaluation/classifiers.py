@@ -1,16 +1,20 @@
-"""Two small judges of faces: which expression is it, and who? `judge/README.md` holds how good they are.
+"""The networks that metrics need: their interfaces, and two small ones for rendered faces that ship.
 
-Both were trained on rendered people that no translation system sees, by `aggan.evaluation.train_classifiers`.
+    n, h, w    images, height and width in pixels
+    d          length of a feature or identity vector
+
+The classifier of expressions and the identity encoder were trained on rendered people that no translation method sees,
+by `aggan.evaluation.train_classifiers`. `classifier_weights/README.md` says how accurate they are.
 """
 
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt8
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,149 +23,160 @@ from aggan.data.expressions import EXPRESSIONS
 from aggan.images.convert import to_tensor
 from aggan.types import Image
 
-FOLDER = Path(__file__).parent / "judge"
+WEIGHTS_FOLDER = Path(__file__).parent / "classifier_weights"
 SIZE = 64
 WIDTHS = (3, 32, 64, 128, 128)
-IDENTITY = 64
-"""Numbers that say who somebody is."""
+IDENTITY_LENGTH = 64
+RENDERED_FACES = "rendered-faces"
+"""Name of the networks that ship."""
+
+Images = UInt8[np.ndarray, "n h w 3"]
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class SaysExpression(Protocol):
-    """A judge of expressions."""
+@runtime_checkable
+class Classifier(Protocol):
+    """Assigns images to classes."""
 
     @property
-    def knows(self) -> tuple[str, ...]:
-        """Those of `EXPRESSIONS` that it can say."""
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
         ...
 
-    def says(self, pictures: np.ndarray) -> np.ndarray:
-        """The expression seen in each picture (n, height, width, 3), as an index of `EXPRESSIONS`."""
+    def predict(self, images: Images) -> Int[np.ndarray, " n"]:
+        """The class of each image, as an index of `classes`."""
         ...
 
 
-class SaysWho(Protocol):
-    """A judge of identities."""
+@runtime_checkable
+class IdentityModel(Protocol):
+    """Embeds faces so that images of one person are similar."""
 
-    def identities(self, pictures: np.ndarray) -> np.ndarray:
-        """Vectors of length 1 that are alike for pictures (n, height, width, 3) of one person."""
+    def embed(self, images: Images) -> Float[np.ndarray, "n d"]:
+        """A vector of length 1 for each image."""
         ...
 
 
 class Features(NamedTuple):
-    """What distances between sets of pictures are measured on."""
+    """The network on whose features sets of images are compared."""
 
     name: str
-    of: Callable[[np.ndarray], np.ndarray]
-    """Features (n, d) of pictures (n, height, width, 3)."""
+    extract: Callable[[np.ndarray], np.ndarray]
+    """Features (n, d) of images (n, h, w, 3)."""
     sha256: str = ""
-    """Of the file that the weights came from, if they did not ship."""
+    """Of the file of weights, unless they ship."""
 
 
-class Distance(Protocol):
-    """Says how different two pictures look; its weights came from a file."""
+@runtime_checkable
+class PerceptualDistance(Protocol):
+    """A learned distance of two images."""
 
     sha256: str
+    """Of the file of weights."""
 
-    def __call__(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """One number (n,) a pair of pictures (n, height, width, 3)."""
+    def __call__(self, a: Images, b: Images) -> Float[np.ndarray, " n"]:
+        """One distance for each pair of images."""
         ...
 
 
-class Judges(NamedTuple):
-    """Who judges."""
+class EvaluationModels(NamedTuple):
+    """The networks that metrics need. A metric is left out if its network is None."""
 
-    expression: SaysExpression
-    identity: SaysWho
+    name: str
+    """Of the classifier and the identity model, as `--classifier` takes it."""
+    classifier: Classifier | None = None
+    identity: IdentityModel | None = None
     features: Features | None = None
-    """Without them, sets of pictures are not compared."""
-    perceptual: Distance | None = None
+    perceptual: PerceptualDistance | None = None
 
 
 class Tower(nn.Module):
-    """Convolutions in pairs, the first of each halving the picture, averaged to 128 features."""
+    """Convolutions in pairs, the first of which halves the image, then the mean over all pixels: 128 features."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(part for pair in pairwise(WIDTHS) for part in _halving(*pair)))
+        self.layers = nn.Sequential(*(layer for widths in pairwise(WIDTHS) for layer in _halving_block(*widths)))
 
-    def forward(self, image: Image) -> Float[Tensor, "n features"]:
-        """Pictures of another size are resized to 64 px."""
+    def forward(self, image: Image) -> Float[Tensor, "n d"]:
+        """Images of another size are resized to 64 px."""
         if image.shape[-2:] != (SIZE, SIZE):
             image = F.interpolate(image, (SIZE, SIZE), mode="bicubic", antialias=True).clamp(-1, 1)
         return self.layers(image).mean((2, 3))
 
 
-def _halving(before: int, filters: int) -> list[nn.Module]:
-    return [*_layer(before, filters, stride=2), *_layer(filters, filters, stride=1)]
+def _halving_block(in_channels: int, out_channels: int) -> list[nn.Module]:
+    return [*_layer(in_channels, out_channels, stride=2), *_layer(out_channels, out_channels, stride=1)]
 
 
-def _layer(before: int, filters: int, stride: int) -> list[nn.Module]:
-    return [nn.Conv2d(before, filters, 3, stride, 1, bias=False), nn.BatchNorm2d(filters), nn.ReLU()]
+def _layer(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+    return [convolution, nn.BatchNorm2d(out_channels), nn.ReLU()]
 
 
-class Judge(nn.Module):
-    """Says which of the eight expressions a face shows."""
+class ExpressionClassifier(nn.Module):
+    """Classifies the expression of a rendered face."""
 
-    knows = EXPRESSIONS
+    classes: tuple[str, ...] = EXPRESSIONS
 
     def __init__(self) -> None:
         super().__init__()
         self.tower = Tower()
         self.head = nn.Linear(WIDTHS[-1], len(EXPRESSIONS))
 
-    def forward(self, image: Image) -> Float[Tensor, "n expressions"]:
-        """Logits in the order of `EXPRESSIONS`."""
+    def forward(self, image: Image) -> Float[Tensor, "n classes"]:
+        """Logits in the order of `classes`."""
         return self.head(self.tower(image))
 
-    def says(self, pictures: np.ndarray) -> np.ndarray:
-        """The expression seen in each picture (n, height, width, 3), as an index of `EXPRESSIONS`."""
-        mirrored = pictures[:, :, ::-1]
-        return (_of_each(self, pictures) + _of_each(self, mirrored)).argmax(1)
+    def predict(self, images: Images) -> Int[np.ndarray, " n"]:
+        """The class of each image, from the logits of the image and its mirror image, as an index of `classes`."""
+        mirrored = images[:, :, ::-1]
+        return (_apply(self, images) + _apply(self, mirrored)).argmax(1)
 
-    def features(self, pictures: np.ndarray) -> np.ndarray:
-        """What the Frechet distance compares: features (n, 128) of pictures (n, height, width, 3)."""
-        return _of_each(self.tower, pictures).astype(np.float64)
+    def features(self, images: Images) -> Float[np.ndarray, "n d"]:
+        """The 128 features that the kernel and Frechet distances compare."""
+        return _apply(self.tower, images).astype(np.float64)
 
 
-class IdentityJudge(nn.Module):
-    """Says who somebody is: pictures of one person have a large cosine similarity."""
+class IdentityEncoder(nn.Module):
+    """Embeds rendered faces: images of one person have a large cosine similarity."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tower = Tower()
-        self.head = nn.Linear(WIDTHS[-1], IDENTITY)
+        self.head = nn.Linear(WIDTHS[-1], IDENTITY_LENGTH)
 
-    def forward(self, image: Image) -> Float[Tensor, "n identity"]:
+    def forward(self, image: Image) -> Float[Tensor, "n d"]:
         """Vectors of length 1."""
         return F.normalize(self.head(self.tower(image)))
 
-    def identities(self, pictures: np.ndarray) -> np.ndarray:
-        """Who is in each picture (n, height, width, 3), as vectors of length 1, (n, 64)."""
-        return _of_each(self, pictures)
+    def embed(self, images: Images) -> Float[np.ndarray, "n d"]:
+        """A vector of 64 numbers and length 1 for each image."""
+        return _apply(self, images)
 
 
-def load_judge() -> Judge:
-    """The judge of expressions that ships."""
-    return _loaded(Judge(), "expression")
+def load_expression_classifier() -> ExpressionClassifier:
+    """The classifier of rendered faces."""
+    return _load(ExpressionClassifier(), "expression")
 
 
-def load_judges() -> Judges:
-    """Both judges that ship, and the features of the first."""
-    judge = load_judge()
-    return Judges(judge, _loaded(IdentityJudge(), "identity"), Features("judge", judge.features))
+def load_rendered_face_models() -> EvaluationModels:
+    """The classifier, its features and the identity encoder for rendered faces."""
+    classifier = load_expression_classifier()
+    features = Features(RENDERED_FACES, classifier.features)
+    return EvaluationModels(RENDERED_FACES, classifier, _load(IdentityEncoder(), "identity"), features)
 
 
-def _loaded(judge: Network, name: str) -> Network:
-    judge.load_state_dict({key: value.float() for key, value in load_file(FOLDER / f"{name}.safetensors").items()})
-    return judge.eval()
+def _load(network: Network, name: str) -> Network:
+    state = load_file(WEIGHTS_FOLDER / f"{name}.safetensors")
+    network.load_state_dict({key: value.float() for key, value in state.items()})
+    return network.eval()
 
 
 @torch.inference_mode()
-def _of_each(network: nn.Module, pictures: np.ndarray) -> np.ndarray:
-    return np.concatenate([network(to_tensor(some)).numpy() for some in in_batches(pictures)])
+def _apply(network: nn.Module, images: np.ndarray) -> np.ndarray:
+    return np.concatenate([network(to_tensor(batch)).numpy() for batch in batches(images)])
 
 
-def in_batches(pictures: np.ndarray, size: int = 32) -> list[np.ndarray]:
-    """Consecutive parts of at most `size` pictures."""
-    return [pictures[start : start + size] for start in range(0, len(pictures), size)]
+def batches(images: Images, size: int = 32) -> list[np.ndarray]:
+    """Consecutive batches of at most `size` images."""
+    return [images[start : start + size] for start in range(0, len(images), size)]

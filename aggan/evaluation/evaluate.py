@@ -1,215 +1,239 @@
-"""How good translations are: a row of means with intervals for them, and always one for copying the input."""
+"""Evaluation of a model on test images: `results.json`.
 
-import json
+    n, m       number of test images, of real images of the target domain
+    h, w       height and width in pixels
+
+Every metric is a mean over the images with a 95 % interval. The identity baseline, a copy of the input, is always
+measured beside the translations, and so is the ground truth if there is one. `aggan.metric_table` explains the metrics.
+"""
+
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from PIL import Image as Pillow
 
-from aggan.data.expressions import EXPRESSIONS
 from aggan.evaluation import metrics
-from aggan.evaluation.classifiers import Features, Judges, in_batches
-from aggan.evaluation.test_set import HeldOut, Says, read_held_out
+from aggan.evaluation.classifiers import EvaluationModels, Features, Images, batches
+from aggan.evaluation.test_set import TestSet, Warn, read_test_set
 from aggan.images.convert import to_pixels, to_tensor
 from aggan.inference.translator import Translator
-from aggan.io import write_whole
-from aggan.stats import wilson
+from aggan.io import write_atomic, write_json_atomic
+from aggan.metric_table import GROUND_TRUTH, IDENTITY_BASELINE, METRICS, RESULTS_VERSION, TRANSLATION
+from aggan.stats import wilson_interval
 
 Row = dict[str, Any]
-"""Figures by measure, None for what cannot be measured; `pictures`; and `intervals`, of 95 %, by measure."""
-Values = dict[str, np.ndarray]
-"""Every measure of each picture, (n,) by its name."""
-SHARES = ("judged", "rank-1")
-"""Measures that are 0 or 1 for each picture."""
-FEW = 10
-"""Sets of fewer pictures are not compared as sets."""
+"""Means by metric, None if a metric is not defined for any image; `images`, their number; `intervals` by metric."""
+ImageValues = dict[str, Float[np.ndarray, " n"]]
+"""The value of each image by metric, not finite if it is not defined."""
+MIN_SET = 10
+"""Distances between sets need at least this many images in each."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What is to be measured: aligned uint8 arrays (n, height, width, 3)."""
+class Outputs:
+    """Images to measure, aligned with their inputs."""
 
-    inputs: np.ndarray
-    outputs: np.ndarray
-    answers: np.ndarray | None
-    """The true answers; without pairs there are none, and no measure that needs them."""
-    masks: np.ndarray | None = None
-    """Attention masks (n, height, width) in [0, 1]."""
-    real: np.ndarray | None = None
-    """Real pictures (m, height, width, 3) of the domain that was translated to."""
-    back: np.ndarray | None = None
-    """The outputs, translated back to where they came from."""
-
-
-def table(measured: Measured, judges: Judges, target: str, values: Values | None = None) -> dict[str, Row]:
-    """Rows by name: the translation, copy the input, and the true answer where it is known.
-
-    `values` are the translation's by `each`, where they are there already.
-    """
-    rows = {
-        "translation": row(measured, judges, target, values),
-        "copy the input": row(replace(measured, outputs=measured.inputs, masks=None, back=None), judges, target),
-    }
-    # Of the answers no distance from real pictures is told: as a rule they are these pictures.
-    if measured.answers is not None:
-        rows["true answer"] = row(Measured(measured.inputs, measured.answers, measured.answers), judges, target)
-    return rows
-
-
-def row(measured: Measured, judges: Judges, target: str, values: Values | None = None) -> Row:
-    """Means over the pictures of each measure, with their intervals."""
-    found: Row = {"pictures": len(measured.inputs)}
-    values = each(measured, judges, target) if values is None else values
-    distances = _distances(measured, judges.features)
-    found |= {name: float(known.mean()) if len(known := _known(some)) else None for name, some in values.items()}
-    if "mse" in values:
-        errors = values["mse"]
-        found["psnr pooled"] = metrics.psnr(errors.mean(keepdims=True)).item() if errors.any() else None
-        found["identical"] = int((errors == 0).sum())
-    intervals = {name: _interval(name, known) for name, some in values.items() if len(known := _known(some))}
-    intervals |= {name: ends for name, (_, ends) in distances.items()}
-    return found | {name: value for name, (value, _) in distances.items()} | {"intervals": intervals}
-
-
-def columns(values: Values) -> dict[str, list[float | None]]:
-    """What `each` gives, for JSON: None where a measure is not defined."""
-    return {
-        name: [float(f"{value:.6g}") if np.isfinite(value) else None for value in some] for name, some in values.items()
-    }
-
-
-def each(measured: Measured, judges: Judges, target: str) -> Values:
-    """Every measure of each picture, (n,) by its name; nan or infinite where it is not defined or not known."""
-    inputs, outputs = measured.inputs, measured.outputs
-    found = {"change": metrics.change(inputs, outputs)}
-    if target in EXPRESSIONS:
-        seen = judges.expression.says(outputs) == EXPRESSIONS.index(target)
-        found["judged"] = np.where(target in judges.expression.knows, seen, np.nan)
-    likeness = judges.identity.identities(outputs) @ judges.identity.identities(inputs).T
-    found |= {"identity": np.diag(likeness), "rank-1": metrics.rank_one(likeness)}
-    if measured.masks is not None:
-        found["mask mean"] = measured.masks.mean(axis=(1, 2))
-        found["mask spread"] = measured.masks.std(axis=(1, 2))
-    if measured.back is not None:
-        found["cycle error"] = metrics.change(inputs, measured.back)
-    if measured.answers is not None and judges.perceptual:
-        found["lpips"] = judges.perceptual(outputs, measured.answers)
-    return found | (_paired(measured, measured.answers) if measured.answers is not None else {})
-
-
-def _paired(measured: Measured, answers: np.ndarray) -> dict[str, np.ndarray]:
-    inputs, outputs, masks = measured.inputs, measured.outputs, measured.masks
-    errors, still = metrics.mse(outputs, answers), metrics.still(inputs, answers)
-    found = {
-        "mse": errors,
-        "psnr": metrics.psnr(errors),
-        "ssim": metrics.ssim(outputs, answers),
-        "ms-ssim": metrics.ms_ssim(outputs, answers),
-        "change where still": metrics.change_where(still, inputs, outputs),
-    }
-    return found | ({"mask where changed": metrics.share_inside(~still, masks)} if masks is not None else {})
-
-
-def _distances(measured: Measured, features: Features | None) -> dict[str, tuple[float, tuple[float, float]]]:
-    """How far the outputs as a set are from real pictures, each with its interval."""
-    if measured.real is None or features is None or min(len(measured.real), len(measured.outputs)) < FEW:
-        return {}
-    made, real = features.of(measured.outputs), features.of(measured.real)
-    kinds = {"kernel distance": metrics.kernel, "frechet distance": metrics.frechet}
-    return {name: (kind(made, real), metrics.interval_of(kind, made, real)) for name, kind in kinds.items()}
-
-
-def _interval(name: str, values: np.ndarray) -> tuple[float, float]:
-    return wilson(int(values.sum()), len(values)) if name in SHARES else metrics.interval(values)
-
-
-def _known(values: np.ndarray) -> np.ndarray:
-    return values[np.isfinite(values)]
-
-
-# --- '"""A model, a folder of held-out pictures and perhaps their true answers: `results.json`."""'
-VERSION = 2
+    inputs: UInt8[np.ndarray, "n h w 3"]
+    outputs: UInt8[np.ndarray, "n h w 3"]
+    ground_truth: UInt8[np.ndarray, "n h w 3"] | None = None
+    """Without it, the metrics that need it are left out."""
+    masks: Float[np.ndarray, "n h w"] | None = None
+    """Attention in [0, 1], of methods with attention."""
+    real: UInt8[np.ndarray, "m h w 3"] | None = None
+    """Real images of the target domain."""
+    cycled: UInt8[np.ndarray, "n h w 3"] | None = None
+    """The outputs, translated back to the domain of the inputs."""
 
 
 class Translations(NamedTuple):
-    """Of n pictures."""
+    """A model's translations of n images."""
 
-    images: np.ndarray
-    """uint8 (n, size, size, 3)."""
-    masks: np.ndarray | None
-    """Attention in [0, 1], (n, size, size); None from systems without."""
-    contents: np.ndarray
-    """uint8 (n, size, size, 3): what the masks let through."""
-    seconds: float
-    """How long the model took for one picture."""
+    images: UInt8[np.ndarray, "n h w 3"]
+    masks: Float[np.ndarray, "n h w"] | None
+    """Attention in [0, 1]; None without attention."""
+    contents: UInt8[np.ndarray, "n h w 3"] | None
+    """What the masks blend in; None without attention."""
+    seconds_per_image: float
 
 
 def evaluate(
-    translator: Translator, asked: HeldOut, judges: Judges, say: Says, keep: Path | None = None
+    translator: Translator, test_set: TestSet, models: EvaluationModels, warn: Warn, save_to: Path | None = None
 ) -> dict[str, Any]:
-    """Translate the inputs at the model's size and measure them, against the answers of the same name if there are any.
+    """Translate a test set at the model's size, measure the translations, and return the content of results.json.
 
-    Translations are kept in the folder `keep`. `say` is told of each file that was left out, and of an expression that
-    the judge does not know. Raises `UserError`.
+    The translations are saved in the folder `save_to`. `warn` is called for each file that is left out, and if the
+    classifier does not know the target class. Raises `UserError` if the model has no domain `test_set.to`, or if there
+    is no image to translate.
     """
-    if asked.expression in EXPRESSIONS and asked.expression not in (known := judges.expression.knows):
-        say(f"nothing is judged: this judge does not know {asked.expression!r}, only {', '.join(known)}")
-    card = translator.card
-    names, inputs, answers, real = read_held_out(asked, card.size, say)
-    made = translate(translator, inputs, asked.to, asked.source)
-    if keep:
-        save_pictures(keep, names, made)
-    measured = Measured(inputs, made.images, answers, made.masks, real, _back(translator, made.images, asked))
-    values = each(measured, judges, asked.expression)
+    card, target = translator.card, test_set.target_class
+    known = models.classifier is not None and target in models.classifier.classes
+    if models.classifier is not None and not known:
+        classes = ", ".join(models.classifier.classes)
+        warn(f"nothing is classified: the classifier {models.name} has no class {target!r}, only {classes}")
+    names, inputs, ground_truth, real = read_test_set(test_set, card.size, warn)
+    translations = translate(translator, inputs, test_set.to, test_set.source)
+    if save_to:
+        save_images(save_to, names, translations)
+    cycled = _translate_back(translator, translations.images, test_set)
+    outputs = Outputs(inputs, translations.images, ground_truth, translations.masks, real, cycled)
+    values = measure_images(outputs, models, target)
+    features, perceptual = models.features, models.perceptual
     return {
-        "version": VERSION,
-        "to": asked.to,
-        "expression": asked.expression,
+        "version": RESULTS_VERSION,
+        "to": test_set.to,
+        "expression": target if known else None,
         "size": card.size,
         "steps": card.steps,
-        "inputs": str(asked.inputs),
-        "answers": str(asked.answers) if asked.answers else None,
-        "seconds a picture": made.seconds,
-        "features": {"name": judges.features.name, "sha256": judges.features.sha256} if judges.features else None,
-        "lpips sha256": judges.perceptual.sha256 if judges.perceptual else None,
-        "rows": table(measured, judges, asked.expression, values),
-        "each": {"name": names, **columns(values)},
+        "inputs": str(test_set.inputs),
+        "ground_truth": str(test_set.ground_truth) if test_set.ground_truth else None,
+        "seconds_per_image": translations.seconds_per_image,
+        "classifier": models.name,
+        "features": {"name": features.name, "sha256": features.sha256} if features else None,
+        "lpips_sha256": perceptual.sha256 if perceptual else None,
+        "rows": measure_rows(outputs, models, target, values),
+        "each": {"name": names, **_to_columns(values)},
     }
 
 
-def translate(translator: Translator, sources: np.ndarray, to: str, source: str | None = None) -> Translations:
-    """Translate uint8 pictures (n, size, size, 3)."""
-    began = time.perf_counter()
-    made = [translator.batch(to_tensor(some), to, source) for some in in_batches(sources)]
-    seconds = (time.perf_counter() - began) / len(sources)
-    images = np.concatenate([to_pixels(some.image) for some in made])
-    contents = np.concatenate([to_pixels(some.content) for some in made])
-    masks = np.concatenate([some.mask[:, 0].numpy() for some in made])
-    return Translations(images, masks if (masks < 1).any() else None, contents, seconds)
+def measure_rows(
+    outputs: Outputs, models: EvaluationModels, target: str, values: ImageValues | None = None
+) -> dict[str, Row]:
+    """The rows of results.json: translation, identity baseline, and ground truth if there is one.
+
+    `values` are those of `measure_images`, if they have been computed already.
+    """
+    baseline = replace(outputs, outputs=outputs.inputs, masks=None, cycled=None)
+    rows = {
+        TRANSLATION: measure_row(outputs, models, target, values),
+        IDENTITY_BASELINE: measure_row(baseline, models, target),
+    }
+    if outputs.ground_truth is not None:
+        # It has no distance to the real images: usually it is these images.
+        truth = Outputs(outputs.inputs, outputs.ground_truth, outputs.ground_truth)
+        rows[GROUND_TRUTH] = measure_row(truth, models, target)
+    return rows
 
 
-def save_pictures(folder: Path, names: list[str], made: Translations) -> None:
-    """NAME.png, and NAME.mask.png and NAME.content.png where there are masks."""
+def measure_row(outputs: Outputs, models: EvaluationModels, target: str, values: ImageValues | None = None) -> Row:
+    """Mean and interval of each metric."""
+    values = measure_images(outputs, models, target) if values is None else values
+    finite = {key: column[np.isfinite(column)] for key, column in values.items()}
+    row: Row = {"images": len(outputs.inputs)}
+    row |= {key: float(column.mean()) if len(column) else None for key, column in finite.items()}
+    intervals = {key: _interval(key, column) for key, column in finite.items() if len(column)}
+    if "mse" in values:
+        errors = values["mse"]
+        row["psnr_pooled"] = metrics.psnr(errors.mean(keepdims=True)).item() if errors.any() else None
+        row["identical"] = int((errors == 0).sum())
+    for key, (distance, interval) in _distances(outputs, models.features).items():
+        row[key], intervals[key] = distance, interval
+    return row | {"intervals": intervals}
+
+
+def measure_images(outputs: Outputs, models: EvaluationModels, target: str) -> ImageValues:
+    """Every metric of each image, as far as its network and its data are there."""
+    inputs, images = outputs.inputs, outputs.outputs
+    values = {"change": metrics.change(inputs, images)}
+    if models.classifier is not None and target in models.classifier.classes:
+        classes = models.classifier.predict(images)
+        values["classified"] = (classes == models.classifier.classes.index(target)).astype(np.float64)
+    if models.identity is not None:
+        similarity = models.identity.embed(images) @ models.identity.embed(inputs).T
+        values |= {"identity": np.diag(similarity), "identity_rank1": metrics.rank_one(similarity)}
+    if outputs.masks is not None:
+        values["mask_mean"] = outputs.masks.mean(axis=(1, 2))
+        values["mask_std"] = outputs.masks.std(axis=(1, 2))
+    if outputs.cycled is not None:
+        values["cycle_error"] = metrics.change(inputs, outputs.cycled)
+    if outputs.ground_truth is not None:
+        values |= _paired_values(inputs, images, outputs.ground_truth, outputs.masks)
+        if models.perceptual:
+            values["lpips"] = models.perceptual(images, outputs.ground_truth)
+    return values
+
+
+def _paired_values(
+    inputs: Images, images: Images, ground_truth: Images, masks: Float[np.ndarray, "n h w"] | None
+) -> ImageValues:
+    """The metrics that need ground truth."""
+    errors, background = metrics.mse(images, ground_truth), metrics.background(inputs, ground_truth)
+    values = {
+        "mse": errors,
+        "psnr": metrics.psnr(errors),
+        "ssim": metrics.ssim(images, ground_truth),
+        "ms_ssim": metrics.ms_ssim(images, ground_truth),
+        "background_change": metrics.change_where(background, inputs, images),
+    }
+    return values | ({"mask_on_change": metrics.share_inside(~background, masks)} if masks is not None else {})
+
+
+def _distances(outputs: Outputs, features: Features | None) -> dict[str, tuple[float, tuple[float, float]]]:
+    """Distances between the outputs and the real images as sets, each with its interval."""
+    if outputs.real is None or features is None or min(len(outputs.real), len(outputs.outputs)) < MIN_SET:
+        return {}
+    fake, real = features.extract(outputs.outputs), features.extract(outputs.real)
+    distances = {"kernel_distance": metrics.kernel, "frechet_distance": metrics.frechet}
+    return {
+        key: (distance(fake, real), metrics.jackknife_interval(distance, fake, real))
+        for key, distance in distances.items()
+    }
+
+
+def _interval(key: str, values: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    if METRICS[key].interval == "Wilson":
+        return wilson_interval(int(values.sum()), len(values))
+    return metrics.bootstrap_interval(values)
+
+
+def _to_columns(values: ImageValues) -> dict[str, list[float | None]]:
+    """For JSON: rounded to six digits, None if a value is not finite."""
+    return {
+        key: [float(f"{value:.6g}") if np.isfinite(value) else None for value in column]
+        for key, column in values.items()
+    }
+
+
+def translate(translator: Translator, images: Images, to: str, source: str | None = None) -> Translations:
+    """Translate images of the model's size to the domain `to`. Raises `UserError` if the model has no such domain."""
+    start = time.perf_counter()
+    outputs = [translator.batch(to_tensor(batch), to, source) for batch in batches(images)]
+    seconds = (time.perf_counter() - start) / len(images)
+    fakes = np.concatenate([to_pixels(output.image) for output in outputs])
+    if outputs[0].mask is None:
+        return Translations(fakes, None, None, seconds)
+    attended = [output.attended() for output in outputs]
+    masks = np.concatenate([mask[:, 0].numpy() for _, mask, _ in attended])
+    contents = np.concatenate([to_pixels(content) for _, _, content in attended])
+    return Translations(fakes, masks, contents, seconds)
+
+
+def save_images(folder: Path, names: list[str], translations: Translations) -> None:
+    """Write NAME.png, and with attention NAME.mask.png and NAME.content.png."""
     for index, name in enumerate(names):
-        parts = {"": made.images[index]}
-        if made.masks is not None:
-            parts |= {".mask": (made.masks[index] * 255).round().astype(np.uint8), ".content": made.contents[index]}
-        for kind, pixels in parts.items():
-            write_whole(folder / f"{name}{kind}.png", lambda path, of=pixels: Pillow.fromarray(of).save(path, "PNG"))
+        _save(folder / f"{name}.png", translations.images[index])
+        if translations.masks is not None and translations.contents is not None:
+            _save(folder / f"{name}.mask.png", (translations.masks[index] * 255).round().astype(np.uint8))
+            _save(folder / f"{name}.content.png", translations.contents[index])
 
 
-def _back(translator: Translator, images: np.ndarray, asked: HeldOut) -> np.ndarray | None:
-    """The translations, translated back to where they came from; None where no way leads back."""
-    others = [domain for domain in translator.card.domains if domain != asked.to]
-    source = asked.source or (others[0] if len(others) == 1 else None)
-    if source not in translator.system.targets:
+def _save(path: Path, pixels: np.ndarray) -> None:
+    write_atomic(path, partial(Pillow.fromarray(pixels).save, format="PNG"))
+
+
+def _translate_back(translator: Translator, images: Images, test_set: TestSet) -> Images | None:
+    """The translations, translated back; None if the source domain is unknown or cannot be translated to."""
+    others = [domain for domain in translator.card.domains if domain != test_set.to]
+    source = test_set.source or (others[0] if len(others) == 1 else None)
+    if source not in translator.method.targets:
         return None
-    return translate(translator, images, source, asked.to).images
+    return translate(translator, images, source, test_set.to).images
 
 
 def save_results(path: Path, results: dict[str, Any]) -> None:
-    """Write `results.json`."""
-    write_whole(path, lambda partial: partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8"))
+    """Write results.json."""
+    write_json_atomic(path, results)

@@ -1,7 +1,9 @@
-"""Inception v3 as the Frechet inception distance has it (Szegedy et al., 2016; Heusel et al., 2017).
+"""Inception v3 (Szegedy et al., 2016) as the Frechet inception distance uses it (Heusel et al., 2017).
 
-Nobody may ship its weights with a package, so whoever wants the distance gives the usual file
-(pt_inception-2015-12-05.pth, or torchvision's), whose names for the layers are used here.
+The weights do not ship with this package. `load_inception` reads the usual file (pt_inception-2015-12-05.pth, or
+torchvision's), so the layers have that file's names.
+
+    n, c, h, w    images, channels, height and width of maps
 """
 
 import hashlib
@@ -9,88 +11,94 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aggan.errors import UserError
-from aggan.evaluation.classifiers import Features, in_batches
+from aggan.evaluation.classifiers import Features, batches
 from aggan.images.convert import to_tensor
 from aggan.methods.pretrained import read_state
+from aggan.types import Image
 
-SIDE = 299
-Sides = tuple[int, int]
+SIZE = 299
+Size = tuple[int, int]
+"""Height and width."""
+Maps = Float[Tensor, "n _c _h _w"]
 
 
 class Convolution(nn.Module):
     """Convolution, batch norm, ReLU."""
 
-    def __init__(self, before: int, filters: int, kernel: int | Sides, stride: int = 1, pad: int | Sides = 0) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int | Size, stride: int = 1, pad: int | Size = 0
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(before, filters, kernel, stride, pad, bias=False)
-        self.bn = nn.BatchNorm2d(filters, eps=0.001)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, pad, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> Maps:
         return F.relu(self.bn(self.conv(x)))
 
 
-def _row(before: int, filters: int) -> Convolution:
-    return Convolution(before, filters, (1, 7), pad=(0, 3))
+def _row(in_channels: int, out_channels: int) -> Convolution:
+    return Convolution(in_channels, out_channels, (1, 7), pad=(0, 3))
 
 
-def _column(before: int, filters: int) -> Convolution:
-    return Convolution(before, filters, (7, 1), pad=(3, 0))
+def _column(in_channels: int, out_channels: int) -> Convolution:
+    return Convolution(in_channels, out_channels, (7, 1), pad=(3, 0))
 
 
-def _average(x: Tensor) -> Tensor:
-    # As in the network that the distance was defined on: the border is not averaged with zeros.
+def _average(x: Maps) -> Maps:
+    # As in the network that defines the distance: padding does not count.
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
 
 class MixedA(nn.Module):
-    """35 x 35."""
+    """Mixed layer on maps of 35 x 35."""
 
-    def __init__(self, before: int, pooled: int) -> None:
+    def __init__(self, in_channels: int, pooled: int) -> None:
         super().__init__()
-        self.branch1x1 = Convolution(before, 64, 1)
-        self.branch5x5_1, self.branch5x5_2 = Convolution(before, 48, 1), Convolution(48, 64, 5, pad=2)
-        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(before, 64, 1), Convolution(64, 96, 3, pad=1)
+        self.branch1x1 = Convolution(in_channels, 64, 1)
+        self.branch5x5_1, self.branch5x5_2 = Convolution(in_channels, 48, 1), Convolution(48, 64, 5, pad=2)
+        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(in_channels, 64, 1), Convolution(64, 96, 3, pad=1)
         self.branch3x3dbl_3 = Convolution(96, 96, 3, pad=1)
-        self.branch_pool = Convolution(before, pooled, 1)
+        self.branch_pool = Convolution(in_channels, pooled, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> Maps:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
         parts = self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)), double, self.branch_pool(_average(x))
         return torch.cat(parts, 1)
 
 
 class MixedB(nn.Module):
-    """To 17 x 17."""
+    """Mixed layer that reduces the maps to 17 x 17."""
 
-    def __init__(self, before: int) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.branch3x3 = Convolution(before, 384, 3, stride=2)
-        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(before, 64, 1), Convolution(64, 96, 3, pad=1)
+        self.branch3x3 = Convolution(in_channels, 384, 3, stride=2)
+        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(in_channels, 64, 1), Convolution(64, 96, 3, pad=1)
         self.branch3x3dbl_3 = Convolution(96, 96, 3, stride=2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> Maps:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
         return torch.cat((self.branch3x3(x), double, F.max_pool2d(x, 3, 2)), 1)
 
 
 class MixedC(nn.Module):
-    """17 x 17, with rows and columns of seven."""
+    """Mixed layer on maps of 17 x 17, with kernels of 1 x 7 and 7 x 1."""
 
-    def __init__(self, between: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.branch1x1 = Convolution(768, 192, 1)
-        self.branch7x7_1, self.branch7x7_2 = Convolution(768, between, 1), _row(between, between)
-        self.branch7x7_3 = _column(between, 192)
-        self.branch7x7dbl_1, self.branch7x7dbl_2 = Convolution(768, between, 1), _column(between, between)
-        self.branch7x7dbl_3, self.branch7x7dbl_4 = _row(between, between), _column(between, between)
-        self.branch7x7dbl_5 = _row(between, 192)
+        self.branch7x7_1, self.branch7x7_2 = Convolution(768, width, 1), _row(width, width)
+        self.branch7x7_3 = _column(width, 192)
+        self.branch7x7dbl_1, self.branch7x7dbl_2 = Convolution(768, width, 1), _column(width, width)
+        self.branch7x7dbl_3, self.branch7x7dbl_4 = _row(width, width), _column(width, width)
+        self.branch7x7dbl_5 = _row(width, 192)
         self.branch_pool = Convolution(768, 192, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> Maps:
         once = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
         double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
         double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
@@ -98,7 +106,7 @@ class MixedC(nn.Module):
 
 
 class MixedD(nn.Module):
-    """To 8 x 8."""
+    """Mixed layer that reduces the maps to 8 x 8."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,29 +115,29 @@ class MixedD(nn.Module):
         self.branch7x7x3_2, self.branch7x7x3_3 = _row(192, 192), _column(192, 192)
         self.branch7x7x3_4 = Convolution(192, 192, 3, stride=2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> Maps:
         long = self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x))))
         return torch.cat((self.branch3x3_2(self.branch3x3_1(x)), long, F.max_pool2d(x, 3, 2)), 1)
 
 
 class MixedE(nn.Module):
-    """8 x 8; the very last takes the largest neighbour where the others take the mean."""
+    """Mixed layer on maps of 8 x 8; the last one of the network pools by the maximum instead of the mean."""
 
-    def __init__(self, before: int, last: bool) -> None:
+    def __init__(self, in_channels: int, last: bool) -> None:
         super().__init__()
-        self.branch1x1 = Convolution(before, 320, 1)
-        self.branch3x3_1 = Convolution(before, 384, 1)
+        self.branch1x1 = Convolution(in_channels, 320, 1)
+        self.branch3x3_1 = Convolution(in_channels, 384, 1)
         self.branch3x3_2a, self.branch3x3_2b = self._row_and_column()
-        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(before, 448, 1), Convolution(448, 384, 3, pad=1)
+        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(in_channels, 448, 1), Convolution(448, 384, 3, pad=1)
         self.branch3x3dbl_3a, self.branch3x3dbl_3b = self._row_and_column()
-        self.branch_pool = Convolution(before, 192, 1)
+        self.branch_pool = Convolution(in_channels, 192, 1)
         self.last = last
 
     @staticmethod
     def _row_and_column() -> tuple[Convolution, Convolution]:
         return Convolution(384, 384, (1, 3), pad=(0, 1)), Convolution(384, 384, (3, 1), pad=(1, 0))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Maps) -> Maps:
         once = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
         pooled = self.branch_pool(F.max_pool2d(x, 3, 1, 1) if self.last else _average(x))
@@ -139,7 +147,7 @@ class MixedE(nn.Module):
 
 
 class Inception(nn.Module):
-    """From pictures to 2048 features."""
+    """Maps images to 2048 features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,9 +159,9 @@ class Inception(nn.Module):
         self.Mixed_6c, self.Mixed_6d, self.Mixed_6e = MixedC(160), MixedC(160), MixedC(192)
         self.Mixed_7a, self.Mixed_7b, self.Mixed_7c = MixedD(), MixedE(1280, last=False), MixedE(2048, last=True)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Features (n, 2048) of pictures in [-1, 1], which are resized to 299 px."""
-        x = F.interpolate(image, (SIDE, SIDE), mode="bilinear", align_corners=False)
+    def forward(self, image: Image) -> Float[Tensor, "n 2048"]:
+        """Images are resized to 299 px."""
+        x = F.interpolate(image, (SIZE, SIZE), mode="bilinear", align_corners=False)
         for name, layer in self.named_children():
             x = layer(x)
             if name in ("Conv2d_2b_3x3", "Conv2d_4a_3x3"):
@@ -162,18 +170,21 @@ class Inception(nn.Module):
 
 
 def load_inception(path: Path) -> Features:
-    """Features by the weights in a file (.pth or .safetensors); raises `UserError` where they do not fit."""
+    """The features with the weights of a file (.pth, .safetensors).
+
+    Raises `UserError` if the file cannot be read or lacks one of the network's tensors.
+    """
     network, state = Inception(), read_state(path)
-    wanted = network.state_dict()
-    lacking = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
-    lacking = [name for name in lacking if not name.endswith("num_batches_tracked")]
-    if lacking:
-        raise UserError(f"{path}: not Inception v3: {len(lacking)} of its tensors are missing, {lacking[0]} first")
-    network.load_state_dict({name: state.get(name, tensor) for name, tensor in wanted.items()})
+    expected = network.state_dict()
+    missing = [name for name, tensor in expected.items() if name not in state or state[name].shape != tensor.shape]
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing:
+        raise UserError(f"{path}: not Inception v3: {len(missing)} of its tensors are missing, {missing[0]} first")
+    network.load_state_dict({name: state.get(name, tensor) for name, tensor in expected.items()})
     network.eval()
 
     @torch.inference_mode()
-    def features(pictures: np.ndarray) -> np.ndarray:
-        return np.concatenate([network(to_tensor(some)).double().numpy() for some in in_batches(pictures)])
+    def extract(images: np.ndarray) -> np.ndarray:
+        return np.concatenate([network(to_tensor(batch)).double().numpy() for batch in batches(images)])
 
-    return Features("Inception v3", features, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Features("Inception v3", extract, hashlib.sha256(path.read_bytes()).hexdigest())

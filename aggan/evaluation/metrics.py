@@ -1,127 +1,145 @@
-"""One number a picture. Pictures are uint8 arrays (n, height, width, 3); results are float64 (n,)."""
+"""Metrics of images and of sets of features, in numpy.
+
+    n, h, w    images, height and width in pixels
+    d          length of a feature vector
+
+Images are uint8 arrays (n, h, w, 3). Metrics of single images return one float64 value for each.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, UInt8
 from torchmetrics.functional.image import (
     multiscale_structural_similarity_index_measure,
     structural_similarity_index_measure,
 )
 
-SAME = 2
-"""Grey levels (of 255) by which a true answer may differ from the input where nothing should change."""
-SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Weights of the multi-scale similarity's scales, the finest first (Wang et al., 2003)."""
+BACKGROUND_TOLERANCE = 2
+"""Grey levels (of 255) by which the ground truth may differ from the input in the background."""
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Weights of MS-SSIM's scales, the finest first (Wang et al., 2003)."""
 WINDOW = 11
-"""Side of the similarities' window in pixels."""
+"""Side of the window of SSIM and MS-SSIM in pixels."""
+
+Images = UInt8[np.ndarray, "n h w 3"]
+Values = Float[np.ndarray, " n"]
+Region = Bool[np.ndarray, "n h w"]
 
 
-def mse(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Mean squared error on 0-255 over the pixels and channels of each picture (Table I)."""
+def mse(a: Images, b: Images) -> Values:
+    """Mean squared error on 0-255 over the pixels and channels of each image (Table I)."""
     return np.square(a.astype(np.float64) - b.astype(np.float64)).mean(axis=(1, 2, 3))
 
 
-def psnr(squared_errors: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of each picture from its MSE; infinite where pictures are identical."""
+def psnr(squared_errors: Values) -> Values:
+    """Peak signal-to-noise ratio in dB: 10 log10(255^2 / MSE). Infinite for identical images."""
     with np.errstate(divide="ignore"):
         return 10 * np.log10(255**2 / squared_errors)
 
 
-def ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Structural similarity (Wang et al., 2004) on 0-255, at most 1."""
-    first, second = _brightness(a), _brightness(b)
+def ssim(a: Images, b: Images) -> Values:
+    """Structural similarity (Wang et al., 2004), at most 1."""
+    first, second = _to_tensor(a), _to_tensor(b)
     values = structural_similarity_index_measure(first, second, data_range=255.0, reduction="none")
     assert isinstance(values, torch.Tensor)
     return values.double().reshape(-1).numpy()
 
 
-def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def ms_ssim(a: Images, b: Images) -> Values:
     """Structural similarity over several scales (Wang et al., 2003), at most 1.
 
-    Small pictures have room for fewer than five scales (64 px: three), whose weights are then made to sum to 1;
-    figures at different sizes do not compare.
+    Small images have fewer than five scales (64 px: three), and the weights of these are scaled to sum to 1. Values at
+    different image sizes are therefore not comparable.
     """
     side = min(a.shape[1:3])
     # The window must fit the coarsest scale; torchmetrics asks for somewhat more.
-    sides = [min(side >> scales, side // max(1, scales) ** 2) for scales in range(len(SCALES))]
-    weights = SCALES[: max(1, sum(side >= WINDOW for side in sides))]
+    sides = [min(side >> scales, side // max(1, scales) ** 2) for scales in range(len(SCALE_WEIGHTS))]
+    weights = SCALE_WEIGHTS[: max(1, sum(side >= WINDOW for side in sides))]
     betas = tuple(weight / sum(weights) for weight in weights)
-    first, second = _brightness(a), _brightness(b)
+    first, second = _to_tensor(a), _to_tensor(b)
     values = multiscale_structural_similarity_index_measure(
         first, second, data_range=255.0, reduction="none", betas=betas, normalize="relu"
     )
     return values.double().reshape(-1).numpy()
 
 
-def _brightness(pictures: np.ndarray) -> torch.Tensor:
-    """On 0-255: similarities compare brightness with black, so [-1, 1] would not do."""
-    return torch.from_numpy(np.moveaxis(pictures, 3, 1).astype(np.float32))
+def _to_tensor(images: Images) -> Float[torch.Tensor, "n 3 h w"]:
+    """In [0, 255]: the similarities compare luminance relative to black, so [-1, 1] would be wrong."""
+    return torch.from_numpy(np.moveaxis(images, 3, 1).astype(np.float32))
 
 
-def change(inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def change(inputs: Images, outputs: Images) -> Values:
     """Mean absolute difference on 0-255."""
     return np.abs(outputs.astype(np.float64) - inputs).mean(axis=(1, 2, 3))
 
 
-def still(inputs: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Where nothing should change: (n, height, width), true where the true answer equals the input."""
-    return np.abs(answers.astype(np.int16) - inputs).max(axis=3) <= SAME
+def background(inputs: Images, ground_truth: Images) -> Region:
+    """The pixels that a translation should not change: the ground truth equals the input there."""
+    return np.abs(ground_truth.astype(np.int16) - inputs).max(axis=3) <= BACKGROUND_TOLERANCE
 
 
-def change_where(region: np.ndarray, inputs: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Mean absolute difference on 0-255 over a region of each picture; nan where the region is empty."""
+def change_where(region: Region, inputs: Images, outputs: Images) -> Values:
+    """Mean absolute difference on 0-255 over a region of each image; nan if the region is empty."""
     differences = np.abs(outputs.astype(np.float64) - inputs).mean(axis=3)
     count = region.sum(axis=(1, 2))
     total = (differences * region).sum(axis=(1, 2))
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
-def share_inside(region: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The share of each mask's energy, masks (n, height, width) in [0, 1], that lies in the region."""
-    energy = masks.astype(np.float64).sum(axis=(1, 2))
+def share_inside(region: Region, masks: Float[np.ndarray, "n h w"]) -> Values:
+    """The share of each mask's sum that lies in the region; nan if the mask is 0 everywhere."""
+    sums = masks.astype(np.float64).sum(axis=(1, 2))
     inside = (masks * region).sum(axis=(1, 2))
-    return np.divide(inside, energy, out=np.full(len(energy), np.nan), where=energy > 0)
+    return np.divide(inside, sums, out=np.full(len(sums), np.nan), where=sums > 0)
 
 
-def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """Frechet distance between Gaussians fitted to two sets of features (n, d), n >= 2 (Heusel et al., 2017)."""
-    spread_a, spread_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
-    # The product of two covariances has real eigenvalues >= 0; rounding may say otherwise.
-    roots = np.sqrt(np.linalg.eigvals(spread_a @ spread_b).real.clip(min=0))
-    means = np.square(a.mean(0) - b.mean(0)).sum()
-    return float(means + np.trace(spread_a) + np.trace(spread_b) - 2 * roots.sum())
+def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
+    """Frechet distance between Gaussians fitted to two sets of features, n, m >= 2 (Heusel et al., 2017).
 
-
-def kernel(a: np.ndarray, b: np.ndarray) -> float:
-    """Kernel distance of two sets of features (n, d): squared, unbiased, cubic (Binkowski et al., 2018).
-
-    Sets from one source are 0 apart on average, and may come out a little below.
+    |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) with the covariances C.
     """
-    width = a.shape[1]
-    within, across = [(some @ some.T / width + 1) ** 3 for some in (a, b)], (a @ b.T / width + 1) ** 3
-    apart = [(like.sum() - np.trace(like)) / (len(like) * (len(like) - 1)) for like in within]
-    return float(sum(apart) - 2 * across.mean())
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    # The eigenvalues of a product of two covariances are real and >= 0 except for rounding.
+    roots = np.sqrt(np.linalg.eigvals(cov_a @ cov_b).real.clip(min=0))
+    means = np.square(a.mean(0) - b.mean(0)).sum()
+    return float(means + np.trace(cov_a) + np.trace(cov_b) - 2 * roots.sum())
 
 
-def rank_one(likeness: np.ndarray) -> np.ndarray:
-    """1 for each row of a matrix (n, n) whose largest entry is on the diagonal, else 0."""
-    return (likeness.argmax(axis=1) == np.arange(len(likeness))).astype(np.float64)
+def kernel(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
+    """Squared maximum mean discrepancy of two sets of features, unbiased (Binkowski et al., 2018).
+
+    The kernel is (x . y / d + 1)^3. The expected value for two sets of one distribution is 0, so single values may be
+    negative.
+    """
+    d = a.shape[1]
+    within, across = [(features @ features.T / d + 1) ** 3 for features in (a, b)], (a @ b.T / d + 1) ** 3
+    means = [(values.sum() - np.trace(values)) / (len(values) * (len(values) - 1)) for values in within]
+    return float(sum(means) - 2 * across.mean())
 
 
-def interval(values: np.ndarray, draws: int = 2000) -> tuple[float, float]:
-    """The 95 % interval of the mean of values (n,), by percentiles of resampled means; always the same resamples."""
-    chosen = np.random.default_rng(0).integers(len(values), size=(draws, len(values)))
-    low, high = np.percentile(values[chosen].mean(axis=1), (2.5, 97.5))
+def rank_one(similarity: Float[np.ndarray, "n n"]) -> Values:
+    """1 for each row whose largest entry is on the diagonal, otherwise 0."""
+    return (similarity.argmax(axis=1) == np.arange(len(similarity))).astype(np.float64)
+
+
+def bootstrap_interval(values: Values, resamples: int = 2000) -> tuple[float, float]:
+    """The 95 % interval of the mean: percentiles of the means of resamples, which are always the same."""
+    indices = np.random.default_rng(0).integers(len(values), size=(resamples, len(values)))
+    low, high = np.percentile(values[indices].mean(axis=1), (2.5, 97.5))
     return float(low), float(high)
 
 
-def interval_of(
-    distance: Callable[[np.ndarray, np.ndarray], float], a: np.ndarray, b: np.ndarray, groups: int = 20
+def jackknife_interval(
+    distance: Callable[[np.ndarray, np.ndarray], float],
+    a: Float[np.ndarray, "n d"],
+    b: Float[np.ndarray, "m d"],
+    groups: int = 20,
 ) -> tuple[float, float]:
-    """The 95 % interval of a distance from features a (n, d), by leaving out a group of them at a time (jackknife)."""
-    kept = [np.delete(a, part, axis=0) for part in np.array_split(np.arange(len(a)), min(groups, len(a)))]
-    left = np.array([distance(some, b) for some in kept])
-    error = np.sqrt((len(left) - 1) * left.var())
+    """The 95 % interval of a distance, by leaving out one group of the features `a` at a time."""
+    subsets = [np.delete(a, group, axis=0) for group in np.array_split(np.arange(len(a)), min(groups, len(a)))]
+    distances = np.array([distance(subset, b) for subset in subsets])
+    error = np.sqrt((len(distances) - 1) * distances.var())
     value = distance(a, b)
     return value - 1.96 * error, value + 1.96 * error

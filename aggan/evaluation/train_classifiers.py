@@ -1,7 +1,7 @@
-"""Train the judges on rendered people: `python -m aggan.evaluation.train_classifiers FACES`.
+"""Training of the networks for rendered faces: `python -m aggan.evaluation.train_classifiers FACES`.
 
-`FACES` is what `aggan data render judges --out FACES --size 64` wrote. Its test people are held out; how good
-the judges are on them is printed, and goes into `judge/README.md` with everything needed to repeat it.
+FACES is what `aggan data render classifiers --out FACES --size 64` wrote. Its test people are held out: the accuracies on
+them are printed, for `classifier_weights/README.md`.
 """
 
 import argparse
@@ -11,90 +11,101 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, UInt8
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from aggan.data.expressions import EXPRESSIONS
-from aggan.data.index import INDEX, read_records
-from aggan.evaluation.classifiers import FOLDER, IDENTITY, SIZE, IdentityJudge, Judge
+from aggan.data.index import index_file, read_records
+from aggan.evaluation.classifiers import (
+    IDENTITY_LENGTH,
+    SIZE,
+    WEIGHTS_FOLDER,
+    ExpressionClassifier,
+    IdentityEncoder,
+    Images,
+)
 from aggan.images.convert import read, square, to_tensor
-from aggan.io import write_whole
+from aggan.io import write_atomic
 from aggan.types import Image
 
-EPOCHS, BATCH, RATE = 50, 64, 3e-3
-SHARPNESS = 16.0
-"""Factor of the cosines in front of the softmax over people."""
+EPOCHS, BATCH_SIZE, LEARNING_RATE = 50, 64, 3e-3
+INVERSE_TEMPERATURE = 16.0
+"""Factor of the cosine similarities in the softmax over people."""
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class Faces(NamedTuple):
-    """Pictures of some people."""
+    """Images and what they show."""
 
-    pictures: np.ndarray
-    expression: np.ndarray
-    person: np.ndarray
-    visit: np.ndarray
+    images: UInt8[np.ndarray, "n h w 3"]
+    expression: Int[np.ndarray, " n"]
+    """Indices of `EXPRESSIONS`."""
+    person: Int[np.ndarray, " n"]
+    visit: Int[np.ndarray, " n"]
+    """A person's visits differ in hair, light, camera and background."""
 
 
-class Recognition(nn.Module):
-    """The identity judge with one direction for each person that it learns from."""
+class PersonClassifier(nn.Module):
+    """The identity encoder with a direction for each person of the training set."""
 
     def __init__(self, people: int) -> None:
         super().__init__()
-        self.judge = IdentityJudge()
-        self.people = nn.Parameter(torch.randn(people, IDENTITY))
+        self.encoder = IdentityEncoder()
+        self.directions = nn.Parameter(torch.randn(people, IDENTITY_LENGTH))
 
-    def forward(self, image: Image) -> Tensor:
+    def forward(self, image: Image) -> Float[Tensor, "n people"]:
         """Logits over the people."""
-        return SHARPNESS * self.judge(image) @ F.normalize(self.people).T
+        return INVERSE_TEMPERATURE * self.encoder(image) @ F.normalize(self.directions).T
 
 
 def main() -> None:
-    """Train both, measure on held-out people, write their weights."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("faces", type=Path)
-    options.add_argument("--seed", type=int, default=0)
-    asked = options.parse_args()
-    torch.manual_seed(asked.seed)
-    learned, held_out = (read_faces(asked.faces, split) for split in ("train", "test"))
-    began = time.monotonic()
-    people = int(learned.person.max()) + 1
-    judge = train(Judge(), learned.pictures, learned.expression)
-    save(judge, FOLDER / "expression.safetensors")
-    print(confusion(judge.says(held_out.pictures), held_out.expression), flush=True)
-    who = train(Recognition(people), learned.pictures, learned.person).judge
-    save(who, FOLDER / "identity.safetensors")
-    print(f"{len(learned.pictures)} pictures of {people} people, {time.monotonic() - began:.0f} s")
-    print(f"rank-1 between two visits: {rank_one(who.identities(held_out.pictures), held_out):.1%}")
+    """Train both networks, measure them on held-out people and write their weights."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("faces", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    training_set, test_set = (read_faces(args.faces, split) for split in ("train", "test"))
+    start = time.monotonic()
+    people = int(training_set.person.max()) + 1
+    classifier = train(ExpressionClassifier(), training_set.images, training_set.expression)
+    save(classifier, WEIGHTS_FOLDER / "expression.safetensors")
+    print(confusion(classifier.predict(test_set.images), test_set.expression), flush=True)
+    encoder = train(PersonClassifier(people), training_set.images, training_set.person).encoder
+    save(encoder, WEIGHTS_FOLDER / "identity.safetensors")
+    print(f"{len(training_set.images)} images of {people} people, {time.monotonic() - start:.0f} s")
+    print(f"rank-1 between two visits: {rank_one_between_visits(encoder.embed(test_set.images), test_set):.1%}")
 
 
-def save(judge: nn.Module, path: Path) -> None:
+def save(network: nn.Module, path: Path) -> None:
     """Write the weights at half precision."""
-    state = {key: value.contiguous() for key, value in judge.state_dict().items()}
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
     half = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
-    write_whole(path, lambda place: place.write_bytes(to_bytes(half)))
+    write_atomic(path, lambda partial: partial.write_bytes(to_bytes(half)))
 
 
 def read_faces(root: Path, split: str) -> Faces:
-    """All pictures of a split; people are numbered from 0."""
-    records = [record for record in read_records(root / INDEX) if record["split"] == split]
-    pictures = np.stack([square(read(root / record["file"]), SIZE) for record in records])
+    """All images of a split, with people numbered from 0."""
+    records = [record for record in read_records(index_file(root)) if record["split"] == split]
+    images = np.stack([square(read(root / record["file"]), SIZE) for record in records])
     _, person = np.unique([record["person"] for record in records], return_inverse=True)
     expression = np.array([EXPRESSIONS.index(record["expression"]) for record in records])
-    return Faces(pictures, expression, person, np.array([record["visit"] for record in records]))
+    return Faces(images, expression, person, np.array([record["visit"] for record in records]))
 
 
-def train(network: Network, pictures: np.ndarray, labels: np.ndarray) -> Network:
-    """AdamW with a one-cycle schedule on augmented pictures; labels smoothed by 0.05."""
-    truth, steps = torch.from_numpy(labels), EPOCHS * len(pictures) // BATCH
-    network.train().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+def train(network: Network, images: Images, labels: Int[np.ndarray, " n"]) -> Network:
+    """AdamW with a one-cycle schedule on augmented images, and labels smoothed by 0.05."""
+    truth, steps = torch.from_numpy(labels), EPOCHS * len(images) // BATCH_SIZE
+    convert_conv2d_weight_memory_format(network.train(), torch.channels_last)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     for _ in range(steps):
-        chosen = torch.randint(len(pictures), (BATCH,))
-        images = augment(to_tensor(pictures[chosen.numpy()]))
-        loss = F.cross_entropy(network(images), truth[chosen], label_smoothing=0.05)
+        indices = torch.randint(len(images), (BATCH_SIZE,))
+        batch = augment(to_tensor(images[indices.numpy()]))
+        loss = F.cross_entropy(network(batch), truth[indices], label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -102,27 +113,27 @@ def train(network: Network, pictures: np.ndarray, labels: np.ndarray) -> Network
     return network.eval()
 
 
-def confusion(said: np.ndarray, truth: np.ndarray) -> str:
-    """A table of Markdown: rows are what is shown, columns what the judge says."""
+def confusion(predictions: Int[np.ndarray, " n"], truth: Int[np.ndarray, " n"]) -> str:
+    """A table in Markdown: the true expressions in rows, the predictions in columns."""
     lines = ["| | " + " | ".join(EXPRESSIONS) + " |", "|---" * (len(EXPRESSIONS) + 1) + "|"]
     for index, name in enumerate(EXPRESSIONS):
-        counts = np.bincount(said[truth == index], minlength=len(EXPRESSIONS))
+        counts = np.bincount(predictions[truth == index], minlength=len(EXPRESSIONS))
         lines.append(f"| {name} | " + " | ".join(str(count) for count in counts) + " |")
-    return "\n".join([*lines, f"accuracy {(said == truth).mean():.2%} of {len(truth)}"])
+    return "\n".join([*lines, f"accuracy {(predictions == truth).mean():.2%} of {len(truth)}"])
 
 
-def rank_one(vectors: np.ndarray, faces: Faces) -> float:
-    """How often the nearest of the pictures of all people's other visits, with other hair and light, is one's own."""
-    likeness = np.where(faces.visit[:, None] == faces.visit[None], -np.inf, vectors @ vectors.T)
-    return float((faces.person[likeness.argmax(1)] == faces.person).mean())
+def rank_one_between_visits(vectors: Float[np.ndarray, "n d"], faces: Faces) -> float:
+    """How often the most similar image of any other visit, with other hair and light, shows the same person."""
+    similarity = np.where(faces.visit[:, None] == faces.visit[None], -np.inf, vectors @ vectors.T)
+    return float((faces.person[similarity.argmax(1)] == faces.person).mean())
 
 
-def augment(images: Tensor) -> Tensor:
-    """Mirrored, turned, moved, scaled, recoloured, blurred and noisy: what a translation may do besides."""
+def augment(images: Image) -> Image:
+    """Mirror, rotate, move, scale, recolour and blur images, and add noise: a translation may do so, too."""
     n = len(images)
-    turn, scale = (torch.rand(n) - 0.5) * 0.35, 1 + (torch.rand(n) - 0.5) * 0.3
+    angle, scale = (torch.rand(n) - 0.5) * 0.35, 1 + (torch.rand(n) - 0.5) * 0.3
     mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
-    rows = torch.stack((torch.cos(turn) * mirror, -torch.sin(turn), torch.sin(turn) * mirror, torch.cos(turn)), 1)
+    rows = torch.stack((torch.cos(angle) * mirror, -torch.sin(angle), torch.sin(angle) * mirror, torch.cos(angle)), 1)
     moves = (torch.rand(n, 2, 1) - 0.5) * 0.2
     affine = torch.cat((rows.view(n, 2, 2) * scale.view(n, 1, 1), moves), 2)
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)

@@ -1,11 +1,25 @@
-"""How a picture file was encoded, and what it holds beside its pixels, as options of Pillow's `save`."""
+"""Image file formats: suffixes, how a file was encoded, and its metadata, as options of Pillow's `save`.
 
+Imports no torch.
+"""
+
+import os
+from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL.ImageFile import ImageFile
 
 from aggan.images.sixteen_bit import XMP_IN_PNG
+
+SUFFIXES = frozenset(
+    (
+        ".apng .avif .bmp .dib .gif .j2k .jfif .jpe .jpeg .jpg .jp2 .jpx .mpo .pbm .pcx .pgm .png .pnm .ppm .qoi .sgi "
+        ".tga .tif .tiff .webp"
+    ).split()
+)
+"""Suffixes, in lower case, that make a file in a folder an image. A file given by its path may have any name."""
 
 FORMATS = dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG") | {
     ".png": "PNG",
@@ -13,39 +27,41 @@ FORMATS = dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG") | {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
-"""The suffixes that results may have, and the formats that they stand for."""
+"""Suffixes that outputs may have, and their formats."""
 
-DEFAULTS: dict[str, dict[str, Any]] = {
+SaveOptions = dict[str, Any]
+
+DEFAULTS: dict[str, SaveOptions] = {
     "PNG": {},
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True, "exact": True},
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
-"""For a file that was in another format."""
+"""Encoding of an output whose source has another format."""
 
 ORIENTATION = 0x0112
 _WEBP_QUALITY = 90
 _ICC = 34675
 _STORAGE = frozenset((*range(254, 260), 262, 266, ORIENTATION, 273, *range(277, 282), 284, *range(317, 326), 338, 339))
-"""What a TIFF's tags say of how its pixels lie."""
-_OTHER_PICTURES = frozenset((330, 34377, 37724))
-"""Smaller copies, Photoshop's thumbnail and its layers: they would show the old face."""
-_LONGEST_EXIF = 65_521
-"""Bytes that a JPEG can hold of it, less an entry for the orientation."""
+"""TIFF tags that describe how the pixels are stored."""
+_OTHER_IMAGES = frozenset((330, 34377, 37724))
+"""TIFF tags of smaller copies, Photoshop's thumbnail and its layers: they would show the original face."""
+_JPEG_EXIF_BYTES = 65_521
+"""Most bytes of EXIF data that a JPEG can hold, less an entry for the orientation."""
 _LOSSLESS_TIFF = frozenset(("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "lzma", "zstd"))
-_OTHER_COLOURS = frozenset(("CMYK", "LAB", "YCbCr", "HSV"))
+_OTHER_COLOUR_SPACES = frozenset(("CMYK", "LAB", "YCbCr", "HSV"))
 
 
-def format_of(file: Pillow.Image) -> str:
-    """Pillow's name of the format; a camera's MPO is a JPEG."""
+def format_of(file: ImageFile) -> str:
+    """Pillow's name of the format. The MPO files of cameras are JPEGs."""
     return "JPEG" if isinstance(file, JpegImagePlugin.JpegImageFile) else str(file.format)
 
 
-def encoding(file: Pillow.Image) -> dict[str, Any]:
-    """What it takes to encode pixels as an opened file did.
+def encoding(file: ImageFile) -> SaveOptions:
+    """Options that encode pixels as an opened file is encoded.
 
-    JPEG: tables, subsampling, progression. WebP: lossless or not; it does not tell its quality, so a lossy one is
-    written at 90. TIFF: the compression, unless it loses something.
+    JPEG: quantization tables, subsampling, progressive or not. WebP: lossless or not; a lossy file does not store its
+    quality, so 90 is taken. TIFF: the compression, if it is lossless.
     """
     if isinstance(file, JpegImagePlugin.JpegImageFile):
         sampling = JpegImagePlugin.get_sampling(file)
@@ -58,37 +74,37 @@ def encoding(file: Pillow.Image) -> dict[str, Any]:
     return DEFAULTS.get(format_of(file), {})
 
 
-def metadata(file: Pillow.Image) -> dict[str, Any]:
-    """Resolution, XMP, ICC profile and EXIF data, the latter without orientation and thumbnail.
+def metadata(file: ImageFile) -> SaveOptions:
+    """Resolution, XMP, ICC profile and EXIF data of an opened file, the latter without orientation and thumbnail.
 
-    EXIF data that cannot be written again, damaged ones or more than a JPEG can hold, are left out.
+    EXIF data that cannot be written again are left out: damaged ones, and those that are too long for a JPEG.
     """
     exif = file.getexif()
-    for tag in (_STORAGE | _OTHER_PICTURES | {_ICC}) & set(exif):
+    for tag in (_STORAGE | _OTHER_IMAGES | {_ICC}) & set(exif):
         del exif[tag]
-    found = {key: file.info.get(key) for key in ("dpi", "xmp", "icc_profile")}
-    if file.mode in _OTHER_COLOURS:  # such a profile does not describe RGB
-        del found["icc_profile"]
-    if isinstance(xmp := found["xmp"], bytes):
-        found["pnginfo"] = PngImagePlugin.PngInfo()
-        found["pnginfo"].add(b"iTXt", XMP_IN_PNG + xmp)
-    kept = {key: value for key, value in found.items() if value}
-    return kept | {"exif": exif if _can_be_written(exif, format_of(file)) else Pillow.Exif()}
+    options: SaveOptions = {key: file.info.get(key) for key in ("dpi", "xmp", "icc_profile")}
+    if file.mode in _OTHER_COLOUR_SPACES:  # such a profile does not describe RGB
+        del options["icc_profile"]
+    if isinstance(xmp := options["xmp"], bytes):
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add(b"iTXt", XMP_IN_PNG + xmp)
+    options = {key: value for key, value in options.items() if value}
+    return options | {"exif": exif if _is_writable(exif, format_of(file)) else Pillow.Exif()}
 
 
-def _can_be_written(exif: Pillow.Exif, format: str) -> bool:
+def _is_writable(exif: Pillow.Exif, format: str) -> bool:
     try:
-        return len(exif.tobytes()) <= _LONGEST_EXIF or format != "JPEG"
-    except Exception:  # what Pillow raises at damaged data is of many kinds
+        return len(exif.tobytes()) <= _JPEG_EXIF_BYTES or format != "JPEG"
+    except Exception:  # Pillow raises exceptions of many types for damaged data
         return False
 
 
 def _is_lossless(file: WebPImagePlugin.WebPImageFile) -> bool:
-    with open(file.filename, "rb") as stream:  # noqa: PTH123 - Pillow's name may be bytes
+    with Path(os.fsdecode(file.filename)).open("rb") as stream:
         stream.seek(12)
         while header := stream.read(8):
             name, length = header[:4], int.from_bytes(header[4:], "little")
             if name in (b"VP8L", b"VP8 "):
                 return name == b"VP8L"
-            stream.seek(length + length % 2, 1)
+            stream.seek(length + length % 2, os.SEEK_CUR)
     return False

@@ -1,23 +1,26 @@
-"""A picture file with all that it holds: what is painted into it leaves depth, alpha, profile and data as they were.
+"""An image file with everything it holds: depth, alpha, colour profile and metadata survive a translation.
 
-A result is written in the format that its name says. A JPEG keeps the tables and the subsampling of its source, but
-what is exact in a lossy file is exact as decoded, before it is encoded again. Greys stay grey. Of several frames
-the first one is taken.
+A result is written in the format of its name. A JPEG keeps the quantization tables and the subsampling of its source;
+encoding it again still changes decoded values slightly. Greyscale stays greyscale. Of several frames the first one is
+read. Imports no torch.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from jaxtyping import UInt, UInt8
 from PIL import Image as Pillow
+from PIL import ImageFile as PillowFile
 
-from aggan.images.convert import Unreadable, opened, to_rgb
-from aggan.images.encodings import DEFAULTS, FORMATS, ORIENTATION, encoding, format_of, metadata
-from aggan.images.sixteen_bit import read_deep, write_deep
-from aggan.io import write_whole
+from aggan.images.decode import Unreadable, open_image, to_rgb
+from aggan.images.encodings import DEFAULTS, FORMATS, ORIENTATION, SaveOptions, encoding, format_of, metadata
+from aggan.images.sixteen_bit import read_16bit, write_16bit
+from aggan.io import write_atomic
+
+Channels = UInt[np.ndarray, "h w c"]
 
 _TO_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda x: x[:, ::-1],
@@ -28,118 +31,121 @@ _TO_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
     8: lambda x: np.rot90(x),
 }
-_BACK = {6: 8, 8: 6}
+"""By EXIF orientation."""
+_INVERSE = {6: 8, 8: 6}
+"""The other orientations are their own inverses."""
 _RED, _GREEN, _BLUE = 19595, 38470, 7471
-"""ITU-R 601's luma in 65,536ths, as Pillow has it: equal channels give exactly their value."""
+"""Luma of ITU-R BT.601 in 65,536ths, as in Pillow: equal channels give exactly their value."""
 
 
 class Unwritable(Unreadable):
-    """A picture that the format of its name cannot hold; the message says which and why."""
+    """An image that cannot be written in the format of its name. The message names the file and the reason."""
 
 
 @dataclass(frozen=True)
-class Photograph:
+class ImageFile:
     """Upright pixels, and how they were stored."""
 
-    pixels: np.ndarray
-    """(height, width, 3) in uint8 or uint16."""
-    alpha: np.ndarray | None
-    """(height, width) of the same kind."""
+    pixels: UInt[np.ndarray, "h w 3"]
+    """uint8 or uint16."""
+    alpha: UInt[np.ndarray, "h w"] | None
+    """Of the same dtype."""
     grey: bool
     orientation: int
-    """EXIF's number, 1 to 8, of how the file stored them."""
+    """EXIF orientation of the stored pixels, 1 to 8."""
     format: str
-    encoding: dict[str, Any]
-    metadata: dict[str, Any]
+    encoding: SaveOptions
+    metadata: SaveOptions
 
     @property
-    def seen(self) -> np.ndarray:
-        """(height, width, 3) in uint8, transparent parts on white: what a model looks at."""
+    def rgb8(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The pixels in 8 bits, transparent parts on white: the input of a model."""
         if self.alpha is None:
-            return _eight_bits(self.pixels)
-        return np.array(to_rgb(Pillow.fromarray(_eight_bits(np.dstack((self.pixels, self.alpha))))))
+            return _to_uint8(self.pixels)
+        return np.array(to_rgb(Pillow.fromarray(_to_uint8(np.dstack((self.pixels, self.alpha))))))
 
-    def painted(self, pixels: np.ndarray) -> "Photograph":
-        """The same with other pixels; what nobody can see stays."""
+    def with_pixels(self, pixels: UInt[np.ndarray, "h w 3"]) -> "ImageFile":
+        """A copy with other pixels, except where the image is fully transparent."""
         if self.alpha is not None:
             pixels = np.where(self.alpha[..., None] == 0, self.pixels, pixels)
         return replace(self, pixels=pixels)
 
     def save(self, path: Path) -> None:
-        """Write it in the format that the name says: as it lay in a file of the same format, otherwise upright.
+        """Write the image in the format of `path`'s suffix, a key of `FORMATS`.
 
-        Raises `Unwritable`.
+        In the format of its source it is stored with the same orientation, otherwise upright. Raises `Unwritable` if
+        the format cannot hold it, `UserError` if writing fails.
         """
-        format, layers = FORMATS[path.suffix.lower()], self._layers(path)
+        format, channels = FORMATS[path.suffix.lower()], self._channels(path)
         options = self.metadata | DEFAULTS[format]
         if format == self.format:
             options = self.metadata | self.encoding
-            layers = _turned(layers, _BACK.get(self.orientation, self.orientation))
+            channels = _turn(channels, _INVERSE.get(self.orientation, self.orientation))
             if self.orientation in _TO_UPRIGHT:
                 options["exif"][ORIENTATION] = self.orientation
 
         def write(partial: Path) -> None:
             try:
-                if layers.dtype == np.uint16:
-                    return write_deep(partial, layers, format, options)
-                image = Pillow.fromarray(layers.squeeze(2) if layers.shape[2] == 1 else layers)
+                if channels.dtype == np.uint16:
+                    return write_16bit(partial, channels, format, options)
+                image = Pillow.fromarray(channels.squeeze(2) if channels.shape[2] == 1 else channels)
                 return image.save(partial, format, **options)
             except OSError:
                 raise
-            except Exception as why:  # what encoders raise is of many kinds
-                raise Unwritable(f"{path}: cannot be written as {format} ({why})") from why
+            except Exception as error:  # encoders raise exceptions of many types
+                raise Unwritable(f"{path}: cannot be written as {format} ({error})") from error
 
-        write_whole(path, write)
+        write_atomic(path, write)
 
-    def _layers(self, path: Path) -> np.ndarray:
-        """(height, width, channels): what the format can hold of depth and transparency."""
+    def _channels(self, path: Path) -> Channels:
+        """The pixels with as much depth and transparency as the format can hold."""
         format, pixels, alpha = FORMATS[path.suffix.lower()], self.pixels, self.alpha
         if format == "JPEG":
-            pixels, alpha = self.seen, None
-        grey = self.grey and format != "WEBP"
-        layers = [_luma(pixels) if grey else pixels] + ([] if alpha is None else [alpha[..., None]])
-        whole = np.concatenate(layers, axis=2)
-        return whole if format in ("PNG", "TIFF") else _eight_bits(whole)
+            pixels, alpha = self.rgb8, None
+        colours = _luma(pixels) if self.grey and format != "WEBP" else pixels
+        channels = colours if alpha is None else np.dstack((colours, alpha))
+        return channels if format in ("PNG", "TIFF") else _to_uint8(channels)
 
 
-def read_photograph(path: Path) -> Photograph:
-    """Raises `aggan.images.convert.Unreadable`."""
-    return opened(path, _photograph)
+def read_image_file(path: Path) -> ImageFile:
+    """Read an image file with everything it holds. Raises `aggan.images.decode.Unreadable`."""
+    with open_image(path) as file:
+        return _read(file)
 
 
-def _photograph(file: Pillow.Image) -> Photograph:
-    upright = file.format == "TIFF"  # Pillow turns it when it decodes it, and forgets how it lay
-    orientation = _orientation(file) if upright else 1
+def _read(file: PillowFile.ImageFile) -> ImageFile:
+    is_turned = file.format == "TIFF"  # Pillow turns a TIFF upright when it decodes it, and drops its orientation
+    orientation = _orientation(file) if is_turned else 1
     grey = file.mode in ("1", "L", "LA", "I", "F") or file.mode.startswith("I;16")
-    layers = read_deep(file)  # before a PNG's EXIF data: Pillow decodes the picture to find them
-    if layers is None:
-        layers = np.array(file.convert("RGBA") if file.has_transparency_data else to_rgb(file))
-    if layers.shape[2] < 3:
-        grey, layers = True, layers[..., [0, 0, 0, *range(1, layers.shape[2])]]
-    if not upright:
+    channels = read_16bit(file)  # before a PNG's EXIF data: Pillow decodes the image to find them
+    if channels is None:
+        channels = np.array(file.convert("RGBA") if file.has_transparency_data else to_rgb(file))
+    if channels.shape[2] < 3:
+        grey, channels = True, channels[..., [0, 0, 0, *range(1, channels.shape[2])]]
+    if not is_turned:
         orientation = _orientation(file)
-        layers = _turned(layers, orientation)
-    alpha = layers[..., 3] if layers.shape[2] == 4 else None
-    # Only now: what `metadata` takes out of the file's data would otherwise change how it is decoded.
-    return Photograph(layers[..., :3], alpha, grey, orientation, format_of(file), encoding(file), metadata(file))
+        channels = _turn(channels, orientation)
+    alpha = channels[..., 3] if channels.shape[2] == 4 else None
+    # `metadata` comes last: it deletes tags, and some of them decide how the file is decoded.
+    return ImageFile(channels[..., :3], alpha, grey, orientation, format_of(file), encoding(file), metadata(file))
 
 
-def _orientation(file: Pillow.Image) -> int:
+def _orientation(file: PillowFile.ImageFile) -> int:
     exif = file.getexif()
-    with suppress(Exception):  # whether they are damaged, `metadata` asks
-        exif.tobytes()  # reads all that they point at: a TIFF is closed once it is decoded
+    with suppress(Exception):  # `metadata` handles damaged data
+        exif.tobytes()  # reads everything that the tags point to, as a TIFF is closed once it is decoded
     return exif.get(ORIENTATION, 1)
 
 
-def _turned(layers: np.ndarray, orientation: int) -> np.ndarray:
+def _turn(channels: Channels, orientation: int) -> UInt[np.ndarray, "turned_h turned_w c"]:
     turn = _TO_UPRIGHT.get(orientation)
-    return layers if turn is None else np.ascontiguousarray(turn(layers))
+    return channels if turn is None else np.ascontiguousarray(turn(channels))
 
 
-def _eight_bits(values: np.ndarray) -> np.ndarray:
+def _to_uint8(values: UInt[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     return values if values.dtype == np.uint8 else ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _luma(pixels: np.ndarray) -> np.ndarray:
+def _luma(pixels: UInt[np.ndarray, "h w 3"]) -> UInt[np.ndarray, "h w 1"]:
     red, green, blue = (pixels[..., k : k + 1].astype(np.uint32) for k in range(3))
     return ((red * _RED + green * _GREEN + blue * _BLUE + 32768) >> 16).astype(pixels.dtype)

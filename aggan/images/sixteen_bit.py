@@ -1,96 +1,101 @@
-"""Pictures of 16 bits a channel, which Pillow reads and writes for greys only: PNG and TIFF.
+"""PNG and TIFF files of 16 bits a channel, which Pillow reads and writes for greyscale only.
 
-Pillow's decoders unpack such a file to the high byte of each value. Told that its bytes lie the other
-way round, they unpack the low one: two passes give the exact values, whatever the compression.
+Pillow decodes such a file to the high byte of each value. With the opposite byte order it decodes the low byte: two
+passes give the exact values, whatever the compression. Imports no torch.
 """
 
 import re
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from jaxtyping import UInt16
 from PIL import Image as Pillow
 from PIL import TiffImagePlugin
+from PIL.ImageFile import ImageFile
 
 PEAK = 65535
-_RAW = re.compile(r"(RGBA?);16([BLN])")
-_OTHER = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
-_DEFLATE, _SUB = 8, 2
-_WHITE_IS_ZERO, _APART = 0, 2
-_PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
-"""Channels, and PNG's number of such pictures."""
+_RAW_MODE = re.compile(r"(RGBA?);16([BLN])")
+_SWAPPED = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
+_DEFLATE, _HORIZONTAL_DIFFERENCES = 8, 2
+_WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
+_PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+"""By number of channels."""
 XMP_IN_PNG = b"XML:com.adobe.xmp" + bytes(5)
-"""What stands before XMP in a PNG's `iTXt` chunk, where it is not compressed and in no language."""
+"""Header of an `iTXt` chunk of a PNG with XMP: uncompressed, without a language."""
 
 
-def read_deep(file: Pillow.Image) -> np.ndarray | None:
-    """The values (height, width, channels) in uint16 of an opened PNG or TIFF; None where it has fewer bits.
+def read_16bit(file: ImageFile) -> UInt16[np.ndarray, "h w c"] | None:
+    """Decode an opened PNG or TIFF of 16 bits a channel; None if it has fewer bits.
 
     The channels are grey, grey and alpha, RGB, or RGBA.
     """
-    raws = {_raw(tile[3]) for tile in getattr(file, "tile", ())}
-    tags = getattr(file, "tag_v2", {})
-    # Of planes that lie apart, the second pass would give the high bytes again.
-    if len(raws) != 1 or "transparency" in file.info or tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == _APART:
+    raw_modes = {_raw_mode(tile.args) for tile in file.tile}
+    tags = file.tag_v2 if isinstance(file, TiffImagePlugin.TiffImageFile) else {}
+    # With separate planes, the second pass would give the high bytes again.
+    separate = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == _SEPARATE_PLANES
+    if len(raw_modes) != 1 or "transparency" in file.info or separate:
         return None
-    (raw,) = raws
-    if re.match(r"I;16", raw) and file.mode.startswith("I"):
+    (raw_mode,) = raw_modes
+    if raw_mode.startswith("I;16") and file.mode.startswith("I"):
         grey = np.asarray(file)
         if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO:
             grey = PEAK - grey
-        # Bytes that were stored in words are no deep picture.
+        # Some 8-bit values are stored in 16 bits.
         return grey.astype(np.uint16)[..., None] if grey.max(initial=0) > 255 else None
-    if raw == "LA;16B" and file.mode == "RGBA":
-        return np.ascontiguousarray(_decoded(file, "RGBA")).view(">u2").astype(np.uint16)
-    if found := _RAW.fullmatch(raw):
-        swapped = f"{found[1]};16{_OTHER[found[2]]}"
-        return np.asarray(file).astype(np.uint16) << 8 | _decoded(file, swapped)
+    if raw_mode == "LA;16B" and file.mode == "RGBA":
+        return np.ascontiguousarray(_decode_as(file, "RGBA")).view(">u2").astype(np.uint16)
+    if match := _RAW_MODE.fullmatch(raw_mode):
+        swapped = f"{match[1]};16{_SWAPPED[match[2]]}"
+        return np.asarray(file).astype(np.uint16) << 8 | _decode_as(file, swapped)
     return None
 
 
-def write_deep(path: Path, pixels: np.ndarray, kind: str, kept: dict[str, Any]) -> None:
-    """Write uint16 values (height, width, channels) as `PNG` or `TIFF`, deflated.
+def write_16bit(path: Path, pixels: UInt16[np.ndarray, "h w c"], format: str, metadata: Mapping[str, Any]) -> None:
+    """Write 1 to 4 channels of 16 bits as `PNG` or `TIFF`, deflated.
 
-    Of `kept`, in Pillow's words, `icc_profile`, `exif`, `dpi` and, in a PNG, `xmp` go with them.
+    `metadata` are options of Pillow's `save`: `icc_profile`, `exif`, `dpi` and, in a PNG, `xmp` are written, others
+    ignored.
     """
     with path.open("wb") as stream:
-        (_write_png if kind == "PNG" else _write_tiff)(stream, pixels, kept)
+        (_write_png if format == "PNG" else _write_tiff)(stream, pixels, metadata)
 
 
-def _raw(arguments: Any) -> str:
-    return arguments if isinstance(arguments, str) else str(arguments[0])
+def _raw_mode(arguments: Any) -> str:
+    return arguments if isinstance(arguments, str) else str(arguments[0]) if arguments else ""
 
 
-def _decoded(file: Pillow.Image, raw: str) -> np.ndarray:
-    """The file's bytes once more, unpacked in another way."""
-    with Pillow.open(file.filename) as again:  # type: ignore[attr-defined]
-        again.tile = [tile._replace(args=_renamed(tile.args, raw)) for tile in again.tile]
-        return np.asarray(again)
+def _decode_as(file: ImageFile, raw_mode: str) -> np.ndarray:
+    """Decode the file once more, with another raw mode."""
+    with Pillow.open(file.filename) as copy:
+        copy.tile = [tile._replace(args=_with_raw_mode(tile.args, raw_mode)) for tile in copy.tile]
+        return np.asarray(copy)
 
 
-def _renamed(arguments: Any, raw: str) -> Any:
-    return raw if isinstance(arguments, str) else (raw, *arguments[1:])
+def _with_raw_mode(arguments: Any, raw_mode: str) -> Any:
+    return raw_mode if isinstance(arguments, str) else (raw_mode, *arguments[1:])
 
 
-def _write_png(stream: BinaryIO, pixels: np.ndarray, kept: dict[str, Any]) -> None:
+def _write_png(stream: BinaryIO, pixels: np.ndarray, metadata: Mapping[str, Any]) -> None:
     height, width, channels = pixels.shape
-    lines = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
+    rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
     step = 2 * channels
-    filtered = np.empty((height, 1 + lines.shape[1]), np.uint8)
-    filtered[:, 0] = 1  # each byte less the one of the pixel before it
-    filtered[:, 1 : 1 + step] = lines[:, :step]
-    filtered[:, 1 + step :] = lines[:, step:] - lines[:, :-step]
+    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
+    filtered[:, 0] = 1  # PNG's filter "Sub": differences from the pixel to the left
+    filtered[:, 1 : 1 + step] = rows[:, :step]
+    filtered[:, 1 + step :] = rows[:, step:] - rows[:, :-step]
     stream.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(stream, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOURS[channels], 0, 0, 0))
-    if profile := kept.get("icc_profile"):
+    _chunk(stream, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOUR_TYPES[channels], 0, 0, 0))
+    if profile := metadata.get("icc_profile"):
         _chunk(stream, b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
-    if dpi := kept.get("dpi"):
+    if dpi := metadata.get("dpi"):
         _chunk(stream, b"pHYs", struct.pack(">IIB", *(round(float(value) / 0.0254) for value in dpi), 1))
-    if xmp := kept.get("xmp"):
+    if xmp := metadata.get("xmp"):
         _chunk(stream, b"iTXt", XMP_IN_PNG + xmp)
-    if exif := kept.get("exif"):
+    if exif := metadata.get("exif"):
         _chunk(stream, b"eXIf", exif.tobytes(8).removeprefix(b"Exif\0\0"))
     _chunk(stream, b"IDAT", zlib.compress(filtered.tobytes()))
     _chunk(stream, b"IEND", b"")
@@ -100,20 +105,20 @@ def _chunk(stream: BinaryIO, name: bytes, data: bytes) -> None:
     stream.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
 
 
-def _write_tiff(stream: BinaryIO, pixels: np.ndarray, kept: dict[str, Any]) -> None:
-    if pixels.shape[2] == 2:  # Pillow reads no TIFF of deep greys with alpha
+def _write_tiff(stream: BinaryIO, pixels: np.ndarray, metadata: Mapping[str, Any]) -> None:
+    if pixels.shape[2] == 2:  # Pillow reads no 16-bit TIFF of grey and alpha
         pixels = pixels[..., [0, 0, 0, 1]]
     height, width, channels = pixels.shape
-    steps = pixels.astype("<u2")
-    steps[:, 1:] -= pixels[:, :-1]
-    data = zlib.compress(steps.tobytes())
+    differences = pixels.astype("<u2")
+    differences[:, 1:] -= pixels[:, :-1]
+    data = zlib.compress(differences.tobytes())
     tags = TiffImagePlugin.ImageFileDirectory_v2()
-    exif = kept.get("exif", Pillow.Exif())
+    exif = metadata.get("exif", Pillow.Exif())
     for tag in exif:
         tags[tag] = exif.get_ifd(tag) if tag in TiffImagePlugin.TiffTags.TAGS_V2_GROUPS else exif[tag]
-    if profile := kept.get("icc_profile"):
+    if profile := metadata.get("icc_profile"):
         tags[TiffImagePlugin.ICCPROFILE] = profile
-    if dpi := kept.get("dpi"):
+    if dpi := metadata.get("dpi"):
         tags[TiffImagePlugin.X_RESOLUTION], tags[TiffImagePlugin.Y_RESOLUTION] = map(float, dpi)
         tags[TiffImagePlugin.RESOLUTION_UNIT] = 2
     tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH] = width, height
@@ -122,9 +127,9 @@ def _write_tiff(stream: BinaryIO, pixels: np.ndarray, kept: dict[str, Any]) -> N
     tags[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] = 2 if channels > 2 else 1
     if channels in (2, 4):
         tags[TiffImagePlugin.EXTRASAMPLES] = 2
-    tags[TiffImagePlugin.COMPRESSION], tags[TiffImagePlugin.PREDICTOR] = _DEFLATE, _SUB
+    tags[TiffImagePlugin.COMPRESSION], tags[TiffImagePlugin.PREDICTOR] = _DEFLATE, _HORIZONTAL_DIFFERENCES
     tags[TiffImagePlugin.ROWSPERSTRIP] = height
-    tags[TiffImagePlugin.STRIPOFFSETS] = 0  # Pillow adds where the directory ends
+    tags[TiffImagePlugin.STRIPOFFSETS] = 0  # Pillow adds the size of the directory
     tags[TiffImagePlugin.STRIPBYTECOUNTS] = len(data)
     tags.save(stream)
     stream.write(data)

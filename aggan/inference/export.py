@@ -1,97 +1,112 @@
-"""A model as a file for other programs, ONNX or OpenVINO, written only if it says what torch says.
+"""Export of a model to ONNX or OpenVINO. A file is written only after a parity check against PyTorch.
 
-The formats of input, outputs and metadata are told in `aggan.inference.exported`.
+`aggan.inference.exported` describes the input, the outputs and the metadata of a file.
 """
 
 import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image as Pillow
 from torch import Tensor, nn
 from torch.export import Dim
 
 from aggan.errors import UserError
-from aggan.extras import needed
-from aggan.inference.exported import DOING, INPUT, METADATA, OUTPUTS, Exported, load_backend
-from aggan.inference.parity import Parity, compare
-from aggan.inference.translator import Torch
-from aggan.inference.views import STRIDE
-from aggan.io import write_whole
+from aggan.extras import require_module
+from aggan.images.convert import square, to_tensor
+from aggan.inference.compositing import STRIDE, has_attention
+from aggan.inference.exported import INPUT, METADATA, PURPOSE, Exported, load_backend
+from aggan.inference.parity import AnyBatch, Parity, compare
+from aggan.inference.translator import TorchBackend
+from aggan.io import write_atomic, write_text_atomic
 from aggan.types import Image
 
-ANY = 0
-"""In place of a size: height, width and the number of pictures stay free."""
-_TRACED = (64, 96)
-"""Any would do."""
+_TRACED_SIZE = (64, 96)
+"""Height and width of the traced image if the size is free; any would do."""
 
 
-class _Traced(nn.Module):
-    """A system that translates to one domain, with tensors in and out."""
+class _TracedMethod(nn.Module):
+    """A method that translates to one domain, with tensors as outputs."""
 
-    def __init__(self, backend: Torch) -> None:
+    def __init__(self, backend: TorchBackend) -> None:
         super().__init__()
-        self.system, self.way = backend.system, (backend.to, backend.source)
+        self.method, self.to_domain, self.source = backend.method, backend.to, backend.source
 
-    def forward(self, picture: Image) -> tuple[Tensor, Tensor, Tensor]:
-        made = self.system.translate(picture, *self.way)
-        return made.image, made.mask, made.content
+    def forward(self, image: Image) -> tuple[Tensor, ...]:
+        translation = self.method.translate(image, self.to_domain, self.source)
+        return tuple(output for output in translation if output is not None)
 
 
-def export(backend: Torch, file: Path, pictures: Sequence[Tensor], size: int = ANY) -> Parity:
-    """Write what translates to one domain as .onnx or .xml (with .bin), and its parity as NAME.json beside it.
+def export(backend: TorchBackend, file: Path, batches: Sequence[AnyBatch], size: int | None = None) -> Parity:
+    """Write a model that translates to one domain as .onnx, or .xml and .bin, and its parity as NAME.json.
 
-    `size` is the side of the squares that it takes, or `ANY`: multiples of 4. `pictures` are batches in [-1, 1] that
-    it is compared with torch on. Raises `UserError` where the two differ: nothing is written then.
+    `size` is the side of the squares that the file takes, a multiple of 4; None leaves height and width free. The file
+    is compared with torch on `batches` of images in [-1, 1]. Raises `UserError` and writes nothing if the two differ,
+    or if the model has a fixed size and `size` is another one.
     """
-    if backend.square and size not in (ANY, backend.size):
-        raise UserError(f"this model takes squares of {backend.size} px only: leave out --size")
-    size = backend.size if backend.square else size
-    about = Exported(domain=backend.to, size=size or backend.size, square=size != ANY)
-    with _room(file) as room:
-        partial = room / file.name
-        WRITERS[file.suffix](_onnx(backend, size), partial, about)
-        parity = compare(backend, load_backend(partial, torch.get_num_threads()), pictures)
+    if backend.fixed_size and size not in (None, backend.size):
+        raise UserError(f"this model only takes squares of {backend.size} px: leave out --size")
+    size = backend.size if backend.fixed_size else size
+    about = Exported(
+        domain=backend.to,
+        size=size or backend.size,
+        fixed_size=size is not None,
+        attention=has_attention(backend),
+    )
+    with _temporary_folder(file) as folder:
+        partial = folder / file.name
+        WRITERS[file.suffix](_to_onnx(backend, size, about), partial, about)
+        parity = compare(backend, load_backend(partial, torch.get_num_threads()), batches)
         parity.require(file)
-        # The weights first: a reader never finds a new model with old weights.
-        for written in sorted(room.iterdir(), key=lambda path: path.suffix != ".bin"):
-            write_whole(file.with_name(written.name), lambda target, written=written: os.replace(written, target))
-    text = parity.model_dump_json(indent=2) + "\n"
-    write_whole(file.with_name(file.name + ".json"), lambda path: path.write_text(text, encoding="utf-8"))
+        # The .bin first: a reader never sees a new model with old weights.
+        for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".bin"):
+            write_atomic(file.with_name(path.name), lambda target, path=path: os.replace(path, target))
+    write_text_atomic(file.with_name(file.name + ".json"), parity.model_dump_json(indent=2) + "\n")
     return parity
 
 
+def parity_batches(images: Sequence[Pillow.Image], size: int, any_size: bool) -> list[AnyBatch]:
+    """A batch of squares for the parity check, and with `any_size` an image of another shape."""
+    batches = [to_tensor(np.stack([square(image, size) for image in images]))]
+    if any_size:
+        wide = images[0].convert("RGB").resize((size + 8 * STRIDE, size + STRIDE))
+        batches.append(to_tensor(np.array(wide))[None])
+    return batches
+
+
 @contextmanager
-def _room(file: Path) -> Iterator[Path]:
+def _temporary_folder(file: Path) -> Iterator[Path]:
     """A temporary folder beside a file."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        room = tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent)
-    except OSError as why:
-        raise UserError(f"cannot write {file}: {why}") from why
-    with room as folder:
+        temporary = tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error}") from error
+    with temporary as folder:
         yield Path(folder)
 
 
-def _onnx(backend: Torch, size: int) -> Any:
-    """The system as ONNX, in memory."""
+def _to_onnx(backend: TorchBackend, size: int | None, about: Exported) -> Any:
+    """The method as an ONNX model in memory."""
     for module in ("onnx", "onnxscript"):
-        needed(module, "export", DOING)
-    height, width = (size, size) if size else _TRACED
+        require_module(module, "export", PURPOSE)
+    height, width = (size, size) if size else _TRACED_SIZE
     sides = {} if size else {2: STRIDE * Dim("rows"), 3: STRIDE * Dim("columns")}
     with warnings.catch_warnings(), _quiet("torch.onnx"):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _Traced(backend).eval(),
+            _TracedMethod(backend).eval(),
             (torch.zeros(2, 3, height, width),),
             dynamo=True,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=list(about.outputs),
             dynamic_shapes={INPUT: {0: Dim.DYNAMIC, **sides}},
             verbose=False,
         )
@@ -101,7 +116,7 @@ def _onnx(backend: Torch, size: int) -> Any:
 
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """What the exporter logs is meant for those who write exporters."""
+    """Silence a logger: the exporter's messages are for its own developers."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -118,10 +133,10 @@ def _write_onnx(model: Any, path: Path, about: Exported) -> None:
 
 
 def _write_openvino(model: Any, path: Path, about: Exported) -> None:
-    openvino = needed("openvino", "export", DOING)
-    made = openvino.Core().read_model(model.SerializeToString())
-    made.set_rt_info(about.model_dump_json(), METADATA)
-    openvino.save_model(made, path, compress_to_fp16=False)
+    openvino = require_module("openvino", "export", PURPOSE)
+    converted = openvino.Core().read_model(model.SerializeToString())
+    converted.set_rt_info(about.model_dump_json(), METADATA)
+    openvino.save_model(converted, path, compress_to_fp16=False)
 
 
-WRITERS = {".onnx": _write_onnx, ".xml": _write_openvino}
+WRITERS: dict[str, Callable[[Any, Path, Exported], None]] = {".onnx": _write_onnx, ".xml": _write_openvino}

@@ -1,105 +1,112 @@
-"""A model of face crops looks at every face of a picture: find, align, translate, bring back.
+"""The view of a model of face crops: every face is found, aligned, translated and pasted back.
 
-Each face is brought by a similarity transform to where faces lie in the pictures that the model learned from.
+A similarity transform maps each face to the place where faces lie in the model's training images.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex64, Float, Float64
 from torch import Tensor
 from torch.nn import functional as F
 
 from aggan.images.convert import to_pixels
-from aggan.inference.compositing import Backend, Layers, NothingSeen
-from aggan.inference.landmarks import USUAL, Points
-from aggan.inference.views import detailed, planes
+from aggan.inference.alignment import DEFAULT_LANDMARKS, Alignment
+from aggan.inference.compositing import Backend, MaskAndContent, NothingToTranslate
+from aggan.inference.landmarks import FindFaces
+from aggan.inference.views import restore_detail, stack_planes
 
-Finder = Callable[[np.ndarray], list[np.ndarray]]
 _BAND = 128
-"""So many rows of a picture are painted at a time: large faces need little memory."""
+"""Rows pasted at a time, so that large faces need little memory."""
 _FEATHER = 0.12
-"""Share of a crop's side over which it fades out at its edges."""
+"""Fraction of a crop's side over which the mask fades out at the edges."""
 
 
 @dataclass(frozen=True)
 class Faces:
-    """The view of a model that knows face crops only; raises `NothingSeen` where there is no face."""
+    """Translate every face. Raises `NothingToTranslate` if the image shows none."""
 
-    find: Finder
-    """Landmarks (points, 2) of each face in pixels (height, width, 3)."""
-    place: Points = USUAL
-    """Where the landmarks lie in the model's pictures, in shares of their side."""
+    find: FindFaces
+    alignment: Alignment = DEFAULT_LANDMARKS
 
-    def __call__(self, picture: Float[Tensor, "1 3 h w"], model: Backend) -> Layers:
-        faces = self.find(to_pixels(picture[0]))
+    def __call__(self, image: Float[Tensor, "1 3 h w"], backend: Backend) -> MaskAndContent:
+        faces = self.find(to_pixels(image[0]))
         if not faces:
-            raise NothingSeen("no face")
-        layers = Layers(torch.zeros_like(picture[:, :1]), picture.clone())
+            raise NothingToTranslate("no face")
+        canvas = blank(image)
         for landmarks in faces:
-            lay_over(layers, picture, Similarity.between(np.array(self.place) * model.size, landmarks), model)
-        return layers
+            transform = Similarity.fit(np.array(self.alignment) * backend.size, landmarks)
+            paste_face(canvas, image, transform, backend)
+        return canvas
 
 
 class Similarity(NamedTuple):
-    """From a crop's pixels to the picture's, as complex numbers x + iy: z becomes turn * z + shift."""
+    """The map z -> linear * z + offset from a crop's pixels to the image's, as complex numbers z = x + iy."""
 
-    turn: complex
-    shift: complex
+    linear: complex
+    """Rotation and scale."""
+    offset: complex
 
     @staticmethod
-    def between(crop: np.ndarray, picture: np.ndarray) -> "Similarity":
-        """That which brings points (n, 2) closest to others (least squares; Umeyama, 1991, without mirroring)."""
-        z, w = crop @ (1, 1j), picture @ (1, 1j)
+    def fit(source: Float64[np.ndarray, "p 2"], target: Float64[np.ndarray, "p 2"]) -> "Similarity":
+        """The least-squares similarity from source to target points, without reflection (Umeyama, 1991)."""
+        z, w = source @ (1, 1j), target @ (1, 1j)
         centred = z - z.mean()
-        turn = complex(np.vdot(centred, w - w.mean()) / np.vdot(centred, centred))
-        return Similarity(turn, complex(w.mean() - turn * z.mean()))
+        linear = complex(np.vdot(centred, w - w.mean()) / np.vdot(centred, centred))
+        return Similarity(linear, complex(w.mean() - linear * z.mean()))
 
 
-def lay_over(layers: Layers, picture: Float[Tensor, "1 3 h w"], face: Similarity, model: Backend) -> None:
-    """Lay what a model says of a face over what was said before."""
-    seen = _crop(picture, face, model.size)
-    brought = planes(seen, model(seen))
-    rows, columns = _box(face, model.size, picture.shape[-2:])
+def blank(image: Float[Tensor, "1 3 h w"]) -> MaskAndContent:
+    """A prediction that changes nothing, to paste faces onto."""
+    return MaskAndContent(torch.zeros_like(image[:, :1]), image.clone())
+
+
+def paste_face(
+    canvas: MaskAndContent, image: Float[Tensor, "1 3 h w"], transform: Similarity, backend: Backend
+) -> None:
+    """Translate one face of the image, and composite its mask and content over the canvas in place."""
+    crop = _crop(image, transform, backend.size)
+    planes = stack_planes(crop, backend(crop))
+    rows, columns = _bounding_box(transform, backend.size, image.shape[-2:])
     for top in range(rows.start, rows.stop, _BAND):
         band = slice(top, min(top + _BAND, rows.stop))
         if columns.start < columns.stop:
-            _lay_band(layers, picture, (_points(band, columns) - face.shift) / face.turn, (band, columns), brought)
+            in_crop = (_pixel_centres(band, columns) - transform.offset) / transform.linear
+            _paste_band(canvas, image, in_crop, (band, columns), planes)
 
 
-def _lay_band(
-    layers: Layers,
-    picture: Float[Tensor, "1 3 h w"],
-    places: Tensor,
+def _paste_band(
+    canvas: MaskAndContent,
+    image: Float[Tensor, "1 3 h w"],
+    in_crop: Complex64[Tensor, "h2 w2"],
     region: tuple[slice, slice],
-    said: Float[Tensor, "1 8 side side"],
+    planes: Float[Tensor, "1 8 side side"],
 ) -> None:
-    """Some rows of it: `places` in the crop belong to the pixels of the region."""
-    place = (..., *region)
-    mask, content = detailed(_sampled(said, places), picture[place])
-    mask = mask * _fading(places, said.shape[-1])
-    before = (1 - mask) * layers.mask[place]
-    both = (mask + before).clamp(min=torch.finfo().tiny)
-    layers.content[place] = (mask * content + before * layers.content[place]) / both
-    layers.mask[place] = mask + before
+    """Paste one region of the image; `in_crop` holds the crop coordinates of its pixels."""
+    at = (..., *region)
+    mask, content = restore_detail(_sample(planes, in_crop), image[at])
+    mask = mask * _feather(in_crop, planes.shape[-1])
+    below = (1 - mask) * canvas.mask[at]
+    total = (mask + below).clamp(min=torch.finfo().tiny)
+    canvas.content[at] = (mask * content + below * canvas.content[at]) / total
+    canvas.mask[at] = mask + below
 
 
-def _crop(picture: Float[Tensor, "1 3 h w"], face: Similarity, side: int) -> Float[Tensor, "1 3 side side"]:
-    """The face as the model knows faces; what lies outside the picture goes on as its edge."""
-    finer = max(1, round(abs(face.turn)))
+def _crop(image: Float[Tensor, "1 3 h w"], transform: Similarity, side: int) -> Float[Tensor, "1 3 side side"]:
+    """The aligned face, antialiased by supersampling. Outside the image, its edge is repeated."""
+    factor = max(1, round(abs(transform.linear)))
     rows = []
     for row in range(side):
-        points = _points(slice(row * finer, (row + 1) * finer), slice(0, side * finer)) / finer
-        rows.append(F.avg_pool2d(_sampled(picture, face.turn * points + face.shift), finer))
+        points = _pixel_centres(slice(row * factor, (row + 1) * factor), slice(0, side * factor)) / factor
+        rows.append(F.avg_pool2d(_sample(image, transform.linear * points + transform.offset), factor))
     return torch.cat(rows, dim=2).clamp(-1, 1)
 
 
-def _box(face: Similarity, side: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Rows and columns of the picture that the crop touches."""
-    corners = face.turn * (np.array((0, 1, 1j, 1 + 1j)) * side) + face.shift
+def _bounding_box(transform: Similarity, side: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of the image that the crop touches."""
+    corners = transform.linear * (np.array((0, 1, 1j, 1 + 1j)) * side) + transform.offset
     (top, bottom), (left, right) = (
         np.clip((int(np.floor(ends.min())), int(np.ceil(ends.max()))), 0, length).tolist()
         for ends, length in zip((corners.imag, corners.real), shape, strict=True)
@@ -107,23 +114,23 @@ def _box(face: Similarity, side: int, shape: tuple[int, ...]) -> tuple[slice, sl
     return slice(top, bottom), slice(left, right)
 
 
-def _points(rows: slice, columns: slice) -> torch.Tensor:
-    """The centres of pixels, x + iy."""
+def _pixel_centres(rows: slice, columns: slice) -> Complex64[Tensor, "h w"]:
+    """x + iy of each pixel's centre."""
     y, x = (torch.arange(part.start, part.stop) + 0.5 for part in (rows, columns))
     return torch.complex(*torch.broadcast_tensors(x[None, :], y[:, None]))
 
 
-def _sampled(image: Float[Tensor, "1 c h w"], places: torch.Tensor) -> Float[Tensor, "1 c h2 w2"]:
-    """The picture's values at some places, bicubically."""
+def _sample(image: Float[Tensor, "1 c h w"], points: Complex64[Tensor, "h2 w2"]) -> Float[Tensor, "1 c h2 w2"]:
+    """Bicubic samples of the image at some points."""
     height, width = image.shape[-2:]
-    grid = torch.stack((places.real / width, places.imag / height), dim=-1)[None] * 2 - 1
+    grid = torch.stack((points.real / width, points.imag / height), dim=-1)[None] * 2 - 1
     return F.grid_sample(image, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
-def _fading(places: torch.Tensor, side: int) -> torch.Tensor:
-    """1 inside a crop, falling smoothly to 0 at its edges and outside."""
-    nearest = torch.minimum(
-        torch.minimum(places.real, side - places.real), torch.minimum(places.imag, side - places.imag)
+def _feather(points: Complex64[Tensor, "h w"], side: int) -> Float[Tensor, "h w"]:
+    """1 inside a crop, falling smoothly (smoothstep) to 0 at its edges and outside."""
+    distance = torch.minimum(
+        torch.minimum(points.real, side - points.real), torch.minimum(points.imag, side - points.imag)
     )
-    share = (nearest / (_FEATHER * side)).clamp(0, 1)
-    return share * share * (3 - 2 * share)
+    t = (distance / (_FEATHER * side)).clamp(0, 1)
+    return t * t * (3 - 2 * t)

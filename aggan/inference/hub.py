@@ -1,6 +1,6 @@
-"""Models on the Hugging Face Hub: `model.safetensors`, `config.json`, and a card filled in from the run.
+"""Models on the Hugging Face Hub: `model.safetensors`, `config.json` and a model card. Needs the extra `hub`.
 
-Only these three files are ever fetched, and none of them can hold code. Needs the extra `hub`.
+Only these three files are downloaded, and none of them can hold code.
 """
 
 import json
@@ -10,105 +10,122 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from aggan import __version__
 from aggan.errors import UserError
-from aggan.extras import needed
-from aggan.inference.translator import Translator, folder_of, load
-from aggan.io import write_whole
+from aggan.extras import require_module
+from aggan.inference.translator import Translator, load, model_folder
+from aggan.io import write_atomic, write_text_atomic
 from aggan.methods.pretrained import CONFIG, WEIGHTS
+from aggan.metric_table import METRICS, ROWS, TRANSLATION, Metric, migrate_results
 from aggan.training.experiment import FILE, Experiment
+from aggan.version import __version__
 
 README, RESULTS = "README.md", "results.json"
-DOING = "the Hugging Face Hub"
-FIGURES = {
-    "judged": "judged as the target (share)",
-    "change": "mean change (of 255)",
-    "change where still": "mean change where nothing should change (of 255)",
-    "identity": "identity kept (cosine)",
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-}
+PURPOSE = "the Hugging Face Hub"
+CARD_METRICS = ("classified", "change", "background_change", "identity", "psnr", "ssim")
+"""The metrics on a model card, if they were measured."""
 
 
 def save_pretrained(model: str | Path, folder: Path, results: Path | None = None, license: str = "") -> None:
-    """Write a run or model as a repository of its own, with a card; a README.md that is there stays.
+    """Write a run or a model as a folder that the Hub takes, with a model card unless there is a README.md.
 
-    `results` is what `aggan evaluate` measured (RUN/results.json where there is one), `license` its name on the Hub.
-    Raises `UserError`.
+    `results` is a file that `aggan evaluate` wrote, by default RUN/results.json if it exists. `license` is the Hub's
+    name of a licence. Raises `UserError` if there is no such model, or a file cannot be read or written.
     """
-    _write(folder, folder_of(model), card(model, folder.resolve().name, results, license))
+    _write(folder, model_folder(model), card(model, folder.resolve().name, results, license))
 
 
 def from_pretrained(name: str | Path, revision: str | None = None) -> Translator:
-    """A translator from a folder, or from a repository OWNER/NAME on the Hub; raises `UserError`."""
+    """Load a model from a folder, or from a repository OWNER/NAME on the Hub.
+
+    Raises `UserError` if it cannot be downloaded or read.
+    """
     if (Path(name) / CONFIG).is_file():
         return load(name)
-    hub = needed("huggingface_hub", "hub", DOING)
-    with _in_one_sentence(f"cannot fetch {name}", hub):
+    hub = require_module("huggingface_hub", "hub", PURPOSE)
+    with _report_errors(f"cannot download {name}", hub):
         return load(hub.snapshot_download(str(name), revision=revision, allow_patterns=[WEIGHTS, CONFIG, README]))
 
 
 def push_to_hub(
     model: str | Path, name: str, results: Path | None = None, license: str = "", private: bool = False
 ) -> str:
-    """Upload a run or model to the repository OWNER/NAME as whoever is logged in, and give its address.
+    """Upload a run or a model to the repository OWNER/NAME, and return its URL.
 
-    Raises `UserError`.
+    The account is the one that is logged in. `results` and `license` are those of `save_pretrained`. Raises
+    `UserError` if there is no such model, or the upload fails.
     """
-    hub = needed("huggingface_hub", "hub", DOING)
-    with tempfile.TemporaryDirectory() as room, _in_one_sentence(f"cannot upload to {name}", hub):
-        _write(Path(room), folder_of(model), card(model, name, results, license))
+    hub = require_module("huggingface_hub", "hub", PURPOSE)
+    with tempfile.TemporaryDirectory() as folder, _report_errors(f"cannot upload to {name}", hub):
+        _write(Path(folder), model_folder(model), card(model, name, results, license))
         api = hub.HfApi()
         api.create_repo(name, private=private, exist_ok=True)
-        return str(api.upload_folder(repo_id=name, folder_path=room, commit_message=f"aggan {__version__}"))
+        return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=f"aggan {__version__}"))
 
 
 def card(model: str | Path, name: str, results: Path | None = None, license: str = "") -> str:
-    """The model's card in Markdown; raises `UserError`."""
-    source = folder_of(model)
-    translator = load(source)
-    run = next((run for run in (source, source.parent) if (run / FILE).is_file()), None)
+    """The model card in Markdown. The arguments and errors are those of `save_pretrained`."""
+    folder = model_folder(model)
+    translator = load(folder)
+    run = next((run for run in (folder, folder.parent) if (run / FILE).is_file()), None)
     if results is None and run and (run / RESULTS).is_file():
         results = run / RESULTS
-    measured = _read(results) if results else None
-    room = Environment(
+    measured = _read_results(results) if results else None
+    environment = Environment(
         loader=PackageLoader("aggan.inference", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return room.get_template("card.md.j2").render(
+    return environment.get_template("card.md.j2").render(
         name=name,
         license=license,
         model=translator.card,
-        about=translator.card.system.about,
+        about=translator.card.method.about,
+        needs=translator.card.method.needs.value,
         targets=translator.domains,
-        recipe=Experiment.load(run).training if run else None,
+        training=Experiment.load(run).training if run else None,
         measured=measured,
-        figures={key: FIGURES[key] for key in FIGURES if measured and key in measured["rows"]["translation"]},
+        columns=[ROWS[key] for key in measured["rows"]] if measured else [],
+        metrics=_metric_rows(measured) if measured else {},
     )
+
+
+def _metric_rows(results: dict[str, Any]) -> dict[str, list[str]]:
+    """The cells of each metric, by its heading."""
+    rows, target = results["rows"], results.get("expression") or results["to"]
+    metrics = [METRICS[key] for key in CARD_METRICS if key in rows[TRANSLATION]]
+    return {metric.heading(target, features=""): [_cell(metric, row) for row in rows.values()] for metric in metrics}
+
+
+def _cell(metric: Metric, row: dict[str, Any]) -> str:
+    value = metric.text(row.get(metric.key))
+    if metric.key not in row["intervals"]:
+        return value
+    low, high = row["intervals"][metric.key]
+    return f"{value} ({metric.text(low)} to {metric.text(high)})"
 
 
 def _write(folder: Path, source: Path, text: str) -> None:
     for name in (WEIGHTS, CONFIG):
-        write_whole(folder / name, partial(shutil.copyfile, source / name))
+        write_atomic(folder / name, partial(shutil.copyfile, source / name))
     if not (folder / README).exists():
-        write_whole(folder / README, lambda path: path.write_text(text, encoding="utf-8"))
+        write_text_atomic(folder / README, text)
 
 
-def _read(results: Path) -> dict[str, Any]:
+def _read_results(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(results.read_text(encoding="utf-8"))
-        found["rows"]["translation"]["intervals"]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as why:
-        raise UserError(f"{results}: not what aggan evaluate writes: {why!r}") from why
-    return found
+        results = migrate_results(json.loads(file.read_text(encoding="utf-8")))
+        results["rows"][TRANSLATION]["intervals"]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{file}: not written by aggan evaluate: {error!r}") from error
+    return results
 
 
 @contextmanager
-def _in_one_sentence(what: str, hub: Any) -> Iterator[None]:
+def _report_errors(what: str, hub: ModuleType) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, hub.errors.HfHubHTTPError) as why:
-        raise UserError(f"{what}: {' '.join(str(why).split())[:300]}") from why
+    except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
+        raise UserError(f"{what}: {' '.join(str(error).split())[:300]}") from error

@@ -1,69 +1,76 @@
-"""How far an exported model is from the one in torch."""
+"""Parity: how far an exported model's outputs are from those of the model in torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from aggan.errors import UserError
 from aggan.inference.compositing import Backend
+from aggan.inference.exported import OUTPUTS
 
-LARGEST = 0.5
-"""Of 255: a difference below half a level of grey cannot be seen."""
-_LEVELS = {"image": 127.5, "attention": 255.0, "content": 127.5}
-"""What makes 255 of the range of each output."""
+AnyBatch = Float[Tensor, "_ 3 _ _"]
+"""Images; another batch may have another size."""
+MAX_DIFFERENCE = 0.5
+"""Of 255: half a grey level is invisible."""
+_SCALES = dict(zip(OUTPUTS, (127.5, 255.0, 127.5), strict=True))
+"""Factors that scale the range of each output to 255."""
 
 
 class Difference(BaseModel):
-    """Of one output, in levels of 255."""
+    """The difference of one output, on a scale of 255."""
 
     model_config = ConfigDict(frozen=True)
 
     largest: float
     mean: float
     psnr: float | None
-    """dB; None where the two are equal."""
+    """In dB; None if the outputs are equal."""
 
 
 class Parity(BaseModel):
-    """What `NAME.json` beside an exported file holds."""
+    """The content of `NAME.json` beside an exported file."""
 
     model_config = ConfigDict(frozen=True)
 
-    version: Literal[1] = 1
-    pictures: int
+    version: Literal[2] = 2
+    images: int
     sizes: tuple[tuple[int, int], ...]
-    """Heights and widths that were tried."""
-    allowed: float = LARGEST
+    """Height and width of each batch."""
+    allowed: float = MAX_DIFFERENCE
     outputs: dict[str, Difference]
 
     def require(self, file: Path) -> None:
-        """Raise `UserError` where a difference is larger than allowed."""
-        for name, found in self.outputs.items():
-            if not found.largest < self.allowed:
+        """Raise `UserError` if a difference is too large."""
+        for name, difference in self.outputs.items():
+            if not difference.largest < self.allowed:
                 raise UserError(
-                    f"{file} is not written: its {name} differs from torch's by {found.largest:.3g} of 255 "
-                    f"({self.allowed} is allowed); a system that draws noise at each call cannot be exported"
+                    f"{file} is not written: its {name} differs from torch by {difference.largest:.3g} of 255 "
+                    f"({self.allowed} is allowed); stochastic methods cannot be exported"
                 )
 
 
-def compare(ours: Backend, theirs: Backend, batches: Sequence[Tensor]) -> Parity:
-    """The differences on batches of pictures, each of any size."""
-    gaps: dict[str, list[Tensor]] = {name: [] for name in _LEVELS}
+def compare(reference: Backend, candidate: Backend, batches: Sequence[AnyBatch]) -> Parity:
+    """The differences between two backends on batches of images, each of any size."""
+    differences: dict[str, list[Float[Tensor, " values"]]] = {}
     for images in batches:
-        for (name, level), mine, other in zip(_LEVELS.items(), ours(images), theirs(images), strict=True):
-            gaps[name].append(((mine - other).abs() * level).flatten().double())
+        outputs = zip(_SCALES.items(), reference(images), candidate(images), strict=True)
+        for (name, scale), expected, actual in outputs:
+            if expected is not None and actual is not None:
+                difference = ((expected - actual).abs() * scale).flatten().double()
+                differences.setdefault(name, []).append(difference)
     return Parity(
-        pictures=sum(map(len, batches)),
+        images=sum(map(len, batches)),
         sizes=tuple((images.shape[2], images.shape[3]) for images in batches),
-        outputs={name: _difference(torch.cat(values)) for name, values in gaps.items()},
+        outputs={name: _summarize(torch.cat(values)) for name, values in differences.items()},
     )
 
 
-def _difference(gap: Tensor) -> Difference:
-    square = float(gap.square().mean())
-    psnr = round(10 * float(torch.log10(torch.tensor(255**2 / square))), 2) if square > 0 else None
-    return Difference(largest=float(gap.max()), mean=float(gap.mean()), psnr=psnr)
+def _summarize(difference: Float[Tensor, " values"]) -> Difference:
+    mse = float(difference.square().mean())
+    psnr = round(10 * float(torch.log10(torch.tensor(255**2 / mse))), 2) if mse > 0 else None
+    return Difference(largest=float(difference.max()), mean=float(difference.mean()), psnr=psnr)

@@ -1,189 +1,272 @@
-"""A folder's translation, shared among processes that never speak to each other, on any number of machines.
+"""The translation of many files with one model: `translate_files`, which `aggan translate` calls.
 
-A result is renamed into place when it is whole, so the results that are there tell what is finished.
+A file is decoded while another one is translated and a third one is encoded. Each result is written under a temporary
+name and renamed when it is complete. The results that exist are therefore complete, and several processes on any
+number of machines can share the work without communicating.
 """
 
 import os
 import shutil
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from PIL import Image as Pillow
 from rich.console import Console
 from rich.progress import track
 
-from aggan.cli.translate import Translate
-from aggan.images.convert import Unreadable, to_pixels, to_tensor
-from aggan.images.file import Photograph, read_photograph
-from aggan.inference.alignment import place_like, place_of
-from aggan.inference.compositing import ALL, Backend, NothingSeen, Said, View, paint
+from aggan.images.convert import Unreadable, to_tensor
+from aggan.images.file import ImageFile, read_image_file
+from aggan.inference.alignment import alignment_like, alignment_of
+from aggan.inference.compositing import ALL_ROWS, Backend, LazyPrediction, NothingToTranslate, View, composite
 from aggan.inference.faces import Faces
 from aggan.inference.landmarks import FaceFinder
-from aggan.inference.paths import Results
-from aggan.inference.runtimes import Asked, runtime_for
-from aggan.inference.smoothing import steady
-from aggan.inference.translator import Torch, folder_of
-from aggan.inference.video import VideoWork
-from aggan.inference.views import Tiles, whole
-from aggan.io import write_whole
-from aggan.methods.pretrained import ModelCard
+from aggan.inference.options import DEFAULTS, TranslateOptions
+from aggan.inference.paths import (
+    PARTS,
+    OutputPaths,
+    plan_images,
+    plan_videos,
+    require_distinct,
+    require_free,
+    shard,
+    unfinished,
+)
+from aggan.inference.runtimes import RuntimeRequest, choose_backend
+from aggan.inference.smoothing import smooth
+from aggan.inference.translator import TorchBackend, load, model_folder
+from aggan.inference.video import translate_video
+from aggan.inference.views import Tiles, whole_image
+from aggan.io import write_atomic
 
+FRAMES_PER_VIDEO = 250
+"""An estimate for the choice of a runtime: ten seconds."""
+QUEUED_PER_WORKER = 2
+"""Items submitted ahead for each worker, so that memory does not grow with their number."""
 
-def share(planned: Sequence[Results], rank: int, world: int) -> Sequence[Results]:
-    """What process `rank` of `world` has to do.
-
-    Every `world`-th picture of the whole plan is its own: processes that start at different times see different
-    results, and would lose pictures or do them twice if they divided what is left. The plan must be the same in all
-    processes.
-    """
-    return planned[rank::world]
-
-
-def unfinished(planned: Sequence[Results], kinds: Sequence[str], parts: Sequence[str]) -> list[Results]:
-    """Those of which a result is not there yet; `kinds` and `parts` as `Results.written` takes them."""
-    return [results for results in planned if not all(path.exists() for path in results.written(kinds, parts))]
-
-
-# --- '"""Many pictures, some at a time: while one is decoded another is computed and a third is encoded."""'
 Item = TypeVar("Item")
-WAITING = 2
-"""Items begun ahead for each worker, so that memory does not grow with their number."""
+
+
+@dataclass
+class Summary:
+    """What happened to the files that a process translated."""
+
+    planned: int
+    """Number of inputs, including those of other processes."""
+    existing: int = 0
+    """Number of inputs that were skipped because their results exist."""
+    translated: int = 0
+    """Number of inputs whose results were written."""
+    copied: dict[Path, str] = field(default_factory=dict)
+    """Inputs with nothing to translate, and why: they were copied unchanged."""
+    skipped: dict[Path, str] = field(default_factory=dict)
+    """Inputs that could not be read, or not be written in their format, and why."""
+
+
+class Version(NamedTuple):
+    """One of the results of each input."""
+
+    suffix: str
+    """Part of the result's name: `.2` for `a.2.png`."""
+    to: str
+    sample: int = 0
+
+
+def translate_files(
+    model: str | Path,
+    inputs: str | Path | Sequence[str | Path],
+    to: str,
+    out: str | Path,
+    options: TranslateOptions = DEFAULTS,
+    *,
+    rank: int = 0,
+    world_size: int = 1,
+    console: Console | None = None,
+) -> Summary:
+    """Translate image or video files to the domain `to`, and write the results below the folder `out`.
+
+    `model` is a run folder, a model folder, or a model that ships. `inputs` are files, folders (with their subfolders)
+    or glob patterns. Names, subfolders and sizes stay, and so do the formats that can be written; other images become
+    PNG. No source is overwritten. Process number `rank` of `world_size` translates its share of the inputs. Progress
+    and messages go to `console`, by default nowhere.
+
+    Raises `UserError` if the model, an input, a domain or an optional dependency is missing, if a file would be
+    overwritten, or if writing fails. Broken files raise nothing: the summary names them.
+    """
+    console = console or Console(quiet=True)
+    names = [str(name) for name in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    out, existing = Path(out), options.skip_existing
+    plan = plan_videos(names, out, existing) if options.video else plan_images(names, out, options.png, existing)
+    translator = load(model)
+    versions = _versions(to, options)
+    backends = {version.suffix: translator.backend(version.to, options.source, version.sample) for version in versions}
+    parts = PARTS if options.masks else ()
+    if parts and not translator.attention:
+        console.print("no masks are written: this model has no attention")
+        parts = ()
+    require_distinct(plan, list(backends), parts)
+    share = shard(plan, rank, world_size)
+    pending = unfinished(share, list(backends), parts) if existing else share
+    if not existing:
+        require_free(pending, list(backends), parts)
+    summary = Summary(planned=len(plan), existing=len(share) - len(pending))
+    _translate_all(pending, model, backends, options, bool(parts), summary, console)
+    return summary
+
+
+class TranslatedFile(NamedTuple):
+    """A translated image file before it is written."""
+
+    image: ImageFile
+    prediction: LazyPrediction
+
+
+def translate_image(image: ImageFile, backend: Backend, view: View, strength: float = 1.0) -> TranslatedFile:
+    """Translate an image file in memory. Raises `NothingToTranslate` if the view finds nothing."""
+    prediction = view(to_tensor(image.rgb8)[None], backend)
+    return TranslatedFile(image.with_pixels(composite(image.pixels, prediction, strength)), prediction)
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """Reads an image, translates it and writes its results."""
+
+    backends: Mapping[str, Backend]
+    """By version."""
+    view: View
+    strength: float = 1.0
+    parts: bool = False
+    """Whether masks and contents are written."""
+
+    def __call__(self, paths: OutputPaths) -> None:
+        """Write all results of one image.
+
+        Raises `Unreadable` if it cannot be read, or not be written in its format. If there is nothing to translate,
+        the image is copied and `NothingToTranslate` is raised.
+        """
+        source = read_image_file(paths.source)
+        for version, backend in self.backends.items():
+            try:
+                image, prediction = translate_image(source, backend, self.view, self.strength)
+            except NothingToTranslate:
+                for each in self.backends:
+                    _copy(source, paths.source, paths.image(each))
+                raise
+            image.save(paths.image(version))
+            if self.parts:
+                _save_parts(prediction, paths, version)
 
 
 def in_parallel(
-    items: Iterable[Item], do: Callable[[Item], None], workers: int
+    items: Iterable[Item], task: Callable[[Item], None], workers: int
 ) -> Generator[tuple[Item, Future[None]]]:
-    """Each item with what became of it, in order. `do` runs in threads: pictures and tensors let go of Python's lock.
+    """Run a task on each item in threads, and yield items with their futures in order.
 
-    Each worker computes with one thread. Where the iteration is left early, what was begun is finished.
+    Pillow and torch release Python's global lock. With several workers, each of them computes with one thread. If the
+    iteration is left early, running tasks finish and no other one starts.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if workers > 1 else before)
-    begun: deque[tuple[Item, Future[None]]] = deque()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if workers > 1 else threads)
+    submitted: deque[tuple[Item, Future[None]]] = deque()
     try:
         with ThreadPoolExecutor(workers) as pool:
             try:
                 for item in items:
-                    begun.append((item, pool.submit(do, item)))
-                    if len(begun) > WAITING * workers:
-                        yield _finished(begun)
-                while begun:
-                    yield _finished(begun)
+                    submitted.append((item, pool.submit(task, item)))
+                    if len(submitted) > QUEUED_PER_WORKER * workers:
+                        yield _wait_for_first(submitted)
+                while submitted:
+                    yield _wait_for_first(submitted)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
 
 
-def _finished(begun: deque[tuple[Item, Future[None]]]) -> tuple[Item, Future[None]]:
-    item, future = begun.popleft()
+def _versions(to: str, options: TranslateOptions) -> list[Version]:
+    if steps := options.interpolate:
+        targets = [f"{options.source}>{to}@{step / (steps - 1)}" for step in range(steps)]
+        return [Version(f".{number}", target) for number, target in enumerate(targets, start=1)]
+    if options.samples == 1:
+        return [Version("", to)]
+    return [Version(f".{sample + 1}", to, sample) for sample in range(options.samples)]
+
+
+def _translate_all(
+    pending: Sequence[OutputPaths],
+    model: str | Path,
+    torch_backends: Mapping[str, TorchBackend],
+    options: TranslateOptions,
+    parts: bool,
+    summary: Summary,
+    console: Console,
+) -> None:
+    """Translate the files and add the outcomes to the summary."""
+    view = _view(options, model)
+    # The face detector is not thread-safe, and a video's frames depend on those before.
+    sequential = options.faces or options.video
+    jobs = 1 if sequential else options.jobs or max(1, min(len(pending), os.cpu_count() or 1))
+    images = len(pending) * (FRAMES_PER_VIDEO if options.video else 1)
+    request = RuntimeRequest(model_folder(model), options.backend, images, threads=1 if jobs > 1 else 0)
+    backends = {
+        version: choose_backend(backend, request, partial(_print, console))
+        for version, backend in torch_backends.items()
+    }
+
+    def track_frames(frames: Iterable[None], count: int) -> Iterable[None]:
+        return track(frames, "translating", total=count or None, console=console)
+
+    def video_task(paths: OutputPaths) -> None:
+        translate_video(paths, backends[""], smooth(view), options.strength, track_frames)
+
+    task = video_task if options.video else ImageTask(backends, view, options.strength, parts)
+    outcomes = in_parallel(pending, task, jobs)
+    for paths, outcome in track(outcomes, "translating", len(pending), console=console, disable=options.video):
+        try:
+            outcome.result()
+            summary.translated += 1
+        except NothingToTranslate as error:
+            summary.copied[paths.source] = str(error)
+            _print(console, f"copied {paths.source}: {error}")
+        except Unreadable as error:
+            summary.skipped[paths.source] = str(error)
+            _print(console, f"skipped {error}")
+
+
+def _view(options: TranslateOptions, model: str | Path) -> View:
+    if not options.faces:
+        return Tiles() if options.tiles else whole_image
+    finder = FaceFinder()
+    if options.align_like:
+        return Faces(finder, alignment_like(options.align_like, finder))
+    return Faces(finder, alignment_of(model, finder))
+
+
+def _copy(image: ImageFile, source: Path, target: Path) -> None:
+    if source.suffix == target.suffix:
+        write_atomic(target, partial(shutil.copyfile, source))
+    else:
+        image.save(target)
+
+
+def _save_parts(prediction: LazyPrediction, paths: OutputPaths, version: str) -> None:
+    full = prediction.rows(ALL_ROWS)
+    for part, pixels in zip(PARTS, (full.mask_pixels(), full.content_pixels()), strict=True):
+        image = Pillow.fromarray(pixels)
+        write_atomic(paths.part(version + part), lambda path, image=image: image.save(path, "PNG"))
+
+
+def _wait_for_first(submitted: deque[tuple[Item, Future[None]]]) -> tuple[Item, Future[None]]:
+    item, future = submitted.popleft()
     future.exception()
     return item, future
 
 
-# --- '"""What is done to each picture that a user names."""'
-PARTS = (".mask", ".content")
-
-
-@dataclass(frozen=True)
-class Work:
-    """Read, look, paint, write."""
-
-    backends: Mapping[str, Backend]
-    """What translates, by the kind of result: it stands in the result's name."""
-    view: View
-    strength: float = 1.0
-    parts: bool = False
-    """Write mask and content, too."""
-
-    def translate(self, results: Results) -> None:
-        """Write all results of one picture; raises `aggan.images.convert.Unreadable`.
-
-        Where there is nothing to translate the picture is copied, and `NothingSeen` raised.
-        """
-        photograph = read_photograph(results.source)
-        seen = to_tensor(photograph.seen)[None]
-        for kind, backend in self.backends.items():
-            try:
-                said = self.view(seen, backend)
-            except NothingSeen:
-                for each in self.backends:
-                    _copy(photograph, results.source, results.picture(each))
-                raise
-            photograph.painted(paint(photograph.pixels, said, self.strength)).save(results.picture(kind))
-            if self.parts:
-                _save_parts(said, results, kind)
-
-
-def _copy(photograph: Photograph, source: Path, target: Path) -> None:
-    if source.suffix == target.suffix:
-        write_whole(target, partial(shutil.copyfile, source))
-    else:
-        photograph.save(target)
-
-
-def _save_parts(said: Said, results: Results, kind: str) -> None:
-    layers = said.rows(ALL)
-    mask = Pillow.fromarray((layers.mask[0, 0].numpy() * 255).round().astype("uint8"))
-    for part, image in zip(PARTS, (mask, Pillow.fromarray(to_pixels(layers.content[0]))), strict=True):
-        write_whole(results.part(kind + part), lambda partial, image=image: image.save(partial, "PNG"))
-
-
-# --- '"""How `aggan translate` goes about it: how a model looks at pictures, and what becomes of each."""'
-TRANSLATED, COPIED, SKIPPED = "translated", "copied unchanged", "skipped"
-A_VIDEO = 250
-"""So many pictures a video is taken to have: ten seconds."""
-
-
-def work_through(
-    planned: Sequence[Results], asked: Translate, card: ModelCard, torches: Mapping[str, Torch]
-) -> Counter[str]:
-    """What became of how many; raises `UserError`."""
-    console = Console(stderr=True)
-    view = _view(asked, card)
-    # What finds faces is not made for several threads, and videos are steadied frame after frame.
-    alone = asked.faces or asked.video
-    jobs = 1 if alone else asked.jobs or max(1, min(len(planned), os.cpu_count() or 1))
-    pictures = len(planned) * (A_VIDEO if asked.video else 1)
-    wanted = Asked(folder_of(asked.model), asked.backend, pictures, threads=1 if jobs > 1 else 0)
-    backends = {kind: runtime_for(backend, wanted, console.print) for kind, backend in torches.items()}
-
-    def frames(some: Iterable[None], count: int) -> Iterable[None]:
-        return track(some, "translating", total=count or None, console=console)
-
-    if asked.video:
-        translate = VideoWork(backends[""], partial(steady, view), asked.strength, frames).translate
-        return _each(planned, translate, console, jobs=1, shown=False)
-    translate = Work(backends, view, asked.strength, asked.masks).translate
-    return _each(planned, translate, console, jobs)
-
-
-def _view(asked: Translate, card: ModelCard) -> View:
-    if not asked.faces:
-        return Tiles() if asked.tiles else whole
-    finder = FaceFinder()
-    return Faces(finder, place_like(asked.like, finder) if asked.like else place_of(asked.model, card, finder))
-
-
-def _each(
-    planned: Sequence[Results], translate: Callable[[Results], None], console: Console, jobs: int, shown: bool = True
-) -> Counter[str]:
-    counted = Counter[str]()
-    outcomes = in_parallel(planned, translate, jobs)
-    for results, outcome in track(outcomes, "translating", len(planned), console=console, disable=not shown):
-        try:
-            outcome.result()
-            counted[TRANSLATED] += 1
-        except NothingSeen as why:
-            console.print(f"copied {results.source}: {why}", markup=False, highlight=False, soft_wrap=True)
-            counted[COPIED] += 1
-        except Unreadable as why:
-            console.print(f"skipped {why}", markup=False, highlight=False, soft_wrap=True)
-            counted[SKIPPED] += 1
-    return counted
+def _print(console: Console, message: str) -> None:
+    # File names are no markup, and a message stays on one line.
+    console.print(message, markup=False, highlight=False, soft_wrap=True)

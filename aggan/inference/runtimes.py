@@ -1,4 +1,4 @@
-"""What computes a translation: torch in fp32 or bf16, or an exported copy of the model that is made once and kept."""
+"""The choice of a runtime: torch in fp32 or bf16, or an exported copy of the model that is made once and cached."""
 
 import hashlib
 import importlib.util
@@ -7,82 +7,88 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from aggan import __version__
 from aggan.data import cache
-from aggan.data.sample_faces import some
+from aggan.data.sample_faces import sample_images
 from aggan.errors import UserError
 from aggan.images.convert import square, to_tensor
 from aggan.inference.compositing import Backend
-from aggan.inference.exported import load_backend
+from aggan.inference.exported import VERSION, load_backend
+from aggan.inference.options import Runtime
 from aggan.inference.parity import compare
-from aggan.inference.translator import Torch
+from aggan.inference.translator import TorchBackend
 from aggan.methods.pretrained import CONFIG, WEIGHTS
 from aggan.ops.cpu_features import prefers_bf16
+from aggan.types import Image
+from aggan.version import __version__
 
-Runtime = Literal["auto", "torch", "torch-bf16", "onnxruntime", "openvino"]
 SUFFIXES = {"onnxruntime": ".onnx", "openvino": ".xml"}
-NEEDED = {"onnxruntime": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
-FEW = 16
-"""Fewer pictures are translated before anything else is ready."""
-LONG = 60.0
-"""Seconds that torch would need for all pictures: an exported model saves some tenths, and takes seconds to make."""
-COMPARED, TIMED = 8, 3
-APART = 0.5
-"""Of 255, on average: a picture in bf16 that is further from fp32's is not taken unless it is asked for."""
+REQUIRED = {"onnxruntime": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
+"""The modules that export to a runtime and run it."""
+MIN_IMAGES = 16
+"""Fewer images are translated sooner than runtimes are compared."""
+MIN_SECONDS = 60.0
+"""A model is exported only if torch would take longer than this for all images: exporting takes seconds."""
+MAX_BF16_DIFFERENCE = 0.5
+"""Of 255, on average: if bf16 differs more from fp32, `auto` does not choose it."""
+_COMPARED_IMAGES, _TIMED_CALLS = 8, 3
 
 
-class Asked(NamedTuple):
-    """For whom a runtime is sought."""
+class RuntimeRequest(NamedTuple):
+    """What a runtime is chosen for."""
 
     model: Path
     """The folder of the model."""
     runtime: Runtime
-    pictures: int
+    images: int
+    """How many there are to translate."""
     threads: int
-    """That each call may use; 0 for all."""
+    """Threads per call; 0 for all."""
 
 
-def runtime_for(backend: Torch, asked: Asked, say: Callable[[str], None]) -> Backend:
-    """What will compute: as asked for, or for many pictures the fastest here that says what torch says.
+def choose_backend(backend: TorchBackend, request: RuntimeRequest, report: Callable[[str], None]) -> Backend:
+    """The requested backend, or for `auto` and many images the fastest one here that agrees with torch.
 
-    Raises `UserError` where what was asked for is not installed, or differs from torch.
+    `report` gets a sentence about each runtime that fails. Raises `UserError` if the requested runtime is not
+    installed, or differs from torch.
     """
-    if asked.runtime == "torch" or (asked.runtime == "auto" and (backend.system.noisy or asked.pictures < FEW)):
+    runtime = request.runtime
+    if runtime == "torch" or (runtime == "auto" and (backend.method.stochastic or request.images < MIN_IMAGES)):
         return backend
-    half = replace(backend, half=True)
-    if asked.runtime == "torch-bf16":
-        return half
-    if asked.runtime != "auto":
-        return _exported(backend, asked, asked.runtime)
-    with _threads(asked.threads):
-        return _fastest(backend, half, asked, say)
+    bf16 = replace(backend, bf16=True)
+    if runtime == "torch-bf16":
+        return bf16
+    if runtime != "auto":
+        return _exported(backend, request, runtime)
+    with _num_threads(request.threads):
+        return _fastest(backend, bf16, request, report)
 
 
-def _fastest(backend: Torch, half: Torch, asked: Asked, say: Callable[[str], None]) -> Backend:
-    pictures = _compared(backend.size)
-    found: list[tuple[float, Backend]] = [(_seconds(backend, pictures[:1]), backend)]
-    if prefers_bf16() and compare(backend, half, [pictures]).outputs["image"].mean < APART:
-        found.append((_seconds(half, pictures[:1]), half))
-    worth_it = min(seconds for seconds, _ in found) * asked.pictures > LONG
-    for name, modules in NEEDED.items():
-        wanted = worth_it or _file(backend, asked.model, name).exists()
-        if wanted and all(importlib.util.find_spec(module) for module in modules):
+def _fastest(
+    backend: TorchBackend, bf16: TorchBackend, request: RuntimeRequest, report: Callable[[str], None]
+) -> Backend:
+    images = _sample_images(backend.size)
+    timed: list[tuple[float, Backend]] = [(_seconds(backend, images[:1]), backend)]
+    if prefers_bf16() and compare(backend, bf16, [images]).outputs["translation"].mean < MAX_BF16_DIFFERENCE:
+        timed.append((_seconds(bf16, images[:1]), bf16))
+    worthwhile = min(seconds for seconds, _ in timed) * request.images > MIN_SECONDS
+    for name, modules in REQUIRED.items():
+        is_candidate = worthwhile or _cached_file(backend, request.model, name).exists()
+        if is_candidate and all(importlib.util.find_spec(module) for module in modules):
             try:
-                exported = _exported(backend, asked, name)
-                found.append((_seconds(exported, pictures[:1]), exported))
-            except UserError as why:
-                say(f"not by {name}: {why}")
-    return min(found, key=lambda each: each[0])[1]
+                exported = _exported(backend, request, name)
+                timed.append((_seconds(exported, images[:1]), exported))
+            except UserError as error:
+                report(f"{name} is not used: {error}")
+    return min(timed, key=lambda pair: pair[0])[1]
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def _num_threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -91,27 +97,27 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _seconds(backend: Backend, picture: Tensor) -> float:
-    """For one picture, the best of some."""
-    return min(timeit.repeat(lambda: backend(picture), number=1, repeat=1 + TIMED)[1:])  # the first one prepares
+def _seconds(backend: Backend, image: Image) -> float:
+    """Seconds per call: the best of some, after a warm-up call."""
+    return min(timeit.repeat(lambda: backend(image), number=1, repeat=1 + _TIMED_CALLS)[1:])
 
 
-def _exported(backend: Torch, asked: Asked, name: str) -> Backend:
-    file = _file(backend, asked.model, name)
+def _exported(backend: TorchBackend, request: RuntimeRequest, name: str) -> Backend:
+    file = _cached_file(backend, request.model, name)
     if not file.exists():
         from aggan.inference.export import export
 
-        export(backend, file, [_compared(backend.size)])
-    return load_backend(file, asked.threads)
+        export(backend, file, [_sample_images(backend.size)])
+    return load_backend(file, request.threads)
 
 
-def _file(backend: Torch, model: Path, name: str) -> Path:
-    """Where it is kept: another model, way or version is another file."""
-    key = hashlib.sha256(f"{__version__} {backend.to} {backend.source}".encode())
+def _cached_file(backend: TorchBackend, model: Path, name: str) -> Path:
+    """The cached export. Another model, domain or version has another file."""
+    key = hashlib.sha256(f"{__version__} {VERSION} {backend.to} {backend.source}".encode())
     for part in (CONFIG, WEIGHTS):
         key.update((model / part).read_bytes())
     return cache.folder() / "exported" / key.hexdigest()[:32] / f"model{SUFFIXES[name]}"
 
 
-def _compared(size: int) -> Tensor:
-    return to_tensor(np.stack([square(picture, size) for picture in some(COMPARED)]))
+def _sample_images(size: int) -> Image:
+    return to_tensor(np.stack([square(image, size) for image in sample_images(_COMPARED_IMAGES)]))

@@ -1,144 +1,150 @@
-"""What goes from one frame of a video to the next: where faces are, and their masks, both smoothed.
+"""Temporal smoothing for videos: face landmarks and masks are averaged over frames.
 
-A smoothed crop lags a little behind its face, but it is translated where it is cut out, so nothing is misplaced.
+A smoothed crop lags a little behind its face. Since it is translated where it is cut out, nothing is misplaced.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from aggan.images.convert import to_pixels
-from aggan.inference.compositing import Backend, Layers, Said, View
-from aggan.inference.faces import Faces, Finder, Similarity, lay_over
-from aggan.inference.landmarks import USUAL, Points
+from aggan.inference.alignment import DEFAULT_LANDMARKS, Alignment
+from aggan.inference.compositing import Backend, LazyPrediction, MaskAndContent, View
+from aggan.inference.faces import Faces, Similarity, blank, paste_face
+from aggan.inference.landmarks import FindFaces
 from aggan.inference.resampling import resize
 from aggan.nn.generators import fuse
 from aggan.types import Image, Mask, Translation
 
-KEPT = 0.6
-"""The share of the past in what is smoothed."""
-_PATIENCE = 3
-"""Frames for which a face is still taken to be where it was last found."""
-_CUT, _GLANCE = 0.35, 16
-"""Two frames that differ by so much (of 2) on average, seen at 16 px, are of different scenes."""
+DECAY = 0.6
+"""Weight of the past in the exponential moving averages."""
+_MAX_MISSED = 3
+"""Number of frames for which an undetected face is kept where it was."""
+_CUT_THRESHOLD, _THUMBNAIL = 0.35, 16
+"""Two frames belong to different scenes if their 16 px thumbnails differ by more than this (of 2) on average."""
 
 
 @dataclass
-class Smoothed:
-    """A model whose masks remember those before: the first one of a frame the first one of the last, and so on."""
+class SmoothedBackend:
+    """A backend whose masks are averaged over frames. The k-th mask of a frame follows the k-th of the last frame."""
 
-    model: Backend
-    past: list[Mask] = field(default_factory=list)
-    place: int = 0
+    backend: Backend
+    masks: list[Mask] = field(default_factory=list)
+    index: int = 0
+    """Number of the next mask in this frame."""
 
     @property
     def size(self) -> int:
-        return self.model.size
+        return self.backend.size
 
     @property
-    def square(self) -> bool:
-        return self.model.square
+    def fixed_size(self) -> bool:
+        return self.backend.fixed_size
 
-    def begin(self) -> "Smoothed":
-        """Another frame begins."""
-        self.place = 0
+    def start_frame(self) -> "SmoothedBackend":
+        """Start the next frame."""
+        self.index = 0
         return self
 
     def __call__(self, images: Image) -> Translation:
-        made = self.model(images)
-        if self.place == len(self.past):
-            self.past.append(made.mask)
-        mask = KEPT * self.past[self.place] + (1 - KEPT) * made.mask
-        self.past[self.place] = mask
-        self.place += 1
-        return Translation(fuse(made.content, mask, images), mask, made.content)
+        translation = self.backend(images)
+        if translation.mask is None or translation.content is None:
+            return translation
+        if self.index == len(self.masks):
+            self.masks.append(translation.mask)
+        mask = DECAY * self.masks[self.index] + (1 - DECAY) * translation.mask
+        self.masks[self.index] = mask
+        self.index += 1
+        return Translation(fuse(translation.content, mask, images), mask, translation.content)
 
 
 @dataclass
 class Track:
     """One face from frame to frame."""
 
-    landmarks: np.ndarray
-    model: Smoothed
+    landmarks: Float64[np.ndarray, "p 2"]
+    backend: SmoothedBackend
     missed: int = 0
+    """Number of frames since the face was last detected."""
 
-    def follow(self, found: np.ndarray) -> None:
-        self.landmarks, self.missed = KEPT * self.landmarks + (1 - KEPT) * found, 0
+    def update(self, landmarks: Float64[np.ndarray, "p 2"]) -> None:
+        """Move the track towards a detection."""
+        self.landmarks, self.missed = DECAY * self.landmarks + (1 - DECAY) * landmarks, 0
 
-    def distance(self, found: np.ndarray) -> float:
-        """How far a face is from this one, in units of its own extent."""
-        apart = np.linalg.norm(found.mean(axis=0) - self.landmarks.mean(axis=0))
-        return float(apart / np.ptp(self.landmarks, axis=0).max())
+    def distance(self, landmarks: Float64[np.ndarray, "p 2"]) -> float:
+        """The distance of a detection from this face, in units of the face's extent."""
+        distance = np.linalg.norm(landmarks.mean(axis=0) - self.landmarks.mean(axis=0))
+        return float(distance / np.ptp(self.landmarks, axis=0).max())
 
 
 @dataclass
-class SteadyFaces:
-    """Every face of a video's frames, for one model."""
+class SmoothedFaces:
+    """`Faces` for the frames of one video. A frame without faces stays as it is."""
 
-    find: Finder
-    place: Points = USUAL
+    find: FindFaces
+    alignment: Alignment = DEFAULT_LANDMARKS
     tracks: list[Track] = field(default_factory=list)
-    seen: int = 0
-    """Frames that showed a face."""
+    frames_with_faces: int = 0
 
-    def __call__(self, picture: Float[Tensor, "1 3 h w"], model: Backend) -> Layers:
-        self._follow(self.find(to_pixels(picture[0])), model)
-        self.seen += bool(self.tracks)
-        layers = Layers(torch.zeros_like(picture[:, :1]), picture.clone())
+    def __call__(self, image: Float[Tensor, "1 3 h w"], backend: Backend) -> MaskAndContent:
+        self._track(self.find(to_pixels(image[0])), backend)
+        self.frames_with_faces += bool(self.tracks)
+        canvas = blank(image)
         for track in self.tracks:
-            face = Similarity.between(np.array(self.place) * model.size, track.landmarks)
-            lay_over(layers, picture, face, track.model.begin())
-        return layers
+            transform = Similarity.fit(np.array(self.alignment) * backend.size, track.landmarks)
+            paste_face(canvas, image, transform, track.backend.start_frame())
+        return canvas
 
-    def forget(self) -> None:
-        """Another scene begins."""
+    def reset(self) -> None:
+        """Forget the past: another scene starts."""
         self.tracks.clear()
 
-    def _follow(self, found: list[np.ndarray], model: Backend) -> None:
+    def _track(self, faces: list[Float64[np.ndarray, "p 2"]], backend: Backend) -> None:
         for track in self.tracks:
             track.missed += 1
-            nearest = min(found, key=track.distance, default=None)
+            nearest = min(faces, key=track.distance, default=None)
             if nearest is not None and track.distance(nearest) < 1:
-                track.follow(nearest)
-                found = [face for face in found if face is not nearest]
-        self.tracks = [track for track in self.tracks if track.missed <= _PATIENCE]
-        self.tracks += [Track(face, Smoothed(model)) for face in found]
+                track.update(nearest)
+                faces = [face for face in faces if face is not nearest]
+        self.tracks = [track for track in self.tracks if track.missed <= _MAX_MISSED]
+        self.tracks += [Track(face, SmoothedBackend(backend)) for face in faces]
 
 
 @dataclass
-class SteadyView:
-    """Any other view of a video's frames, for one model."""
+class SmoothedView:
+    """Any other view for the frames of one video."""
 
     view: View
-    model: Smoothed | None = None
+    backend: SmoothedBackend | None = None
 
-    def __call__(self, picture: Float[Tensor, "1 3 h w"], model: Backend) -> Said:
-        self.model = self.model or Smoothed(model)
-        return self.view(picture, self.model.begin())
+    def __call__(self, image: Float[Tensor, "1 3 h w"], backend: Backend) -> LazyPrediction:
+        self.backend = self.backend or SmoothedBackend(backend)
+        return self.view(image, self.backend.start_frame())
 
-    def forget(self) -> None:
-        """Another scene begins."""
-        self.model = None
-
-
-Steady = SteadyFaces | SteadyView
+    def reset(self) -> None:
+        """Forget the past: another scene starts."""
+        self.backend = None
 
 
-def steady(view: View) -> Steady:
-    """A view that remembers the frames of one video."""
-    return SteadyFaces(view.find, view.place) if isinstance(view, Faces) else SteadyView(view)
+VideoView = SmoothedFaces | SmoothedView
+
+
+def smooth(view: View) -> VideoView:
+    """The view for the frames of one video."""
+    return SmoothedFaces(view.find, view.alignment) if isinstance(view, Faces) else SmoothedView(view)
 
 
 @dataclass
-class Cuts:
-    """Says where another scene begins."""
+class CutDetector:
+    """Detects cuts in a video, frame by frame."""
 
-    last: Tensor | None = None
+    last: Float[Tensor, "1 3 t t"] | None = None
+    """The thumbnail of the last frame."""
 
-    def __call__(self, picture: Float[Tensor, "1 3 h w"]) -> bool:
-        glance, last = resize(picture, _GLANCE, _GLANCE), self.last
-        self.last = glance
-        return last is not None and float((glance - last).abs().mean()) > _CUT
+    def __call__(self, image: Float[Tensor, "1 3 h w"]) -> bool:
+        """Whether this frame starts another scene."""
+        thumbnail, last = resize(image, _THUMBNAIL, _THUMBNAIL), self.last
+        self.last = thumbnail
+        return last is not None and float((thumbnail - last).abs().mean()) > _CUT_THRESHOLD

@@ -1,142 +1,155 @@
-"""A trained model and pictures of any size.
+"""The `Translator`: a trained model for images of any size.
 
-What the mask leaves out stays as it was: mask and content are brought to the picture's own size and fused
-there (Eq. 1).
+Mask and content are resized to the image's own size and composited there (Eq. 1), so pixels that the mask leaves out
+keep their exact value.
 """
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from PIL import Image as Pillow
 from torch import Tensor
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from aggan.errors import UserError
 from aggan.images.convert import to_pixels, to_rgb, to_tensor
-from aggan.inference.compositing import ALL, paint
-from aggan.inference.views import whole
-from aggan.methods.base import System
+from aggan.inference.compositing import ALL_ROWS, composite, has_attention
+from aggan.inference.views import whole_image
+from aggan.methods.base import Method
 from aggan.methods.pretrained import CONFIG, SHIPPED, ModelCard, find_model, load_model
-from aggan.ops.dispatch import quicken
+from aggan.ops.dispatch import use_fast_convolutions
 from aggan.types import Image, Translation
 
-_DRAWING = Lock()
-"""All threads share one source of random numbers."""
+_RNG_LOCK = Lock()
+"""Threads share torch's global random number generator."""
 
 
 class Translated(NamedTuple):
-    """One translated picture, all three parts at the size of the input."""
+    """One translated image. All parts have the size of the input."""
 
     image: Pillow.Image
     """RGB."""
-    mask: np.ndarray
-    """Attention, float32 in [0, 1], shape (height, width): 0 keeps the input's pixel, 1 replaces it."""
-    content: Pillow.Image
-    """RGB: what the mask lets through."""
+    mask: Float32[np.ndarray, "h w"] | None
+    """Attention in [0, 1]: 0 keeps the input pixel, 1 replaces it. None if the model has no attention."""
+    content: Pillow.Image | None
+    """RGB: the image that the mask blends in. None exactly where the mask is."""
 
 
 @dataclass(frozen=True)
-class Torch:
-    """A system that translates to one domain: the `Backend` that runs in torch."""
+class TorchBackend:
+    """Translates to one domain with a method in torch."""
 
-    system: System
+    method: Method
     card: ModelCard
     to: str
     source: str | None = None
     sample: int = 0
-    half: bool = False
-    """Compute in bf16, on a CPU."""
+    """Seed of a stochastic method."""
+    bf16: bool = False
+    """Compute in bfloat16, on a CPU."""
 
     @property
     def size(self) -> int:
         return self.card.size
 
     @property
-    def square(self) -> bool:
-        return self.system.square
+    def fixed_size(self) -> bool:
+        return self.method.fixed_size
 
     @torch.inference_mode()
     def __call__(self, images: Image) -> Translation:
-        with torch.autocast("cpu", torch.bfloat16, self.half):
-            if not self.system.noisy:
-                return self.system.translate(images, self.to, self.source)
-            # The same picture gets the same answer, also beside other threads; another sample is another answer.
-            with _DRAWING, torch.random.fork_rng():
+        with torch.autocast("cpu", torch.bfloat16, self.bf16):
+            if not self.method.stochastic:
+                return self.method.translate(images, self.to, self.source)
+            # The result depends on the image and the sample alone, even if other threads draw random numbers.
+            with _RNG_LOCK, torch.random.fork_rng():
                 torch.manual_seed(self.sample)
-                return self.system.translate(images, self.to, self.source)
+                return self.method.translate(images, self.to, self.source)
 
 
 class Translator:
-    """Translates pictures between the domains of one model."""
+    """Translates images between the domains of one model."""
 
-    def __init__(self, system: System, card: ModelCard) -> None:
-        self.system = system.eval()
+    def __init__(self, method: Method, card: ModelCard) -> None:
+        self.method = method.eval()
         self.card = card
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The names that `to` may have."""
-        return self.system.targets
+        """The domains that it translates to."""
+        return self.method.targets
+
+    @cached_property
+    def attention(self) -> bool:
+        """Whether its translations have a mask."""
+        return has_attention(self.backend(self.domains[0], self.card.domains[0]))
 
     def __call__(
         self, image: Pillow.Image | np.ndarray | Tensor, to: str, source: str | None = None, sample: int = 0
     ) -> Translated:
-        """Translate one picture of any size to the domain `to`.
+        """Translate one image of any size to the domain `to`.
 
-        Takes a Pillow picture of any mode, a uint8 array (height, width[, 3]) or a float tensor
-        (3, height, width) in [-1, 1]. `source` is the domain that it comes from, which few systems ask
-        for; `sample` numbers the answers of a system that has many. Raises `UserError` for a domain
-        that the model does not know, and for what is no picture.
+        `image` is a Pillow image of any mode, a uint8 array (h, w) or (h, w, 3 or 4), or a float tensor (3, h, w) in
+        [-1, 1]. `source` is the domain of the image, which few methods need. `sample` is the seed of a stochastic
+        method. Raises `UserError` if the model does not know a domain, or if `image` is none of these.
         """
-        pixels = np.array(_rgb(image))
-        layers = whole(to_tensor(pixels)[None], self.backend(to, source, sample)).rows(ALL)
-        made = Pillow.fromarray(paint(pixels, layers))
-        return Translated(made, layers.mask[0, 0].numpy(), Pillow.fromarray(to_pixels(layers.content[0])))
+        pixels = np.array(_to_rgb(image))
+        prediction = whole_image(to_tensor(pixels)[None], self.backend(to, source, sample)).rows(ALL_ROWS)
+        translated = Pillow.fromarray(composite(pixels, prediction))
+        if not self.attention:
+            return Translated(translated, None, None)
+        return Translated(translated, prediction.mask[0, 0].numpy(), Pillow.fromarray(prediction.content_pixels()))
 
-    def backend(self, to: str, source: str | None = None, sample: int = 0) -> Torch:
-        """What translates to one domain; raises `UserError` for domains that the model does not know."""
-        self.system.require_target(to)
+    def backend(self, to: str, source: str | None = None, sample: int = 0) -> TorchBackend:
+        """The backend that translates to one domain. Raises `UserError` if the model does not know a domain."""
+        self.method.require_target(to)
         if source is not None and source not in self.card.domains:
             raise UserError(f"no domain {source!r} in this model; it knows {', '.join(self.card.domains)}")
-        return Torch(self.system, self.card, to, source, sample)
+        return TorchBackend(self.method, self.card, to, source, sample)
 
     def batch(self, images: Image, to: str, source: str | None = None, sample: int = 0) -> Translation:
-        """Translate pictures whose sides are multiples of 4, as they are."""
+        """Translate images at their own size; sides must be multiples of 4."""
         return self.backend(to, source, sample)(images)
 
 
 def load(name_or_path: str | Path) -> Translator:
-    """A translator from a run folder, a model folder, or the name of a model that ships.
+    """Load a model from a run folder, a model folder, or by the name of a model that ships.
 
-    Of a run, the best model is taken where a score chose one, otherwise the last.
+    A run's model is that of `best` if a score chose one, otherwise that of `last`. Raises `UserError` if there is no
+    model or its files are damaged.
     """
-    system, card = load_model(folder_of(name_or_path))
-    system.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    quicken(system)
-    return Translator(system, card)
+    method, card = load_model(model_folder(name_or_path))
+    convert_conv2d_weight_memory_format(method, torch.channels_last)
+    use_fast_convolutions(method)
+    return Translator(method, card)
 
 
-def folder_of(name_or_path: str | Path) -> Path:
-    """Where the files of a model lie that `load` would take; raises `UserError` where there is none."""
-    if found := find_model(Path(name_or_path)):
-        return found
-    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
-    raise UserError(f"{name_or_path}: no model here; give a run folder, a model folder, or one that ships ({shipped})")
+def model_folder(name_or_path: str | Path) -> Path:
+    """The folder whose files `load` reads. Raises `UserError` if there is none."""
+    if folder := find_model(Path(name_or_path)):
+        return folder
+    shipped = ", ".join(sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
+    raise UserError(
+        f"{name_or_path}: no model here; pass a run folder, a model folder, or a model that ships ({shipped})"
+    )
 
 
-def _rgb(image: Pillow.Image | np.ndarray | Tensor) -> Pillow.Image:
+def _to_rgb(image: Pillow.Image | np.ndarray | Tensor) -> Pillow.Image:
     if isinstance(image, Pillow.Image):
         return to_rgb(image)
     if isinstance(image, Tensor) and image.is_floating_point() and image.ndim == 3 and len(image) == 3:
         image = to_pixels(image)
     if isinstance(image, np.ndarray) and image.ndim > 1 and image.size:
-        with suppress(TypeError):  # Pillow knows which arrays are pictures
+        with suppress(TypeError):  # Pillow decides which arrays are images
             return to_rgb(Pillow.fromarray(image))
     raise UserError(
-        f"{image.dtype} of shape {tuple(image.shape)} is no picture: give one as Pillow has it, as a uint8 array "
-        "(height, width[, 3]), or as a float tensor (3, height, width) in [-1, 1]"
+        f"{image.dtype} of shape {tuple(image.shape)} is not an image: pass a Pillow image, a uint8 array "
+        "(height, width[, 3]), or a float tensor (3, height, width) in [-1, 1]"
     )

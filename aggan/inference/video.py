@@ -1,7 +1,7 @@
-"""A video, frame by frame, with its sound as it was. Needs the extra `video`.
+"""Translation of videos, frame by frame. Needs the extra `video` (PyAV).
 
-Frames are written as H.264 at a quality that hides what is lost twice (crf 18), upright, each when it was shown.
-Sound and subtitles are copied, not encoded again.
+Frames are written upright as H.264 with a nearly invisible loss (crf 18), each with its timestamp. Sound and subtitles
+are copied, not encoded again.
 """
 
 import shutil
@@ -13,133 +13,128 @@ from typing import Any
 
 import numpy as np
 
-from aggan.extras import needed
+from aggan.extras import require_module
 from aggan.images.convert import Unreadable, to_tensor
-from aggan.inference.compositing import Backend, NothingSeen, paint
-from aggan.inference.paths import VIDEOS, Results
-from aggan.inference.smoothing import Cuts, Steady, SteadyFaces
-from aggan.io import write_whole
+from aggan.inference.compositing import Backend, NothingToTranslate, composite
+from aggan.inference.paths import VIDEOS, OutputPaths
+from aggan.inference.smoothing import CutDetector, SmoothedFaces, VideoView
+from aggan.io import write_atomic
 
-DOING = "translating videos"
-QUALITY = {"crf": "18", "preset": "medium"}
-_FORMATS = ("yuv420p", "yuv422p", "yuv444p")
-Follow = Callable[[Iterable[None], int], Iterable[None]]
-"""Passes on frames as they come, told how many there are (0 where that is unknown)."""
+PURPOSE = "translating videos"
+ENCODER = {"crf": "18", "preset": "medium"}
+_PIXEL_FORMATS = ("yuv420p", "yuv422p", "yuv444p")
+TrackFrames = Callable[[Iterable[None], int], Iterable[None]]
+"""Passes frames on and shows the progress. The second argument is their number, or 0 if it is unknown."""
 
 
-@dataclass(frozen=True)
-class VideoWork:
-    """What is done to each video."""
+def translate_video(paths: OutputPaths, backend: Backend, view: VideoView, strength: float, track: TrackFrames) -> None:
+    """Write the translated video; `view` must be new, since it remembers frames.
 
-    backend: Backend
-    view: Callable[[], Steady]
-    """Gives each video a view of its own, which remembers its frames."""
-    strength: float
-    follow: Follow
-
-    def translate(self, results: Results) -> None:
-        """Write the translated video; raises `Unreadable`.
-
-        Where no frame shows a face the video is copied, and `NothingSeen` raised.
-        """
-        passage = Passage(self.backend, self.view(), self.strength)
-        try:
-            write_whole(results.picture(), lambda path: passage.run(results.source, path, self.follow))
-        except NothingSeen:
-            write_whole(results.picture(), partial(shutil.copyfile, results.source))
-            raise
+    Raises `Unreadable` if the source is no video, or a broken one. If no frame shows a face, the video is copied and
+    `NothingToTranslate` is raised.
+    """
+    translation = VideoTranslation(backend, view, strength)
+    try:
+        write_atomic(paths.image(), lambda path: translation.run(paths.source, path, track))
+    except NothingToTranslate:
+        write_atomic(paths.image(), partial(shutil.copyfile, paths.source))
+        raise
 
 
 @dataclass
-class Passage:
-    """One video on its way."""
+class VideoTranslation:
+    """The translation of one video."""
 
     backend: Backend
-    view: Steady
+    view: VideoView
     strength: float
-    cuts: Cuts = field(default_factory=Cuts)
+    is_cut: CutDetector = field(default_factory=CutDetector)
 
-    def run(self, source: Path, target: Path, follow: Follow) -> None:
-        """Read it all, write it all; raises `Unreadable` or `NothingSeen`."""
-        av = needed("av", "video", DOING)
-        first, kind = _first_frame(av, source), VIDEOS[source.suffix.lower()]
+    def run(self, source: Path, target: Path, track: TrackFrames) -> None:
+        """Read, translate and write all frames. Raises `Unreadable` or `NothingToTranslate`."""
+        av = require_module("av", "video", PURPOSE)
+        first, container = _first_frame(av, source), VIDEOS[source.suffix.lower()]
         try:
-            with av.open(str(source)) as before, av.open(str(target), "w", format=kind) as after:
-                for _ in follow(self._frames(before, after, first), before.streams.video[0].frames):
+            with av.open(str(source)) as reader, av.open(str(target), "w", format=container) as writer:
+                for _ in track(self._frames(reader, writer, first), reader.streams.video[0].frames):
                     pass
-        except OSError:  # of the disk that is written to
+        except OSError:  # the disk, not the video
             raise
-        except (av.error.FFmpegError, ValueError) as why:
-            raise _broken(source, why) from why
-        if isinstance(self.view, SteadyFaces) and not self.view.seen:
-            raise NothingSeen("no face in any frame")
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _broken(source, error) from error
+        if isinstance(self.view, SmoothedFaces) and not self.view.frames_with_faces:
+            raise NothingToTranslate("no face in any frame")
 
-    def _frames(self, before: Any, after: Any, first: Any) -> Iterator[None]:
-        """Read, translate and write, a frame at a time."""
-        source = before.streams.video[0]
-        made = _stream_like(source, first, after)
-        beside = [stream for stream in before.streams if stream.type in ("audio", "subtitle")]
-        copies = {stream.index: after.add_stream_from_template(stream) for stream in beside}
-        for packet in before.demux(source, *beside):
+    def _frames(self, reader: Any, writer: Any, first: Any) -> Iterator[None]:
+        """Read, translate and write one frame per iteration."""
+        source = reader.streams.video[0]
+        output = _add_video_stream(writer, source, first)
+        others = [stream for stream in reader.streams if stream.type in ("audio", "subtitle")]
+        copies = {stream.index: writer.add_stream_from_template(stream) for stream in others}
+        for packet in reader.demux(source, *others):
             if packet.stream.index in copies:
                 if packet.dts is not None:
                     packet.stream = copies[packet.stream.index]
-                    after.mux(packet)
+                    writer.mux(packet)
                 continue
             for frame in packet.decode():
-                after.mux(made.encode(self._painted(frame, made)))
+                writer.mux(output.encode(self._translate(frame, output)))
                 yield
-        after.mux(made.encode(None))
+        writer.mux(output.encode(None))
 
-    def _painted(self, frame: Any, made: Any) -> Any:
-        careful = _careful()
-        pixels = frame.reformat(format="rgb24", interpolation=careful).to_ndarray()
+    def _translate(self, frame: Any, output: Any) -> Any:
+        interpolation = _accurate_interpolation()
+        pixels = frame.reformat(format="rgb24", interpolation=interpolation).to_ndarray()
         upright = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
-        picture = to_tensor(upright)[None]
-        if self.cuts(picture):
-            self.view.forget()
-        painted = type(frame).from_ndarray(paint(upright, self.view(picture, self.backend), self.strength), "rgb24")
-        painted = painted.reformat(
-            format=made.pix_fmt,
-            dst_colorspace=frame.colorspace,
-            dst_color_range=frame.color_range,
-            interpolation=careful,
+        image = to_tensor(upright)[None]
+        if self.is_cut(image):
+            self.view.reset()
+        translated = composite(upright, self.view(image, self.backend), self.strength)
+        encoded = (
+            type(frame)
+            .from_ndarray(translated, "rgb24")
+            .reformat(
+                format=output.pix_fmt,
+                dst_colorspace=frame.colorspace,
+                dst_color_range=frame.color_range,
+                interpolation=interpolation,
+            )
         )
-        painted.pts, painted.time_base = frame.pts, frame.time_base
-        return painted
+        encoded.pts, encoded.time_base = frame.pts, frame.time_base
+        return encoded
 
 
 def _first_frame(av: Any, source: Path) -> Any:
     try:
-        with av.open(str(source)) as file:
-            return next(file.decode(video=0))
-    except OSError as why:
-        raise Unreadable(f"{source}: cannot be read ({why.strerror})") from why
-    except (av.error.FFmpegError, IndexError, StopIteration) as why:
-        raise _broken(source, why) from why
+        with av.open(str(source)) as reader:
+            return next(reader.decode(video=0))
+    except OSError as error:
+        raise Unreadable(f"{source}: cannot be read ({error.strerror})") from error
+    except (av.error.FFmpegError, IndexError, StopIteration) as error:
+        raise _broken(source, error) from error
 
 
-def _broken(source: Path, why: Exception) -> Unreadable:
-    return Unreadable(f"{source}: not a video, or a broken one ({why})")
+def _broken(source: Path, error: Exception) -> Unreadable:
+    return Unreadable(f"{source}: not a video, or a broken one ({error})")
 
 
-def _stream_like(source: Any, first: Any, after: Any) -> Any:
-    """A stream for upright frames, with the times, the colours and the shape of pixels of another."""
-    made = after.add_stream("libx264", rate=source.average_rate, options=QUALITY)
-    sides, lies = (first.width, first.height), first.rotation % 180 != 0
-    made.width, made.height = sides[::-1] if lies else sides
-    if shape := source.sample_aspect_ratio:
-        made.codec_context.sample_aspect_ratio = 1 / shape if lies else shape
-    known = first.format.name if first.format.name in _FORMATS else "yuv420p"
-    # Half of an odd side is no number of pixels.
-    made.pix_fmt = "yuv444p" if any(side % 2 for side in sides) else known
-    made.codec_context.time_base = source.time_base
+def _add_video_stream(writer: Any, source: Any, first: Any) -> Any:
+    """Add a stream of upright frames with the timestamps, the colours and the pixel aspect ratio of the source."""
+    stream = writer.add_stream("libx264", rate=source.average_rate, options=ENCODER)
+    sides, sideways = (first.width, first.height), first.rotation % 180 != 0
+    stream.width, stream.height = sides[::-1] if sideways else sides
+    if ratio := source.sample_aspect_ratio:
+        stream.codec_context.sample_aspect_ratio = 1 / ratio if sideways else ratio
+    pixel_format = first.format.name if first.format.name in _PIXEL_FORMATS else "yuv420p"
+    # Subsampled chroma needs even sides.
+    stream.pix_fmt = "yuv444p" if any(side % 2 for side in sides) else pixel_format
+    stream.codec_context.time_base = source.time_base
     for name in ("color_range", "colorspace", "color_primaries", "color_trc"):
-        setattr(made.codec_context, name, getattr(source.codec_context, name))
-    return made
+        setattr(stream.codec_context, name, getattr(source.codec_context, name))
+    return stream
 
 
-def _careful() -> Any:
-    """Without these flags colours lose about two levels on the way to RGB and back."""
-    flags = needed("av.video.reformatter", "video", DOING).Interpolation
+def _accurate_interpolation() -> Any:
+    """Without these flags, colours lose about two levels (of 255) on the way to RGB and back."""
+    flags = require_module("av.video.reformatter", "video", PURPOSE).Interpolation
     return flags.BICUBIC | flags.ACCURATE_RND | flags.FULL_CHR_H_INT | flags.FULL_CHR_H_INP

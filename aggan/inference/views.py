@@ -1,8 +1,8 @@
-"""How a model looks at a picture of any size, and how what it says is brought back up.
+"""Views: how a model of one size is applied to an image of any size.
 
-Mask and content come back bicubically. Where the content agrees with the small picture that the model saw, it takes
-over the large one's detail: skin keeps its pores, and no blur shows beside what changes. `docs/translate.md` tells
-what was measured, and why a guided filter is not used.
+Mask and content are resized bicubically to the image's size. Where the content agrees with the resized image that the
+model saw, the detail of the full-size image is added to it: skin keeps its pores, and nothing blurs beside what
+changes. `docs/translate.md` has the measurements, and the reason why no guided filter is used.
 """
 
 from dataclasses import dataclass
@@ -13,105 +13,106 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aggan.errors import UserError
-from aggan.inference.compositing import Backend, Layers, Said
+from aggan.inference.compositing import (
+    MIN_SIDE,
+    STRIDE,
+    Backend,
+    LazyPrediction,
+    MaskAndContent,
+    mask_and_content,
+)
 from aggan.inference.resampling import resize, resize_columns, resize_rows
 from aggan.types import Translation
 
-STRIDE = 4
-"""Generators halve a picture twice: sides must be multiples of this."""
-_SHORTEST = 2 * STRIDE
-"""Generators mirror pictures at their edges, also where they have halved them twice: that takes two pixels there."""
-_LONGEST = 16
-"""A model sees at most so many times its size of a picture's longer side."""
-_AGREES = 0.2
-"""Content that differs by more (of 2, around a pixel) has a detail of its own."""
+_MAX_ASPECT = 16
+"""The longer side of the image that the model sees is at most this many times the model's size."""
+_AGREEMENT = 0.2
+"""Content that differs by more than this (of 2, averaged over 3 x 3 pixels) takes no detail from the image."""
 
 
-def whole(picture: Float[Tensor, "1 3 h w"], model: Backend) -> Said:
-    """The whole picture at the model's size: its shorter side becomes the model's, the longer one follows.
+def whole_image(image: Float[Tensor, "1 3 h w"], backend: Backend) -> LazyPrediction:
+    """Translate the whole image at the model's size: the shorter side becomes the model's, the aspect ratio stays.
 
-    Of a picture that is more than 16 times as long as it is wide, the longer side becomes 16 times the model's. A model
-    that takes squares of one size only gets the picture squeezed into one.
+    If the image is more than 16 times as long as wide, its longer side becomes 16 times the model's size. A model of a
+    fixed size gets the image squeezed into a square.
     """
-    height, width = picture.shape[-2:]
-    scale = min(model.size / min(height, width), _LONGEST * model.size / max(height, width))
-    sides = [max(_SHORTEST, round(side * scale / STRIDE) * STRIDE) for side in (height, width)]
-    seen = resize(picture, *((model.size, model.size) if model.square else sides)).clamp(-1, 1)
-    return look(picture, seen, model)
+    height, width = image.shape[-2:]
+    scale = min(backend.size / min(height, width), _MAX_ASPECT * backend.size / max(height, width))
+    sides = [max(MIN_SIDE, round(side * scale / STRIDE) * STRIDE) for side in (height, width)]
+    resized = resize(image, *((backend.size, backend.size) if backend.fixed_size else sides)).clamp(-1, 1)
+    translation = backend(resized)
+    if resized.shape == image.shape:
+        return mask_and_content(translation)
+    return ResizedPrediction(image, resize_columns(stack_planes(resized, translation), image.shape[-1]))
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Overlapping tiles at the picture's own resolution, for models of textures and scenes; seams are blended.
+    """Translate overlapping tiles at the image's own resolution and blend the seams: for textures and scenes.
 
-    A picture with a side that is shorter than a tile is looked at as a whole.
+    An image with a side shorter than a tile is translated as a whole. Raises `UserError` if the overlap is not in
+    [0, 1).
     """
 
     overlap: float = 0.5
-    """The least share of a tile that the next one sees too, from 0 to below 1."""
+    """The least fraction of a tile that neighbours share, in [0, 1)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.overlap < 1:
-            raise UserError(f"tiles overlap by a share from 0 to below 1, not {self.overlap}")
+            raise UserError(f"the overlap of tiles must be at least 0 and below 1, not {self.overlap}")
 
-    def __call__(self, picture: Float[Tensor, "1 3 h w"], model: Backend) -> Said:
-        side, (height, width) = model.size, picture.shape[-2:]
+    def __call__(self, image: Float[Tensor, "1 3 h w"], backend: Backend) -> LazyPrediction:
+        side, (height, width) = backend.size, image.shape[-2:]
         if min(height, width) < side:
-            return whole(picture, model)
+            return whole_image(image, backend)
         window = _window(side)
-        weights = picture.new_zeros(1, 1, height, width)
-        mask, content = torch.zeros_like(weights), torch.zeros_like(picture)
+        weights = image.new_zeros(1, 1, height, width)
+        mask, content = torch.zeros_like(weights), torch.zeros_like(image)
         for top in _starts(height, side, self.overlap):
             for left in _starts(width, side, self.overlap):
-                place = (..., slice(top, top + side), slice(left, left + side))
-                made = model(picture[place].contiguous())
-                weights[place] += window
-                mask[place] += window * made.mask
-                content[place] += window * made.content
-        return Layers(mask.div_(weights), content.div_(weights))
+                tile = (..., slice(top, top + side), slice(left, left + side))
+                prediction = mask_and_content(backend(image[tile].contiguous()))
+                weights[tile] += window
+                mask[tile] += window * prediction.mask
+                content[tile] += window * prediction.content
+        return MaskAndContent(mask.div_(weights), content.div_(weights))
 
 
 @dataclass(frozen=True)
-class Enlarged:
-    """What a model said of a copy of a picture of another size, at the picture's own, made as rows are asked for."""
+class ResizedPrediction:
+    """The prediction for a resized copy of an image. Rows at the image's size are computed when requested."""
 
-    picture: Float[Tensor, "1 3 h w"]
+    image: Float[Tensor, "1 3 h w"]
     planes: Float[Tensor, "1 8 h2 w"]
-    """`planes` of the copy, as wide as the picture."""
+    """`stack_planes` of the copy, already as wide as the image."""
 
-    def rows(self, band: slice) -> Layers:
-        return detailed(resize_rows(self.planes, self.picture.shape[-2], band), self.picture[..., band, :])
-
-
-def look(picture: Float[Tensor, "1 3 h w"], seen: Float[Tensor, "1 3 h2 w2"], model: Backend) -> Said:
-    """What a model says of a smaller (or larger) copy of a picture, at the picture's size."""
-    made = model(seen)
-    if seen.shape == picture.shape:
-        return Layers(made.mask, made.content)
-    return Enlarged(picture, resize_columns(planes(seen, made), picture.shape[-1]))
+    def rows(self, band: slice) -> MaskAndContent:
+        return restore_detail(resize_rows(self.planes, self.image.shape[-2], band), self.image[..., band, :])
 
 
-def planes(seen: Float[Tensor, "1 3 h w"], made: Translation) -> Float[Tensor, "1 8 h w"]:
-    """All that has to be brought to a picture's size: mask, where content and what was seen agree, and these two."""
-    apart = F.avg_pool2d((made.content - seen).abs().amax(1, keepdim=True), 3, 1, padding=1, count_include_pad=False)
-    return torch.cat((made.mask, 1 - apart / _AGREES, seen, made.content), dim=1)
+def stack_planes(resized: Float[Tensor, "1 3 h w"], translation: Translation) -> Float[Tensor, "1 8 h w"]:
+    """All that must be resized to the image's size: mask, agreement of content and input, input, content."""
+    mask, content = mask_and_content(translation)
+    difference = (content - resized).abs().amax(1, keepdim=True)
+    difference = F.avg_pool2d(difference, 3, 1, padding=1, count_include_pad=False)
+    return torch.cat((mask, 1 - difference / _AGREEMENT, resized, content), dim=1)
 
 
-def detailed(brought: Float[Tensor, "1 8 h w"], picture: Float[Tensor, "1 3 h w"]) -> Layers:
-    """The layers that `planes` at a picture's size stand for: content has the picture's detail where the two agree."""
-    mask, agrees, seen, content = brought.split((1, 1, 3, 3), dim=1)
-    detail = (picture - seen).mul_(agrees.clamp(0, 1))
-    return Layers(mask.clamp(0, 1), detail.add_(content).clamp_(-1, 1))
+def restore_detail(planes: Float[Tensor, "1 8 h w"], image: Float[Tensor, "1 3 h w"]) -> MaskAndContent:
+    """Mask and content from `stack_planes` at the image's size, with the image's detail where content agrees."""
+    mask, agreement, resized, content = planes.split((1, 1, 3, 3), dim=1)
+    detail = (image - resized).mul_(agreement.clamp(0, 1))
+    return MaskAndContent(mask.clamp(0, 1), detail.add_(content).clamp_(-1, 1))
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """Where tiles begin: evenly from edge to edge."""
+    """First pixels of the tiles, evenly spaced from edge to edge."""
     step = max(1, round(side * (1 - overlap)))
     count = 1 + -(-(length - side) // step)
     return [round(k * (length - side) / max(1, count - 1)) for k in range(count)]
 
 
 def _window(side: int) -> Float[Tensor, "side side"]:
-    """Weights of a tile's pixels: a hill, so that seams fade."""
+    """Blending weights of a tile: sin^2, so that seams fade."""
     edge = torch.sin(torch.pi * (torch.arange(side) + 0.5) / side) ** 2
     return edge[:, None] * edge

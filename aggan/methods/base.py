@@ -1,13 +1,17 @@
-"""The contract: a system is networks and the turns they take; a loss is a table of named terms.
+"""The contract of a method: networks, and the updates they take in one training step.
 
-The trainer makes the pictures of a step once (`forward`), then gives each turn that is due its
-loss, in order. Only the networks of that turn learn; all others are looked through, frozen.
+    n, h, w    images in a batch, height and width in pixels
+    m          length of a code
+
+For each step the trainer calls `forward` once, so that every image of the step is generated once. Then it runs the
+updates that are scheduled, in order. Only the networks of an update learn; gradients flow through all others, which
+are frozen meanwhile. A loss is a table of weighted terms, and their sum is minimised.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -15,19 +19,22 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from aggan.errors import UserError
-from aggan.types import Code, Image, Labelled, Mask, Paired, Translation, Unpaired, whole
+from aggan.types import Code, Image, LabelledBatch, Mask, Needs, PairedBatch, Translation, UnpairedBatch
 
-Terms = dict[str, Tensor]
-"""Weighted terms of a loss: their sum is minimised, each is journalled under its name."""
+Batch = TypeVar("Batch")
+Outputs = TypeVar("Outputs")
+
+LossTerms = dict[str, Tensor]
+"""Weighted scalar terms of a loss by name; the journal keeps each of them."""
 
 
-class Clock(NamedTuple):
-    """How far the training is: every schedule is a function of it, so a resumed run follows on exactly."""
+class Progress(NamedTuple):
+    """How far the training is. Every schedule is a function of it, so a resumed run continues exactly."""
 
     step: int = 0
     steps_per_epoch: int = 1
-    progress: float = 0.0
-    """The share of the whole training that is done, in [0, 1]."""
+    fraction: float = 0.0
+    """The part of the whole training that is done, in [0, 1]."""
 
     @property
     def epoch(self) -> int:
@@ -35,189 +42,186 @@ class Clock(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a system is built for."""
+    """What a method is built for."""
 
     domains: tuple[str, ...]
     size: int
-    """Side of the training pictures in pixels."""
+    """Side of the training images in pixels."""
     codes: tuple[tuple[float, ...], ...] = ()
-    """The mean code of each domain's pictures, where pictures have codes of their own."""
+    """The mean code of each domain, where single images have codes (action units)."""
 
     @property
     def code_length(self) -> int:
-        """Numbers in a picture's code: one a domain where pictures have no codes of their own."""
+        """m: the number of domains where images have no codes of their own."""
         return len(self.codes[0]) if self.codes else len(self.domains)
 
 
-Due = Callable[[Clock], bool]
+When = Callable[[Progress], bool]
 
 
-def always(clock: Clock) -> bool:
-    """At every step."""
+def always(progress: Progress) -> bool:
+    """Every step."""
     return True
 
 
-def every(steps: int) -> Due:
-    """At every so-manieth step, the last of each round: a critic's many steps come first."""
-    return lambda clock: (clock.step + 1) % steps == 0
+def every(steps: int) -> When:
+    """Every `steps`-th step, the last of each round: the steps of a critic come first."""
+    return lambda progress: (progress.step + 1) % steps == 0
 
 
-def during(first: float, last: float) -> Due:
-    """While the share of the training that is done lies in [first, last)."""
-    return lambda clock: first <= clock.progress < last
+def during(first: float, last: float) -> When:
+    """While the fraction of the training that is done lies in [first, last)."""
+    return lambda progress: first <= progress.fraction < last
 
 
 def nothing() -> None:
-    """In place of what a turn does afterwards."""
+    """The default of `Update.after`."""
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One player's move."""
+class Update(Generic[Batch, Outputs]):
+    """One optimizer step of some networks on one loss."""
 
     name: str
-    loss: Callable[[Any, Any], Terms]
+    loss: Callable[[Batch, Outputs], LossTerms]
     networks: tuple[str, ...]
-    """The networks that learn in this turn, by attribute name."""
-    due: Due = always
-    """When the turn comes."""
-    rate: float = 1.0
-    """The networks learn at so many times the recipe's rate."""
+    """Attribute names of the networks that learn."""
+    when: When = always
+    lr_scale: float = 1.0
+    """Multiplies the learning rate of the training configuration."""
     betas: tuple[float, float] | None = None
-    """Adam's momentum terms where they are not the recipe's."""
+    """Adam's betas where they differ from the training configuration."""
     after: Callable[[], None] = nothing
-    """What happens to the networks once they have moved."""
+    """Called after the optimizer step, for example to clip weights."""
 
 
 class About(NamedTuple):
-    """What there is to know of a system before one trains it."""
+    """Where a method comes from."""
 
     title: str
     paper: str
-    needs: str = "two domains"
-    """The data that it learns from."""
 
 
-class Config(BaseModel, ABC):
-    """Everything that makes a system what it is: flat, frozen, and in words that its paper uses."""
+class MethodConfig(BaseModel, ABC):
+    """All settings of a method, named as in its paper."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     about: ClassVar[About]
-    codes: ClassVar[bool] = False
-    """Whether it learns from codes of single pictures (action units) where the data have them."""
+    needs: ClassVar[Needs]
 
     def require_batch(self, batch: int) -> None:
-        """Raise `UserError` where the system cannot learn from so many pictures a step."""
+        """Raise `UserError` if the method cannot learn from batches of this size."""
 
     @abstractmethod
-    def build(self, task: Task) -> "System":
-        """The untrained system; raises `UserError` where the system cannot do the task."""
+    def build(self, task: Task) -> "Method":
+        """The untrained method. Raises `UserError` if it does not fit the task."""
 
 
-class System(nn.Module, ABC):
-    """Networks, and the turns they take."""
+class Method(nn.Module, ABC, Generic[Batch, Outputs]):
+    """The networks of a method, the updates that train them, and the translation."""
 
-    batch_type: ClassVar[type]
-    translators: ClassVar[tuple[str, ...]]
-    """The networks that `translate` needs: these are what a model file holds."""
-    square: ClassVar[bool] = False
-    """Whether it takes pictures of its training size only."""
-    noisy: ClassVar[bool] = False
+    inference_networks: ClassVar[tuple[str, ...]]
+    """Attribute names of the networks that `translate` uses; a model file holds these."""
+    fixed_size: ClassVar[bool] = False
+    """Whether images must have the training size."""
+    stochastic: ClassVar[bool] = False
     """Whether `translate` draws random numbers."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.task = task
-        self.clock = Clock()
-        """Set by the trainer before each step: its only message."""
+        self.progress = Progress()
+        """Set by the trainer before each step."""
 
     @abstractmethod
-    def forward(self, batch: Any) -> Any:
-        """Every picture that a step needs, made once."""
+    def forward(self, batch: Batch) -> Outputs:
+        """All images that the losses of a step share."""
 
     @abstractmethod
-    def turns(self) -> tuple[Turn, ...]:
-        """The moves of one step, in order."""
+    def updates(self) -> tuple[Update[Batch, Outputs], ...]:
+        """The updates of one step, in order."""
 
     @abstractmethod
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
-        """Translate pictures to the named domain; the one they come from matters to few systems."""
+        """Translate images (n, 3, h, w) to the domain `to`; few methods need to know their `source` domain."""
 
-    def prepare(self, batches: Iterable[Any]) -> None:
-        """Look at some batches before the training begins."""
+    def prepare(self, batches: Iterable[Batch]) -> None:
+        """Gather statistics from some batches before the first step."""
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The domains that it translates to."""
+        """The domains that it can translate to."""
         return self.task.domains
 
     def require_target(self, to: str) -> None:
-        """Raise `UserError` unless `translate` knows what to make of `to`."""
+        """Raise `UserError` unless `translate` accepts `to`."""
         if to not in self.targets:
             raise UserError(f"no domain {to!r} in this model; it translates to {' and '.join(self.targets)}")
 
-    def masks(self, made: Any) -> dict[str, Mask]:
-        """The attention masks of a step by name; the trainer journals them and warns when they die."""
+    def masks(self, outputs: Outputs) -> dict[str, Mask]:
+        """The attention masks of a step by name; the journal keeps their mean and standard deviation."""
         return {}
 
-    def translators_state(self) -> dict[str, Tensor]:
-        """The weights that a model file holds, by their names in this system."""
+    def mask_advice(self, empty: bool) -> str:
+        """What to change when a mask collapses: `empty` if it vanishes, otherwise it covers everything."""
+        return ""
+
+    def inference_state_dict(self) -> dict[str, Tensor]:
+        """The weights that a model file holds, by name."""
         return {
             f"{name}.{key}": value
-            for name in self.translators
+            for name in self.inference_networks
             for key, value in self.get_submodule(name).state_dict().items()
         }
 
-    def load_translators(self, state: dict[str, Tensor]) -> None:
-        """Take back what `translators_state` gave."""
-        for name in self.translators:
+    def load_inference_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Load what `inference_state_dict` returned."""
+        for name in self.inference_networks:
             prefix = f"{name}."
-            own = {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+            own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
             self.get_submodule(name).load_state_dict(own)
 
 
-# --- '"""What systems of one kind share: how they are built for a task, and how they translate."""'
-def require_two(task: Task, name: str) -> None:
-    """Raise `UserError` unless there are two domains."""
+def require_two_domains(task: Task, name: str) -> None:
+    """Raise `UserError` unless there are exactly two domains."""
     if len(task.domains) != 2:
-        found = ", ".join(task.domains)
-        raise UserError(f"{name} translates between two domains, here are {found}: choose with --data.names X Y")
+        given = ", ".join(task.domains)
+        raise UserError(f"{name} translates between two domains, but there are {given}: choose with --data.names X Y")
 
 
 def require_size(task: Task, name: str, fits: bool, allowed: str) -> None:
-    """Raise `UserError` with the sizes that are allowed unless the task's fits."""
+    """Raise `UserError` that names the allowed sizes unless the size fits."""
     if not fits:
-        raise UserError(f"{name} needs pictures of {allowed} px, not {task.size}: set --data.size")
+        raise UserError(f"{name} needs images of {allowed} px, not {task.size}: set --data.size")
 
 
-class Crossed(NamedTuple):
+class TwoWayOutputs(NamedTuple):
     """Both translations of a step."""
 
     y: Image
     x: Image
 
 
-class TwoWay(System):
-    """Two domains without pairs, and a generator each way: G_y = G_xy(x), G_x = G_yx(y)."""
+class TwoWayMethod(Method[UnpairedBatch, TwoWayOutputs]):
+    """Two unpaired domains and a generator for each direction: G_y = G_xy(x), G_x = G_yx(y)."""
 
-    batch_type = Unpaired
-    translators = ("G_xy", "G_yx")
+    inference_networks = ("G_xy", "G_yx")
     G_xy: nn.Module
     G_yx: nn.Module
 
-    def forward(self, batch: Unpaired) -> Crossed:
-        return Crossed(y=self.G_xy(batch.x), x=self.G_yx(batch.y))
+    def forward(self, batch: UnpairedBatch) -> TwoWayOutputs:
+        return TwoWayOutputs(y=self.G_xy(batch.x), x=self.G_yx(batch.y))
 
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
         x, y = self.task.domains
-        return whole({y: self.G_xy, x: self.G_yx}[to](image))
+        return Translation({y: self.G_xy, x: self.G_yx}[to](image))
 
 
-class OneWay(System):
+class OneWayMethod(Method[Batch, Outputs]):
     """From X to Y only."""
 
-    translators = ("G",)
+    inference_networks = ("G",)
     G: nn.Module
 
     @property
@@ -225,20 +229,17 @@ class OneWay(System):
         return self.task.domains[1:]
 
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
-        return whole(self.G(image))
+        return Translation(self.G(image))
 
 
-class Supervised(OneWay):
-    """Pairs: y is the answer to x."""
-
-    batch_type = Paired
+class PairedMethod(OneWayMethod[PairedBatch, Outputs]):
+    """Learns from pairs: y is the ground truth for x."""
 
 
-class ManyDomains(System):
-    """One generator for all domains: what it is to make is told by a code."""
+class ManyDomainMethod(Method[LabelledBatch, Outputs]):
+    """One generator for all domains, conditioned on a code."""
 
-    batch_type = Labelled
-    translators = ("G",)
+    inference_networks = ("G",)
     G: nn.Module
 
     def __init__(self, task: Task) -> None:
@@ -248,11 +249,11 @@ class ManyDomains(System):
         self.register_buffer("codes", codes, persistent=False)
 
     @abstractmethod
-    def make(self, image: Image, code: Code) -> Translation:
-        """Pictures that show what the codes say."""
+    def generate(self, image: Image, code: Code) -> Translation:
+        """Translate each image to its code."""
 
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
-        return self.make(image, self.code_of(to).expand(len(image), -1))
+        return self.generate(image, self.code_of(to).expand(len(image), -1))
 
     def code_of(self, to: str) -> Float[Tensor, " m"]:
         """The code of a domain."""

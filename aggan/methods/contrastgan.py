@@ -1,122 +1,139 @@
-"""ContrastGAN (Liang, Zhang, Lin, Xing; ECCV 2018): the object is cut out, translated and put back.
+"""ContrastGAN (Liang, Zhang, Lin, Xing; ECCV 2018): the object is cut out, translated and pasted back.
 
-    x, M_x     a picture of category a and the mask of its object;  y, M_y  those of category b
-    f          features of a discriminator: the spatial mean of its last layer but one
+    x, y        real images of the categories a and b, (n, 3, h, w) in [-1, 1]; each step draws a and b
+    M_x, M_y    given masks of their objects, (n, 1, h, w) in [0, 1]
+    c           one-hot code (n, m) of the target category
+    G(x, c)     generator
+    y'          M_x * G(x * M_x, c) + (1 - M_x) * x: the translation of x; x' is that of y
+    D_b         discriminator of category b, a PatchGAN
+    f           features (n, channels) of D_b: the spatial mean of its last feature maps
+    f_y         the mean of f(y) over the batch
 
-There is no released code. The contrast's form is the paper's; the networks (CycleGAN's) and the
-weights are choices made here. Translation of a new picture takes a face ellipse for the mask.
+    Q(y')   = -log(e^-||f(y') - f_y||_1 / (e^-||f(y') - f_y||_1 + e^-||f(y') - f(x)||_1))
+    L_D_b   = lambda_gan * {E[(D_b(y) - 1)^2] + E[D_b(y')^2]} - lambda_contrast * E[Q(y')]
+    L_G     = lambda_gan * {E[(D_b(y') - 1)^2] + E[(D_a(x') - 1)^2]} + lambda_contrast * {E[Q(y')] + E[Q(x')]}
+              + lambda_cycle * {E[||x'' - x||_1] + E[||y'' - y||_1]}
+
+where x'' is y' translated back within M_x, and y'' is x' translated back within M_y. No code was released. The form of
+Q is the paper's; the networks (CycleGAN's) and the weights are choices made here. New images are translated within a
+face ellipse.
 """
 
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from aggan.data.face_ellipse import face_ellipse
-from aggan.losses import contrasting, l1
+from aggan.losses import contrastive, l1
 from aggan.losses import least_squares as gan
-from aggan.methods import base
-from aggan.methods.base import About, Crossed, System, Task, Terms, Turn, require_size
-from aggan.nn.discriminators import PatchDiscriminator
-from aggan.nn.generators import ResNetGenerator, fuse, resnet
-from aggan.nn.init import initialise
+from aggan.methods.base import About, LossTerms, Method, MethodConfig, Task, TwoWayOutputs, Update, require_size
+from aggan.nn.discriminators import PatchDiscriminator, Scores
+from aggan.nn.generators import ResNetGenerator, fuse, resnet_trunk
+from aggan.nn.init import init_normal
 from aggan.nn.layer_spec import Style
-from aggan.types import Image, Mask, Masked, Translation
+from aggan.types import Image, Mask, MaskedBatch, Needs, Translation
 
 
-class Config(base.Config):
-    """Weights and networks are choices made here."""
+class Config(MethodConfig):
+    """The defaults are choices made here."""
 
-    system: Literal["contrastgan"] = "contrastgan"
-    about: ClassVar[About] = About("ContrastGAN", "Liang, Zhang, Lin, Xing; ECCV 2018", "domains, masks")
+    method: Literal["contrastgan"] = "contrastgan"
+    about: ClassVar[About] = About("ContrastGAN", "Liang, Zhang, Lin, Xing; ECCV 2018")
+    needs: ClassVar[Needs] = Needs.MASKED
 
-    lambda_gan: float = Field(default=1.0, ge=0)
-    lambda_contrast: float = Field(default=1.0, ge=0, description="Weight of the contrasting distance.")
-    lambda_cycle: float = Field(default=10.0, ge=0)
-    generator_width: int = Field(default=64, ge=1)
-    generator_blocks: int = Field(default=9, ge=0)
-    discriminator_width: int = Field(default=64, ge=1)
+    lambda_gan: float = Field(default=1.0, ge=0, description="Weight of the adversarial loss.")
+    lambda_contrast: float = Field(default=1.0, ge=0, description="Weight of the contrastive loss Q.")
+    lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of the cycle-consistency loss.")
+    generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
+    generator_blocks: int = Field(default=9, ge=0, description="Residual blocks of the generator.")
+    discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
 
     def build(self, task: Task) -> "ContrastGAN":
         require_size(task, "contrastgan", task.size >= 32 and task.size % 4 == 0, "multiples of 4 from 32 on")
         return ContrastGAN(self, task)
 
 
-class Judged(NamedTuple):
-    """What a category's discriminator says of pictures, and its features of them."""
+class DiscriminatorOutputs(NamedTuple):
+    """The scores of a discriminator, and its features f."""
 
-    verdict: Tensor
-    features: Tensor
+    scores: Scores
+    features: Float[Tensor, "n channels"]
 
 
-class ContrastGAN(System):
-    """One generator for all categories, one discriminator each."""
+class ContrastGAN(Method[MaskedBatch, TwoWayOutputs]):
+    """One generator for all categories, and one discriminator for each."""
 
-    batch_type = Masked
-    translators = ("G",)
+    inference_networks = ("G",)
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
         self.config = config
         m = len(task.domains)
-        trunk = resnet(config.generator_width, config.generator_blocks)
-        # Behind reflected borders an instance norm would take a constant label map away again.
-        self.G = ResNetGenerator(trunk, Style(border="zeros"), nn.Tanh(), codes=m)
-        critic = Style(slope=0.2)
-        self.critics = nn.ModuleList(PatchDiscriminator(3, config.discriminator_width, critic) for _ in range(m))
+        trunk = resnet_trunk(config.generator_width, config.generator_blocks)
+        # With reflection padding an instance norm would remove constant label maps.
+        self.G = ResNetGenerator(trunk, Style(padding_mode="zeros"), nn.Tanh(), code_length=m)
+        style = Style(slope=0.2)
+        self.discriminators = nn.ModuleList(PatchDiscriminator(3, config.discriminator_width, style) for _ in range(m))
         self.codes: Tensor
         self.register_buffer("codes", torch.eye(m), persistent=False)
-        initialise(self)
+        init_normal(self)
 
-    def turns(self) -> tuple[Turn, ...]:
+    def updates(self) -> tuple[Update[MaskedBatch, TwoWayOutputs], ...]:
         return (
-            Turn("generator", self.generator_loss, ("G",)),
-            Turn("discriminators", self.discriminator_loss, ("critics",)),
+            Update("generator", self.generator_loss, ("G",)),
+            Update("discriminators", self.discriminator_loss, ("discriminators",)),
         )
 
-    def forward(self, batch: Masked) -> Crossed:
-        return Crossed(
+    def forward(self, batch: MaskedBatch) -> TwoWayOutputs:
+        return TwoWayOutputs(
             y=self.edit(batch.x, batch.x_mask, batch.b).image, x=self.edit(batch.y, batch.y_mask, batch.a).image
         )
 
     def edit(self, image: Image, mask: Mask, to: int) -> Translation:
-        """y' = M * G(x * M, c) + (1 - M) * x."""
+        """y' = M * G(x * M, c) + (1 - M) * x for the category of index `to`."""
         content = self.G(image * mask, self.codes[to].expand(len(image), -1))
         return Translation(fuse(content, mask, image), mask, content)
 
-    def judge(self, k: int, image: Image) -> Judged:
-        verdict, features = self.critics[k].look(image)  # type: ignore[operator]
-        return Judged(verdict, features[-1].float().mean((2, 3)))
+    def discriminate(self, k: int, image: Image) -> DiscriminatorOutputs:
+        """D_k and f."""
+        D_k = self.discriminators[k]
+        assert isinstance(D_k, PatchDiscriminator)
+        scores, features = D_k.with_features(image)
+        return DiscriminatorOutputs(scores, features[-1].float().mean((2, 3)))
 
-    def generator_loss(self, real: Masked, made: Crossed) -> Terms:
+    def generator_loss(self, real: MaskedBatch, outputs: TwoWayOutputs) -> LossTerms:
+        """L_G."""
         c, a, b = self.config, real.a, real.b
-        y, x = self.judge(b, made.y), self.judge(a, made.x)
-        again = l1(self.edit(made.y, real.x_mask, a).image, real.x) + l1(
-            self.edit(made.x, real.y_mask, b).image, real.y
-        )
-        contrast = self._contrast(y, b, real.y, real.x) + self._contrast(x, a, real.x, real.y)
+        fake_y, fake_x = self.discriminate(b, outputs.y), self.discriminate(a, outputs.x)
+        x_loss = l1(self.edit(outputs.y, real.x_mask, a).image, real.x)
+        y_loss = l1(self.edit(outputs.x, real.y_mask, b).image, real.y)
+        contrast = self._contrast(fake_y, b, real.y, real.x) + self._contrast(fake_x, a, real.x, real.y)
         return {
-            "gan": c.lambda_gan * (gan.fool(y.verdict) + gan.fool(x.verdict)),
+            "gan": c.lambda_gan * (gan.generator_loss(fake_y.scores) + gan.generator_loss(fake_x.scores)),
             "contrast": c.lambda_contrast * contrast,
-            "cycle": c.lambda_cycle * again,
+            "cycle": c.lambda_cycle * (x_loss + y_loss),
         }
 
-    def discriminator_loss(self, real: Masked, made: Crossed) -> Terms:
+    def discriminator_loss(self, real: MaskedBatch, outputs: TwoWayOutputs) -> LossTerms:
+        """L_D of both categories."""
         c = self.config
-        terms = {}
-        sides = (("D_y", real.b, real.y, made.y, real.x), ("D_x", real.a, real.x, made.x, real.y))
-        for name, k, wanted, fake, source in sides:
-            judged = self.judge(k, fake.detach())
-            terms[name] = c.lambda_gan * gan.judge(self.judge(k, wanted).verdict, judged.verdict)
-            terms[f"{name} contrast"] = -c.lambda_contrast * self._contrast(judged, k, wanted, source)
+        terms: LossTerms = {}
+        sides = (("D_y", real.b, real.y, outputs.y, real.x), ("D_x", real.a, real.x, outputs.x, real.y))
+        for name, k, target, output, source in sides:
+            fake = self.discriminate(k, output.detach())
+            terms[name] = c.lambda_gan * gan.discriminator_loss(self.discriminate(k, target).scores, fake.scores)
+            terms[f"{name} contrast"] = -c.lambda_contrast * self._contrast(fake, k, target, source)
         return terms
 
-    def _contrast(self, made: Judged, k: int, wanted: Image, source: Image) -> Tensor:
-        """Q: made pictures should be closer to the mean of real ones of their category than to their source."""
-        aim = self.judge(k, wanted).features.mean(0, keepdim=True)
-        return contrasting(made.features, aim, self.judge(k, source).features)
+    def _contrast(self, fake: DiscriminatorOutputs, k: int, target: Image, source: Image) -> Float[Tensor, ""]:
+        """Q: translations should be closer to the mean of real images of their category than to their sources."""
+        target_mean = self.discriminate(k, target).features.mean(0, keepdim=True).expand_as(fake.features)
+        return contrastive(fake.features, target_mean, self.discriminate(k, source).features)
 
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
+        """Translates within a face ellipse."""
         mask = face_ellipse(*image.shape[2:]).to(image.device).expand(len(image), 1, -1, -1)
         return self.edit(image, mask, self.task.domains.index(to))

@@ -1,110 +1,157 @@
-"""DiscoGAN (Kim, Cha, Kim, Lee, Kim; ICML 2017): relations between domains, with feature matching.
+"""DiscoGAN (Kim, Cha, Kim, Lee, Kim; ICML 2017): cross-domain relations from reconstruction and feature matching.
 
-r    share of the reconstruction: small for 10,000 steps, then a half; AGGAN's curriculum is this one
+    x, y          real images of the domains X and Y, (n, 3, h, w) in [-1, 1]
+    G_xy, G_yx    generators; G_y = G_xy(x), G_x = G_yx(y)
+    D_x, D_y      discriminators, logits of patches; s is the sigmoid
+    f_l           feature maps of the l-th layer of D; l runs over the last three layers of its tower
+    r             curriculum: 0.01 for 10,000 steps, then 0.5; AGGAN's curriculum comes from here
+
+    L_GAN(G_y) = -E[log s(D_y(G_y))]                                                        and G_x with D_x
+    L_FM(G_y)  = sum_l mean((E[f_l(y)] - E[f_l(G_y)])^2), with E over the batch             and G_x with x
+    L_cycle    = E[(G_yx(G_y) - x)^2] + E[(G_xy(G_x) - y)^2], for pixels in [0, 1]
+    L_G        = (1 - r) * {lambda_gan * [L_GAN(G_y) + L_GAN(G_x)] + lambda_matching * [L_FM(G_y) + L_FM(G_x)]}
+                 + r * L_cycle
+    L_D        = -E[log s(D_y(y))] - E[log(1 - s(D_y(G_y)))] - E[log s(D_x(x))] - E[log(1 - s(D_x(G_x)))]
+
+Networks, weights and curriculum are those of the released code. Every third step updates the discriminators, the others
+update the generators.
 """
 
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from aggan.losses import cross_entropy as gan
-from aggan.losses import matching
-from aggan.methods import base
-from aggan.methods.base import About, Clock, Crossed, Task, Terms, Turn, TwoWay, require_size, require_two
-from aggan.nn.discriminators import Critic
-from aggan.nn.init import initialise
-from aggan.nn.layer_spec import Style, layers, transposed4
-from aggan.types import Image, Unpaired
+from aggan.losses import feature_matching
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    MethodConfig,
+    Progress,
+    Task,
+    TwoWayMethod,
+    TwoWayOutputs,
+    Update,
+    require_size,
+    require_two_domains,
+)
+from aggan.nn.discriminators import ConvDiscriminator
+from aggan.nn.init import init_normal
+from aggan.nn.layer_spec import Style, build_layers, transposed4
+from aggan.types import Image, Needs, UnpairedBatch
 
-BATCH_NORM = Style(nn.BatchNorm2d, slope=0.2, bias=False, bare_bias=False)
-JUDGED = 3
-"""Layers of the discriminator, counted from its last, whose features are matched."""
+BATCH_NORM = Style(nn.BatchNorm2d, slope=0.2, bias=False, bias_without_norm=False)
+MATCHED_LAYERS = 3
+"""Last layers of a discriminator's tower whose features are matched."""
 
 
-class Config(base.Config):
-    """The released settings."""
+class Config(MethodConfig):
+    """The defaults are those of the released code."""
 
-    system: Literal["discogan"] = "discogan"
+    method: Literal["discogan"] = "discogan"
     about: ClassVar[About] = About("DiscoGAN", "Kim, Cha, Kim, Lee, Kim; ICML 2017")
+    needs: ClassVar[Needs] = Needs.UNPAIRED
 
-    r_early: float = Field(default=0.01, ge=0, le=1, description="Share of the reconstruction at first.")
-    r_late: float = Field(default=0.5, ge=0, le=1, description="And afterwards.")
-    curriculum_steps: int = Field(default=10_000, ge=0, description="So many steps it is r_early.")
+    r_early: float = Field(default=0.01, ge=0, le=1, description="r, the weight of the reconstruction, at first.")
+    r_late: float = Field(default=0.5, ge=0, le=1, description="r, the weight of the reconstruction, afterwards.")
+    curriculum_steps: int = Field(default=10_000, ge=0, description="Steps during which r = r_early.")
     lambda_gan: float = Field(default=0.1, ge=0, description="Weight of the adversarial loss.")
-    lambda_matching: float = Field(default=0.9, ge=0, description="Weight of the feature matching.")
-    generator_width: int = Field(default=64, ge=1)
-    discriminator_width: int = Field(default=64, ge=1)
+    lambda_matching: float = Field(default=0.9, ge=0, description="Weight of the feature-matching loss.")
+    generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
+    discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
 
-    def curriculum(self, clock: Clock) -> float:
-        """The share of the reconstruction."""
-        return self.r_early if clock.step < self.curriculum_steps else self.r_late
+    def curriculum(self, progress: Progress) -> float:
+        """r."""
+        return self.r_early if progress.step < self.curriculum_steps else self.r_late
 
     def build(self, task: Task) -> "DiscoGAN":
-        require_two(task, "discogan")
+        require_two_domains(task, "discogan")
         require_size(task, "discogan", task.size >= 64 and task.size % 16 == 0, "multiples of 16 from 64 on")
         return DiscoGAN(self, task)
 
 
 class Generator(nn.Module):
-    """Down to a sixteenth and up again, with nothing in between."""
+    """Encoder-decoder without skip connections: four halvings, then four doublings."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        down, _ = layers(f"C{width}+ C{2 * width} C{4 * width} C{8 * width}", 3, BATCH_NORM)
-        up = [transposed4(2 * w, w, nn.BatchNorm2d, bias=False) for w in (4 * width, 2 * width, width)]
+        down, _ = build_layers(f"C{width}+ C{2 * width} C{4 * width} C{8 * width}", 3, BATCH_NORM)
+        up = [transposed4(2 * k, k, nn.BatchNorm2d, bias=False) for k in (4 * width, 2 * width, width)]
         self.layers = nn.Sequential(*down, *up, nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False))
 
     def forward(self, image: Image) -> Image:
-        """A sigmoid between 0 and 1, spread to [-1, 1]."""
+        """A sigmoid, scaled from [0, 1] to [-1, 1]."""
         return 2 * torch.sigmoid(self.layers(image).float()) - 1
 
 
-class DiscoGAN(TwoWay):
-    """One step in three is the discriminators'."""
+class DiscoGAN(TwoWayMethod):
+    """Two generators that must invert each other, and discriminators whose features are matched."""
 
-    square = True
+    fixed_size = True
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
         self.config = config
         self.G_xy, self.G_yx = Generator(config.generator_width), Generator(config.generator_width)
-        w = config.discriminator_width
-        tower = f"C{w}+ C{2 * w} C{4 * w} C{8 * w}"
-        self.D_x, self.D_y = (Critic(3, tower, BATCH_NORM, nn.Conv2d(8 * w, 1, 4, bias=False)) for _ in range(2))
-        initialise(self)
+        self.D_x, self.D_y = (build_discriminator(config.discriminator_width) for _ in range(2))
+        init_normal(self)
 
-    def turns(self) -> tuple[Turn, ...]:
+    def updates(self) -> tuple[Update[UnpairedBatch, TwoWayOutputs], ...]:
         return (
-            Turn("discriminators", self.discriminator_loss, ("D_x", "D_y"), due=lambda clock: clock.step % 3 == 0),
-            Turn("generators", self.generator_loss, ("G_xy", "G_yx"), due=lambda clock: clock.step % 3 != 0),
+            Update("discriminators", self.discriminator_loss, ("D_x", "D_y"), when=is_discriminator_step),
+            Update("generators", self.generator_loss, ("G_xy", "G_yx"), when=is_generator_step),
         )
 
-    def generator_loss(self, real: Unpaired, made: Crossed) -> Terms:
-        c, r = self.config, self.config.curriculum(self.clock)
-        gan_y, matching_y = self._fool(self.D_y, real.y, made.y)
-        gan_x, matching_x = self._fool(self.D_x, real.x, made.x)
-        again = _squared(self.G_yx(made.y), real.x) + _squared(self.G_xy(made.x), real.y)
+    def generator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:
+        """L_G."""
+        c, r = self.config, self.config.curriculum(self.progress)
+        gan_y, matching_y = adversarial_and_matching(self.D_y, real.y, outputs.y)
+        gan_x, matching_x = adversarial_and_matching(self.D_x, real.x, outputs.x)
+        reconstruction_loss = mse(self.G_yx(outputs.y), real.x) + mse(self.G_xy(outputs.x), real.y)
         return {
             "gan": (1 - r) * c.lambda_gan * (gan_y + gan_x),
             "matching": (1 - r) * c.lambda_matching * (matching_y + matching_x),
-            "cycle": r * again,
+            "cycle": r * reconstruction_loss,
         }
 
-    def _fool(self, D: Critic, real: Image, made: Image) -> tuple[Tensor, Tensor]:
-        verdict, features = D.look(made)
-        with torch.no_grad():
-            _, wanted = D.look(real)
-        return gan.fool(verdict), matching(wanted[-JUDGED:], features[-JUDGED:])
-
-    def discriminator_loss(self, real: Unpaired, made: Crossed) -> Terms:
+    def discriminator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:
+        """L_D."""
         return {
-            "D_y": gan.judge(self.D_y(real.y), self.D_y(made.y.detach())),
-            "D_x": gan.judge(self.D_x(real.x), self.D_x(made.x.detach())),
+            "D_y": gan.discriminator_loss(self.D_y(real.y), self.D_y(outputs.y.detach())),
+            "D_x": gan.discriminator_loss(self.D_x(real.x), self.D_x(outputs.x.detach())),
         }
 
 
-def _squared(made: Image, real: Image) -> Tensor:
-    """Mean squared error of pictures in [0, 1], as the paper has them."""
-    return ((made - real) / 2).square().mean()
+def is_discriminator_step(progress: Progress) -> bool:
+    """Every third step, beginning with the first."""
+    return progress.step % 3 == 0
+
+
+def is_generator_step(progress: Progress) -> bool:
+    """All other steps."""
+    return not is_discriminator_step(progress)
+
+
+def build_discriminator(width: int) -> ConvDiscriminator:
+    """Four halvings, then a score for each patch of 94x94 pixels."""
+    tower = f"C{width}+ C{2 * width} C{4 * width} C{8 * width}"
+    return ConvDiscriminator(3, tower, BATCH_NORM, nn.Conv2d(8 * width, 1, 4, bias=False))
+
+
+def adversarial_and_matching(
+    D: ConvDiscriminator, real: Image, fake: Image
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """L_GAN and L_FM of one direction."""
+    scores, fake_features = D.with_features(fake)
+    with torch.no_grad():
+        _, real_features = D.with_features(real)
+    matching_loss = feature_matching(real_features[-MATCHED_LAYERS:], fake_features[-MATCHED_LAYERS:])
+    return gan.generator_loss(scores), matching_loss
+
+
+def mse(a: Image, b: Image) -> Float[Tensor, ""]:
+    """Mean squared error of images as if in [0, 1], the paper's range."""
+    return ((a - b) / 2).square().mean()

@@ -1,7 +1,16 @@
-"""DualGAN (Yi, Zhang, Tan, Gong; ICCV 2017): U-Nets that undo each other.
+"""DualGAN (Yi, Zhang, Tan, Gong; ICCV 2017): two U-Nets that invert each other.
 
-The layers and the loss are those of the code that was released with the paper in 2017; the article
-itself has a Wasserstein critic with clipped weights, which `adversarial` chooses.
+    x, y          real images of the domains X and Y, (n, 3, h, w) in [-1, 1]
+    G_xy, G_yx    generators with dropout; G_y = G_xy(x), G_x = G_yx(y)
+    D_x, D_y      discriminators: logits of patches, or scores of Wasserstein critics; s is the sigmoid
+
+    Eq. 1   L_D = -E[log s(D_y(y))] - E[log(1 - s(D_y(G_y)))]                               and D_x with x, G_x
+    Eq. 2   L_G = -E[log s(D_y(G_y))] - E[log s(D_x(G_x))]
+                  + lambda_cycle * {E[||G_yx(G_y) - x||_1] + E[||G_xy(G_x) - y||_1]}
+
+The layers and these losses are those of the code released with the paper in 2017. The article itself has Wasserstein
+losses, which `adversarial` selects: E[D_y(G_y)] - E[D_y(y)] in L_D, -E[D_y(G_y)] in L_G, and the weights of D_x and D_y
+are clipped to [-clip, clip].
 """
 
 from typing import ClassVar, Literal
@@ -10,91 +19,111 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from aggan import losses
-from aggan.losses import l1
-from aggan.methods import base
-from aggan.methods.base import About, Crossed, Task, Terms, Turn, TwoWay, every, nothing, require_size, require_two
-from aggan.nn.discriminators import Critic
-from aggan.nn.init import initialise
+from aggan.losses import cross_entropy, l1, wasserstein
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    MethodConfig,
+    Task,
+    TwoWayMethod,
+    TwoWayOutputs,
+    Update,
+    every,
+    nothing,
+    require_size,
+    require_two_domains,
+)
+from aggan.nn.discriminators import ConvDiscriminator
+from aggan.nn.init import init_normal
 from aggan.nn.layer_spec import AffineInstanceNorm, Style
-from aggan.nn.unet import Shape, UNet, levels_of
-from aggan.types import Unpaired
+from aggan.nn.unet import UNet, UNetStyle, count_halvings
+from aggan.types import Needs, UnpairedBatch
 
-ADVERSARIAL = {"cross-entropy": losses.cross_entropy, "wasserstein": losses.wasserstein}
+ADVERSARIAL = {"cross-entropy": cross_entropy, "wasserstein": wasserstein}
 
 
-class Config(base.Config):
-    """The 2017 code's settings."""
+class Config(MethodConfig):
+    """The defaults are those of the code of 2017."""
 
-    system: Literal["dualgan"] = "dualgan"
+    method: Literal["dualgan"] = "dualgan"
     about: ClassVar[About] = About("DualGAN", "Yi, Zhang, Tan, Gong; ICCV 2017")
+    needs: ClassVar[Needs] = Needs.UNPAIRED
 
     adversarial: Literal["cross-entropy", "wasserstein"] = Field(
-        default="cross-entropy", description="The code's; or the article's, whose critics' weights are clipped."
+        default="cross-entropy",
+        description="Adversarial loss: cross-entropy as released, or wasserstein with clipped weights (the article).",
     )
-    clip: float = Field(default=0.01, gt=0, description="Largest weight of a Wasserstein critic (article: 0.01-0.1).")
-    lambda_cycle: float = Field(default=20.0, ge=0, description="Weight of the reconstruction losses.")
+    clip: float = Field(
+        default=0.01, gt=0, description="Largest absolute weight of a Wasserstein critic; 0.01 to 0.1 in the article."
+    )
+    lambda_cycle: float = Field(default=20.0, ge=0, description="Weight of the reconstruction losses (Eq. 2).")
     bottleneck_norm: bool = Field(
         default=True,
-        description="As released: a norm at the U-Net's single pixel, which lets nothing through; False repairs it.",
+        description="Norm at the U-Net's 1x1 bottleneck as released, which passes no information; off repairs it.",
     )
-    generator_width: int = Field(default=64, ge=1)
-    discriminator_width: int = Field(default=64, ge=1)
+    generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
+    discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
 
     def build(self, task: Task) -> "DualGAN":
-        require_two(task, "dualgan")
-        require_size(task, "dualgan", levels_of(task.size) >= 5, "32, 64, 128, 256, ...")
+        require_two_domains(task, "dualgan")
+        require_size(task, "dualgan", count_halvings(task.size) >= 5, "32, 64, 128, 256, ...")
         return DualGAN(self, task)
 
 
-class DualGAN(TwoWay):
-    """Two U-Nets, two critics; two steps of the generators to one of the critics."""
+class DualGAN(TwoWayMethod):
+    """Two U-Nets and two discriminators; two generator steps per discriminator step."""
 
-    square = True
-    noisy = True
+    fixed_size = True
+    stochastic = True
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
         self.config = config
         self.gan = ADVERSARIAL[config.adversarial]
-        levels = levels_of(task.size)
-        shape = Shape(
+        levels = count_halvings(task.size)
+        style = UNetStyle(
             AffineInstanceNorm,
             norm_at_bottleneck=config.bottleneck_norm,
             kernel=5,
             width=config.generator_width,
             dropout=frozenset({0, 1, 2}),
         )
-        self.G_xy, self.G_yx = UNet(levels, shape), UNet(levels, shape)
-        self.D_x, self.D_y = self._critic(config.discriminator_width), self._critic(config.discriminator_width)
-        initialise(self)
+        self.G_xy, self.G_yx = UNet(levels, style), UNet(levels, style)
+        self.D_x, self.D_y = (build_discriminator(config.discriminator_width) for _ in range(2))
+        init_normal(self)
 
-    def _critic(self, width: int) -> Critic:
-        tower = f"F{width}+ F{2 * width} F{4 * width} F{8 * width}s1"
-        return Critic(3, tower, Style(AffineInstanceNorm, slope=0.2), nn.Conv2d(8 * width, 1, 5, padding=2))
-
-    def turns(self) -> tuple[Turn, ...]:
-        clipped = self.clip if self.config.adversarial == "wasserstein" else nothing
+    def updates(self) -> tuple[Update[UnpairedBatch, TwoWayOutputs], ...]:
+        after = self.clip_weights if self.config.adversarial == "wasserstein" else nothing
         return (
-            Turn("discriminators", self.discriminator_loss, ("D_x", "D_y"), due=every(2), after=clipped),
-            Turn("generators", self.generator_loss, ("G_xy", "G_yx")),
+            Update("discriminators", self.discriminator_loss, ("D_x", "D_y"), when=every(2), after=after),
+            Update("generators", self.generator_loss, ("G_xy", "G_yx")),
         )
 
-    def generator_loss(self, real: Unpaired, made: Crossed) -> Terms:
-        again = l1(self.G_yx(made.y), real.x) + l1(self.G_xy(made.x), real.y)
+    def generator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:
+        """Eq. 2."""
+        G_y, G_x = outputs
+        reconstruction_loss = l1(self.G_yx(G_y), real.x) + l1(self.G_xy(G_x), real.y)
         return {
-            "gan": self.gan.fool(self.D_y(made.y)) + self.gan.fool(self.D_x(made.x)),
-            "cycle": self.config.lambda_cycle * again,  # Eq. 2
+            "gan": self.gan.generator_loss(self.D_y(G_y)) + self.gan.generator_loss(self.D_x(G_x)),
+            "cycle": self.config.lambda_cycle * reconstruction_loss,
         }
 
-    def discriminator_loss(self, real: Unpaired, made: Crossed) -> Terms:
+    def discriminator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:
+        """Eq. 1."""
         return {
-            "D_y": self.gan.judge(self.D_y(real.y), self.D_y(made.y.detach())),  # Eq. 1
-            "D_x": self.gan.judge(self.D_x(real.x), self.D_x(made.x.detach())),
+            "D_y": self.gan.discriminator_loss(self.D_y(real.y), self.D_y(outputs.y.detach())),
+            "D_x": self.gan.discriminator_loss(self.D_x(real.x), self.D_x(outputs.x.detach())),
         }
 
     @torch.no_grad()
-    def clip(self) -> None:
-        """Keep the critics' weights in [-clip, clip] (Arjovsky et al., 2017)."""
+    def clip_weights(self) -> None:
+        """Keep the discriminators' weights in [-clip, clip] (Arjovsky et al., 2017)."""
         for parameter in (*self.D_x.parameters(), *self.D_y.parameters()):
             parameter.clamp_(-self.config.clip, self.config.clip)
+
+
+def build_discriminator(width: int) -> ConvDiscriminator:
+    """5x5 convolutions with three halvings, then a score for each patch of 93x93 pixels."""
+    tower = f"F{width}+ F{2 * width} F{4 * width} F{8 * width}s1"
+    style = Style(AffineInstanceNorm, slope=0.2)
+    return ConvDiscriminator(3, tower, style, nn.Conv2d(8 * width, 1, 5, padding=2))

@@ -1,15 +1,27 @@
-"""GANimation (Pumarola, Agudo, Martinez, Sanfeliu, Moreno-Noguer; ECCV 2018): faces moved by action units.
+"""GANimation (Pumarola, Agudo, Martinez, Sanfeliu, Moreno-Noguer; ECCV 2018): faces driven by action units.
 
-    x, a     a face and its action units in [0, 1];  target: those that it is to show
-    A        the paper's attention, which is what is kept: A = 1 - M, with M as in Eq. 1 of AGGAN
-    C        content (the paper's colour)
+    x, a        real face (n, 3, h, w) in [-1, 1], and its action units (n, m) in [0, 1]
+    t           target action units, jittered
+    G(x, t)     attention-guided generator; returns G_y, M_y, R_y. The paper's attention A is what is kept: A = 1 - M,
+                with M as in AGGAN's Eq. 1. R is the paper's colour mask C. G(G_y, a) has the mask M_x
+    D, D_au     discriminator: scores of patches, and action units
+    u           random points between real and fake images
+
+    Eq. 1   L_I   = E[D(G_y)] - E[D(x)] + lambda_gp * E[(||grad D(u)||_2 - 1)^2]
+    Eq. 2   L_A   = lambda_attention * {E[1 - M_y] + E[1 - M_x]} + lambda_tv * {L_tv(M_y) + L_tv(M_x)}
+    Eq. 3   L_au  = E[(D_au(G_y) - t)^2] for G, E[(D_au(x) - a)^2] for D
+    Eq. 4   L_id  = E[||G(G_y, a) - x||_1]
+
+    L_D = L_I + lambda_units * L_au, where the gradient penalty has an optimizer step of its own
+    L_G = -E[D(G_y)] + L_A + lambda_units * L_au + lambda_cycle * L_id
 
 Written from the paper. Where the data have no action units, a code is the one-hot expression.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -17,128 +29,139 @@ from aggan.data.action_units import GREATEST, UNITS
 from aggan.errors import UserError
 from aggan.losses import gradient_penalty, l1, regression, total_variation
 from aggan.losses import wasserstein as gan
-from aggan.methods import base
-from aggan.methods.base import About, ManyDomains, Task, Terms, Turn, every, require_size
+from aggan.methods.base import About, LossTerms, ManyDomainMethod, MethodConfig, Task, Update, every, require_size
 from aggan.nn.discriminators import DomainDiscriminator
 from aggan.nn.generators import STARGAN, AttentionGenerator, stargan_trunk
-from aggan.nn.init import initialise
-from aggan.types import Code, Image, Labelled, Mask, Translation
+from aggan.nn.init import init_normal
+from aggan.types import Code, Image, LabelledBatch, Mask, Needs, Translation
 
 JITTER = 0.1
-"""Targets are moved by up to so much, so that the space between known expressions is seen."""
+"""Targets are jittered by at most this, so the generator also learns codes between the known expressions."""
 
 
-class Config(base.Config):
-    """The paper's weights; those that its code divides by its batch of 25, or sums over it, are for one picture."""
+class Config(MethodConfig):
+    """The defaults are the paper's, per image: its code divides by a batch size of 25, or sums over the batch."""
 
-    system: Literal["ganimation"] = "ganimation"
-    about: ClassVar[About] = About("GANimation", "Pumarola et al.; ECCV 2018", "domains, action units")
-    codes: ClassVar[bool] = True
+    method: Literal["ganimation"] = "ganimation"
+    about: ClassVar[About] = About("GANimation", "Pumarola et al.; ECCV 2018")
+    needs: ClassVar[Needs] = Needs.ACTION_UNITS
 
-    lambda_units: float = Field(default=160.0, ge=0, description="Weight of the action units' error (4000 / 25).")
+    lambda_units: float = Field(
+        default=160.0, ge=0, description="Weight of the error of the action units (Eq. 3), 4000 / 25."
+    )
     lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of the identity loss (Eq. 4).")
-    lambda_attention: float = Field(default=0.1, ge=0, description="Weight of the mean attention (Eq. 2).")
-    lambda_tv: float = Field(default=2.5e-4, ge=0, description="Weight of its total variation (1e-5 * 25, Eq. 2).")
+    lambda_attention: float = Field(default=0.1, ge=0, description="Weight of the mean of the attention A (Eq. 2).")
+    lambda_tv: float = Field(
+        default=2.5e-4, ge=0, description="Weight of the attention's total variation (Eq. 2), 1e-5 * 25."
+    )
     lambda_gp: float = Field(default=10.0, ge=0, description="Weight of the gradient penalty (Eq. 1).")
-    critic_steps: int = Field(default=5, ge=1, description="Steps of the discriminator to one of the generator.")
-    generator_width: int = Field(default=64, ge=1)
-    generator_blocks: int = Field(default=6, ge=0)
-    discriminator_width: int = Field(default=64, ge=1)
+    critic_steps: int = Field(default=5, ge=1, description="Discriminator steps per generator step.")
+    generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
+    generator_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
+    discriminator_width: int = Field(default=64, ge=1, description="Filters of the discriminator's first layer.")
 
     def build(self, task: Task) -> "GANimation":
         require_size(task, "ganimation", task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
         return GANimation(self, task)
 
 
-class GANimation(ManyDomains):
-    """Attention keeps what does not move."""
+class GANimationOutputs(NamedTuple):
+    """The translation of a step, and its jittered target codes t."""
+
+    translation: Translation
+    target: Code
+
+
+class GANimation(ManyDomainMethod[GANimationOutputs]):
+    """An attention-guided generator, conditioned on action units, and StarGAN's discriminator."""
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
         self.config = config
-        n = task.code_length
+        m = task.code_length
         trunk = stargan_trunk(config.generator_width, config.generator_blocks)
-        self.G = AttentionGenerator(trunk, STARGAN, nn.Tanh(), codes=n)
-        self.D = DomainDiscriminator(task.size, n, config.discriminator_width)
-        initialise(self.G)
+        self.G = AttentionGenerator(trunk, STARGAN, nn.Tanh(), code_length=m)
+        self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
+        init_normal(self.G)
 
-    def make(self, image: Image, code: Code) -> Translation:
+    def generate(self, image: Image, code: Code) -> Translation:
         return self.G(image, code)
 
     def require_target(self, to: str) -> None:
-        """Domains, action units as in `AU6=3,AU12=4`, and what lies between two: `neutral>happy@0.5`."""
+        """Targets are domains, action units as in `AU6=3,AU12=4`, and points between two: `neutral>happy@0.5`."""
         self.code_of(to)
 
-    def code_of(self, to: str) -> Tensor:
-        first, way, rest = to.partition(">")
-        if way:
-            last, _, share = rest.partition("@")
-            return torch.lerp(self.code_of(first), self.code_of(last), _number(share or "1", to))
-        return self._units(to) if to.startswith("AU") and "=" in to else self._domain(to)
+    def code_of(self, to: str) -> Float[Tensor, " m"]:
+        """The code of a target. Raises `UserError` if it is none."""
+        start, arrow, rest = to.partition(">")
+        if arrow:
+            end, _, fraction = rest.partition("@")
+            return torch.lerp(self.code_of(start), self.code_of(end), _parse_number(fraction or "1", to))
+        return self._code_of_units(to) if to.startswith("AU") and "=" in to else self._code_of_domain(to)
 
-    def _domain(self, name: str) -> Tensor:
+    def _code_of_domain(self, name: str) -> Float[Tensor, " m"]:
         super().require_target(name)
         return super().code_of(name)
 
-    def _units(self, to: str) -> Tensor:
+    def _code_of_units(self, to: str) -> Float[Tensor, " m"]:
         """Units that are not named are 0."""
         if self.codes.shape[1] != len(UNITS):
             raise UserError(f"{to}: this model learned expressions, not action units")
-        code = torch.zeros(len(UNITS))
+        names = [f"AU{number}" for number in UNITS]
+        code = torch.zeros_like(self.codes[0])
         for part in to.split(","):
-            unit, _, intensity = part.strip().partition("=")
-            if unit not in (names := [f"AU{n}" for n in UNITS]):
-                raise UserError(f"{to}: no action unit {unit!r}; there are {', '.join(names)}")
-            code[names.index(unit)] = _number(intensity, to) / GREATEST
+            name, _, intensity = part.strip().partition("=")
+            if name not in names:
+                raise UserError(f"{to}: no action unit {name!r}; there are {', '.join(names)}")
+            code[names.index(name)] = _parse_number(intensity, to) / GREATEST
         return code
 
-    def turns(self) -> tuple[Turn, ...]:
+    def updates(self) -> tuple[Update[LabelledBatch, GANimationOutputs], ...]:
         return (
-            Turn("discriminator", self.discriminator_loss, ("D",)),
-            Turn("penalty", self.penalty, ("D",)),
-            Turn("generator", self.generator_loss, ("G",), due=every(self.config.critic_steps)),
+            Update("discriminator", self.discriminator_loss, ("D",)),
+            Update("penalty", self.penalty, ("D",)),
+            Update("generator", self.generator_loss, ("G",), when=every(self.config.critic_steps)),
         )
 
-    def forward(self, batch: Labelled) -> tuple[Translation, Code]:
+    def forward(self, batch: LabelledBatch) -> GANimationOutputs:
         target = batch.target + JITTER * (2 * torch.rand_like(batch.target) - 1)
-        return self.G(batch.image, target), target
+        return GANimationOutputs(self.G(batch.image, target), target)
 
-    def discriminator_loss(self, real: Labelled, made: tuple[Translation, Code]) -> Terms:
-        (fake, *_), _ = made
-        of_real, of_fake, units = self.D.compare(real.image, fake.detach())
+    def discriminator_loss(self, real: LabelledBatch, outputs: GANimationOutputs) -> LossTerms:
+        """L_D without the gradient penalty."""
+        real_scores, fake_scores, units = self.D.compare(real.image, outputs.translation.image.detach())
         return {
-            "D": gan.judge(of_real, of_fake),  # Eq. 1
+            "D": gan.discriminator_loss(real_scores, fake_scores),  # Eq. 1
             "D units": self.config.lambda_units * regression(units, real.code),  # Eq. 3
         }
 
-    def penalty(self, real: Labelled, made: tuple[Translation, Code]) -> Terms:
-        """A step of its own."""
-        fake = made[0].image
-        return {"D penalty": self.config.lambda_gp * gradient_penalty(self._verdict, real.image, fake)}  # Eq. 1
+    def penalty(self, real: LabelledBatch, outputs: GANimationOutputs) -> LossTerms:
+        """The gradient penalty of Eq. 1."""
+        penalty = gradient_penalty(lambda u: self.D(u)[0], real.image, outputs.translation.image)
+        return {"D penalty": self.config.lambda_gp * penalty}
 
-    def _verdict(self, image: Image) -> Tensor:
-        return self.D(image)[0]
-
-    def generator_loss(self, real: Labelled, made: tuple[Translation, Code]) -> Terms:
+    def generator_loss(self, real: LabelledBatch, outputs: GANimationOutputs) -> LossTerms:
+        """L_G."""
         c = self.config
-        fake, target = made
-        again = self.G(fake.image, real.code)
-        verdict, units = self.D(fake.image)
-        attention = (1 - fake.mask).mean() + (1 - again.mask).mean()
+        G_y, M_y, _ = outputs.translation.attended()
+        reconstruction, M_x, _ = self.generate(G_y, real.code).attended()
+        scores, units = self.D(G_y)
+        attention_loss = (1 - M_y).mean() + (1 - M_x).mean()
         return {
-            "gan": gan.fool(verdict),  # Eq. 1
-            "units": c.lambda_units * regression(units, target),  # Eq. 3
-            "cycle": c.lambda_cycle * l1(again.image, real.image),  # Eq. 4
-            "attention": c.lambda_attention * attention,  # Eq. 2
-            "tv": c.lambda_tv * (total_variation(fake.mask) + total_variation(again.mask)),  # Eq. 2
+            "gan": gan.generator_loss(scores),  # Eq. 1
+            "units": c.lambda_units * regression(units, outputs.target),  # Eq. 3
+            "cycle": c.lambda_cycle * l1(reconstruction, real.image),  # Eq. 4
+            "attention": c.lambda_attention * attention_loss,  # Eq. 2
+            "tv": c.lambda_tv * (total_variation(M_y) + total_variation(M_x)),  # Eq. 2
         }
 
-    def masks(self, made: tuple[Translation, Code]) -> dict[str, Mask]:
-        return {"M": made[0].mask}
+    def masks(self, outputs: GANimationOutputs) -> dict[str, Mask]:
+        _, M_y, _ = outputs.translation.attended()
+        return {"M": M_y}
 
 
-def _number(text: str, where: str) -> float:
+def _parse_number(text: str, target: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UserError(f"{where}: {text!r} is not a number") from None
+        raise UserError(f"{target}: {text!r} is not a number") from None

@@ -1,10 +1,20 @@
-"""IcGAN (Perarnau, van de Weijer, Raducanu, Alvarez; 2016): turn a conditional GAN round and edit.
+"""IcGAN (Perarnau, van de Weijer, Raducanu, Alvarez; 2016): invert a conditional GAN, then edit attributes.
 
-    z, y        noise and attributes in {-1, 1};  G(z, y) makes a picture of both
-    E_z, E_y    encoders: which z, which y made this picture?
-    Edit        G(E_z(x), y of the target)
+    x, y        real image (n, 3, 64, 64) in [-1, 1], and its attributes (n, m) in {-1, 1}
+    y~          wrong attributes: those of another domain
+    z           noise (n, z) from N(0, 1)
+    G(z, y)     generator
+    D(x, y)     discriminator, a logit; s is the sigmoid
+    E_z, E_y    encoders: from an image to its z and its y
 
-The acts follow each other in one training: first G and D, then the encoders.
+            L_D  = 1/2 * {-E[log s(D(x, y))] - E[log(1 - s(D(G(z, y), y)))]}
+                   + 1/2 * {-E[log s(D(x, y))] - E[log(1 - s(D(x, y~)))]}
+            L_G  = -E[log s(D(G(z, y), y))]
+    Eq. 2   L_Ez = E[(E_z(G(z, y)) - z)^2]
+    Eq. 3   L_Ey = E[(E_y(x) - y)^2]
+
+A translation is G(E_z(x), y) with the attributes y of the target. The training has two phases: first G and D learn,
+then the encoders.
 """
 
 from typing import ClassVar, Literal, NamedTuple
@@ -17,34 +27,38 @@ from torch.nn import functional as F
 
 from aggan.errors import UserError
 from aggan.losses import cross_entropy as gan
-from aggan.methods import base
-from aggan.methods.base import About, ManyDomains, Task, Terms, Turn, during, require_size
+from aggan.methods.base import About, LossTerms, ManyDomainMethod, MethodConfig, Task, Update, during, require_size
 from aggan.nn.encoders import DenseEncoder
-from aggan.nn.init import initialise
-from aggan.nn.layer_spec import Style, layers, transposed4
-from aggan.types import Code, Image, Labelled, Translation, whole
+from aggan.nn.generators import concat_code
+from aggan.nn.init import init_normal
+from aggan.nn.layer_spec import Style, build_layers, transposed4
+from aggan.types import Code, Image, LabelledBatch, Needs, Translation
 
 Noise = Float[Tensor, "n z"]
 ENCODER_BETAS = (0.1, 0.999)
 
 
-class Config(base.Config):
-    """The released settings; domains exclude each other, so one attribute is 1 and the others are -1."""
+class Config(MethodConfig):
+    """The defaults are those of the released code. Each image has one domain: its attribute is 1, the others are -1."""
 
-    system: Literal["icgan"] = "icgan"
-    about: ClassVar[About] = About("IcGAN", "Perarnau, van de Weijer, Raducanu, Alvarez; 2016", "domains")
+    method: Literal["icgan"] = "icgan"
+    about: ClassVar[About] = About("IcGAN", "Perarnau, van de Weijer, Raducanu, Alvarez; 2016")
+    needs: ClassVar[Needs] = Needs.LABELLED
 
-    noise: int = Field(default=100, ge=1, description="Numbers in z.")
+    noise: int = Field(default=100, ge=1, description="Length of the noise z.")
     encoders_from: float = Field(
-        default=25 / 40, gt=0, lt=1, description="Share of the training that is the GAN's: 25 of 25 + 15 epochs."
+        default=25 / 40,
+        gt=0,
+        lt=1,
+        description="Fraction of the training after which the encoders learn instead of the GAN: 25 of 40 epochs.",
     )
-    encoder_rate: float = Field(default=0.5, gt=0, description="The encoders' rate, times the recipe's.")
-    generator_width: int = Field(default=64, ge=1)
-    discriminator_width: int = Field(default=64, ge=1)
+    encoder_lr_scale: float = Field(default=0.5, gt=0, description="Multiplies the learning rate of the encoders.")
+    generator_width: int = Field(default=64, ge=1, description="Filters of the generator's last hidden layer.")
+    discriminator_width: int = Field(default=64, ge=1, description="Filters of the discriminator's first layer.")
 
     def require_batch(self, batch: int) -> None:
         if batch < 2:
-            raise UserError("icgan's batch norm needs other pictures: set --training.batch to 2 or more")
+            raise UserError("icgan's batch norm needs more than one image: set --training.batch to 2 or more")
 
     def build(self, task: Task) -> "IcGAN":
         require_size(task, "icgan", task.size == 64, "64")
@@ -52,12 +66,13 @@ class Config(base.Config):
 
 
 class Generator(nn.Module):
-    """From [z, y] through 4x4 transposed convolutions to a picture of 64 px."""
+    """From [z, y] through 4x4 transposed convolutions to an image of 64 px."""
 
-    def __init__(self, codes: int, width: int) -> None:
+    def __init__(self, code_length: int, width: int) -> None:
+        """`code_length` is the length of [z, y]."""
         super().__init__()
-        first = nn.ConvTranspose2d(codes, 8 * width, 4)
-        up = [transposed4(2 * w, w, nn.BatchNorm2d) for w in (4 * width, 2 * width, width)]
+        first = nn.ConvTranspose2d(code_length, 8 * width, 4)
+        up = [transposed4(2 * k, k, nn.BatchNorm2d) for k in (4 * width, 2 * width, width)]
         start = nn.Sequential(first, nn.BatchNorm2d(8 * width), nn.ReLU(inplace=True))
         self.layers = nn.Sequential(start, *up, nn.ConvTranspose2d(width, 3, 4, 2, 1))
 
@@ -66,34 +81,33 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Sees the attributes behind its first layer."""
+    """DCGAN's discriminator; the attributes enter as constant maps after the first layer."""
 
-    def __init__(self, attributes: int, width: int) -> None:
+    def __init__(self, code_length: int, width: int) -> None:
+        """`code_length` is the length m of y."""
         super().__init__()
         style = Style(nn.BatchNorm2d, slope=0.2)
-        self.first, _ = layers(f"C{width}+", 3, style)
-        self.rest, _ = layers(f"C{2 * width} C{4 * width} C{8 * width}", width + attributes, style)
-        self.judge = nn.Conv2d(8 * width, 1, 4)
+        self.first, _ = build_layers(f"C{width}+", 3, style)
+        self.rest, _ = build_layers(f"C{2 * width} C{4 * width} C{8 * width}", width + code_length, style)
+        self.head = nn.Conv2d(8 * width, 1, 4)
 
-    def forward(self, image: Image, y: Code) -> Tensor:
-        features = self.first(image)
-        maps = y.to(features.dtype)[:, :, None, None].expand(-1, -1, *features.shape[2:])
-        return self.judge(self.rest(torch.cat((features, maps), dim=1))).float()
+    def forward(self, image: Image, y: Code) -> Float[Tensor, "n 1 1 1"]:
+        return self.head(self.rest(concat_code(self.first(image), y))).float()
 
 
-class Imagined(NamedTuple):
-    """A picture made of nothing, and what it was made of."""
+class IcGANOutputs(NamedTuple):
+    """The images of a step, and the noise and the attributes that they were generated from."""
 
     image: Image
     z: Noise
     y: Code
 
 
-class IcGAN(ManyDomains):
-    """Two acts: a conditional GAN, then its inverse."""
+class IcGAN(ManyDomainMethod[IcGANOutputs]):
+    """A conditional GAN, and encoders that invert it."""
 
-    square = True
-    translators = ("G", "E_z")
+    fixed_size = True
+    inference_networks = ("G", "E_z")
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
@@ -103,50 +117,51 @@ class IcGAN(ManyDomains):
         self.D = Discriminator(m, config.discriminator_width)
         self.E_z = DenseEncoder(task.size, None, config.noise)
         self.E_y = DenseEncoder(task.size, 512, m)
-        initialise(self)
+        init_normal(self)
 
-    def turns(self) -> tuple[Turn, ...]:
+    def updates(self) -> tuple[Update[LabelledBatch, IcGANOutputs], ...]:
         c = self.config
-        first, second = during(0.0, c.encoders_from), during(c.encoders_from, 1.0)
+        first_phase, second_phase = during(0.0, c.encoders_from), during(c.encoders_from, 1.0)
         return (
-            Turn("discriminator", self.discriminator_loss, ("D",), first),
-            Turn("generator", self.generator_loss, ("G",), first),
-            Turn("encoders", self.encoder_loss, ("E_z", "E_y"), second, c.encoder_rate, ENCODER_BETAS),
+            Update("discriminator", self.discriminator_loss, ("D",), first_phase),
+            Update("generator", self.generator_loss, ("G",), first_phase),
+            Update("encoders", self.encoder_loss, ("E_z", "E_y"), second_phase, c.encoder_lr_scale, ENCODER_BETAS),
         )
 
-    def forward(self, batch: Labelled) -> Imagined:
-        y = attributes(batch.code)
+    def forward(self, batch: LabelledBatch) -> IcGANOutputs:
+        y = to_attributes(batch.code)
         z = torch.randn(len(y), self.config.noise, device=y.device)
-        return Imagined(self.G(z, y), z, y)
+        return IcGANOutputs(self.G(z, y), z, y)
 
-    def discriminator_loss(self, real: Labelled, fake: Imagined) -> Terms:
-        """Real pictures with wrong attributes are fakes, too."""
-        y = attributes(real.code)
-        wrong = attributes(other(real.code))
-        judged = gan.judge(self.D(real.image, y), self.D(fake.image.detach(), fake.y))
-        mistaken = gan.judge(self.D(real.image, y), self.D(real.image, wrong))
-        return {"D": judged / 2, "D wrong": mistaken / 2}
+    def discriminator_loss(self, real: LabelledBatch, fake: IcGANOutputs) -> LossTerms:
+        """L_D: real images with wrong attributes count as fakes, too."""
+        y, wrong_y = to_attributes(real.code), to_attributes(draw_other_domain(real.code))
+        fake_loss = gan.discriminator_loss(self.D(real.image, y), self.D(fake.image.detach(), fake.y))
+        wrong_loss = gan.discriminator_loss(self.D(real.image, y), self.D(real.image, wrong_y))
+        return {"D": fake_loss / 2, "D wrong": wrong_loss / 2}
 
-    def generator_loss(self, real: Labelled, fake: Imagined) -> Terms:
-        return {"gan": gan.fool(self.D(fake.image, fake.y))}
+    def generator_loss(self, real: LabelledBatch, fake: IcGANOutputs) -> LossTerms:
+        """L_G."""
+        return {"gan": gan.generator_loss(self.D(fake.image, fake.y))}
 
-    def encoder_loss(self, real: Labelled, fake: Imagined) -> Terms:
+    def encoder_loss(self, real: LabelledBatch, fake: IcGANOutputs) -> LossTerms:
+        """Eqs. 2 and 3."""
         return {
             "E_z": F.mse_loss(self.E_z(fake.image.detach()), fake.z),  # Eq. 2
-            "E_y": F.mse_loss(self.E_y(real.image), attributes(real.code)),  # Eq. 3
+            "E_y": F.mse_loss(self.E_y(real.image), to_attributes(real.code)),  # Eq. 3
         }
 
-    def make(self, image: Image, code: Code) -> Translation:
-        return whole(self.G(self.E_z(image), attributes(code)))
+    def generate(self, image: Image, code: Code) -> Translation:
+        return Translation(self.G(self.E_z(image), to_attributes(code)))
 
 
-def attributes(code: Code) -> Code:
-    """One-hot to {-1, 1}."""
+def to_attributes(code: Code) -> Code:
+    """From one-hot codes to attributes in {-1, 1}."""
     return 2 * code - 1
 
 
-def other(code: Code) -> Code:
-    """Of each picture, a domain that it does not belong to."""
+def draw_other_domain(code: Code) -> Code:
+    """For each one-hot code, that of another domain, drawn uniformly."""
     m = code.shape[1]
     shift = torch.randint(1, m, (len(code),), device=code.device)
     return F.one_hot((code.argmax(1) + shift) % m, m).to(code.dtype)

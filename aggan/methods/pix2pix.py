@@ -1,86 +1,109 @@
-"""Pix2pix, and without skips its Encoder-Decoder (Isola, Zhu, Zhou, Efros; CVPR 2017).
+"""Pix2pix, and its Encoder-Decoder without skip connections (Isola, Zhu, Zhou, Efros; CVPR 2017).
 
-x, y   a picture and its true answer
-D      sees both: is y, or G(x), what belongs to x?
+    x, y       image and ground truth, (n, 3, h, w) in [-1, 1]
+    G(x)       generator, a U-Net; its only noise is dropout
+    D(x, y)    discriminator, logits of 70x70 patches of [x, y], (n, 6, h, w); s is the sigmoid
+
+    Eq. 1   L_cGAN = E[log s(D(x, y))] + E[log(1 - s(D(x, G(x))))]
+    Eq. 3   L_L1   = E[||y - G(x)||_1]
+
+    L_D = -1/2 * L_cGAN
+    L_G = -E[log s(D(x, G(x)))] + lambda_l1 * L_L1
+
+The generator's adversarial loss is the non-saturating one.
 """
 
 from typing import ClassVar, Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from aggan.losses import cross_entropy as gan
 from aggan.losses import l1
-from aggan.methods import base
-from aggan.methods.base import About, Supervised, Task, Terms, Turn, require_size, require_two
-from aggan.nn.discriminators import Critic, patch_tower
-from aggan.nn.init import initialise
-from aggan.nn.layer_spec import Style, batch_statistics
-from aggan.nn.unet import Shape, UNet, levels_of
-from aggan.types import Image, Paired
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    MethodConfig,
+    PairedMethod,
+    Task,
+    Update,
+    require_size,
+    require_two_domains,
+)
+from aggan.nn.discriminators import ConvDiscriminator, patch_tower
+from aggan.nn.init import init_normal
+from aggan.nn.layer_spec import Style, untracked_batch_norm
+from aggan.nn.unet import UNet, UNetStyle, count_halvings
+from aggan.types import Image, Needs, PairedBatch
 
 
-class Config(base.Config):
-    """The released settings; `skips=False` is the paper's encoder-decoder, as its first release counts it."""
+class Config(MethodConfig):
+    """The defaults are those of the released code; `skips=False` is the encoder-decoder of its first release."""
 
-    system: Literal["pix2pix"] = "pix2pix"
-    about: ClassVar[About] = About("Pix2pix", "Isola, Zhu, Zhou, Efros; CVPR 2017", "pairs")
+    method: Literal["pix2pix"] = "pix2pix"
+    about: ClassVar[About] = About("Pix2pix", "Isola, Zhu, Zhou, Efros; CVPR 2017")
+    needs: ClassVar[Needs] = Needs.PAIRED
 
-    lambda_l1: float = Field(default=100.0, ge=0, description="Weight of the L1 loss (Eq. 4).")
-    skips: bool = Field(default=True, description="Look across from the way down to the way up.")
-    generator_width: int = Field(default=64, ge=1)
-    discriminator_width: int = Field(default=64, ge=1)
+    lambda_l1: float = Field(default=100.0, ge=0, description="Weight of the L1 loss (Eqs. 3, 4).")
+    skips: bool = Field(default=True, description="Skip connections between encoder and decoder.")
+    generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
+    discriminator_width: int = Field(default=64, ge=1, description="Filters of the discriminator's first layer.")
 
     def build(self, task: Task) -> "Pix2pix":
-        require_two(task, "pix2pix")
-        require_size(task, "pix2pix", levels_of(task.size) >= 5, "32, 64, 128, 256, ...")
+        require_two_domains(task, "pix2pix")
+        require_size(task, "pix2pix", count_halvings(task.size) >= 5, "32, 64, 128, 256, ...")
         return Pix2pix(self, task)
 
 
-class Pix2pix(Supervised):
-    """Learned from pairs; the only noise is dropout, which stays on."""
+class Pix2pix(PairedMethod[Image]):
+    """A U-Net and a discriminator that sees input and output together. Dropout stays on during translation."""
 
-    square = True
-    noisy = True
+    fixed_size = True
+    stochastic = True
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
         self.config = config
-        levels = levels_of(task.size)
-        shape = Shape(
-            batch_statistics,
+        levels = count_halvings(task.size)
+        generator_style = UNetStyle(
+            untracked_batch_norm,
             width=config.generator_width,
             skips=config.skips,
             bias=not config.skips,
-            # Outputs of 4, 8 and 16 px; smaller pictures have fewer of these layers.
+            # The layers with outputs of 4, 8 and 16 px; small images have fewer of them.
             dropout=frozenset(range(1, min(3, levels - 5) + 1)),
         )
-        self.G = UNet(levels, shape)
+        self.G = UNet(levels, generator_style)
         width = config.discriminator_width
-        style = Style(batch_statistics, slope=0.2, bias=not config.skips)
-        self.D = Critic(6, patch_tower(width), style, nn.Conv2d(8 * width, 1, 4, padding=1))
-        initialise(self)
+        style = Style(untracked_batch_norm, slope=0.2, bias=not config.skips)
+        self.D = ConvDiscriminator(6, patch_tower(width), style, nn.Conv2d(8 * width, 1, 4, padding=1))
+        init_normal(self)
 
-    def turns(self) -> tuple[Turn, ...]:
+    def updates(self) -> tuple[Update[PairedBatch, Image], ...]:
         return (
-            Turn("discriminator", self.discriminator_loss, ("D",)),
-            Turn("generator", self.generator_loss, ("G",)),
+            Update("discriminator", self.discriminator_loss, ("D",)),
+            Update("generator", self.generator_loss, ("G",)),
         )
 
-    def forward(self, batch: Paired) -> Image:
+    def forward(self, batch: PairedBatch) -> Image:
         return self.G(batch.x)
 
-    def discriminator_loss(self, real: Paired, made: Image) -> Terms:
-        return {"D": gan.judge(self.D(pair(real.x, real.y)), self.D(pair(real.x, made.detach()))) / 2}  # Eq. 1
+    def discriminator_loss(self, real: PairedBatch, outputs: Image) -> LossTerms:
+        """L_D."""
+        real_scores = self.D(concat_pair(real.x, real.y))
+        fake_scores = self.D(concat_pair(real.x, outputs.detach()))
+        return {"D": gan.discriminator_loss(real_scores, fake_scores) / 2}  # Eq. 1
 
-    def generator_loss(self, real: Paired, made: Image) -> Terms:
+    def generator_loss(self, real: PairedBatch, outputs: Image) -> LossTerms:
+        """L_G."""
         return {
-            "gan": gan.fool(self.D(pair(real.x, made))),  # Eq. 1
-            "l1": self.config.lambda_l1 * l1(made, real.y),  # Eq. 3
+            "gan": gan.generator_loss(self.D(concat_pair(real.x, outputs))),  # Eq. 1
+            "l1": self.config.lambda_l1 * l1(outputs, real.y),  # Eq. 3
         }
 
 
-def pair(x: Image, y: Image) -> Tensor:
-    """[x, y], (n, 6, h, w)."""
+def concat_pair(x: Image, y: Image) -> Float[Tensor, "n 6 h w"]:
+    """[x, y]."""
     return torch.cat((x, y), dim=1)

@@ -1,4 +1,4 @@
-"""Every system by its name. An ablation is an entry here, not a branch in the code."""
+"""All methods by name. An ablation is an entry here, not a branch in the code."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ from aggan.methods import (
     stargan,
 )
 
-AnyConfig = Annotated[
+AnyMethodConfig = Annotated[
     aggan.Config
     | aggan_domains.Config
     | bicyclegan.Config
@@ -36,9 +36,9 @@ AnyConfig = Annotated[
     | icgan.Config
     | pix2pix.Config
     | stargan.Config,
-    Field(discriminator="system"),
+    Field(discriminator="method"),
 ]
-"""The settings of any system here."""
+"""The settings of any method."""
 
 RELEASED = aggan.Config(
     attention_guided_discriminators=False,
@@ -50,15 +50,13 @@ RELEASED = aggan.Config(
     discriminator_padding=0,
     lambda_tv=3e-6,  # its sum runs over the mask's three equal channels
 )
-"""The networks and losses that the authors released: "Full - AD" in other layers."""
+"""The networks and losses that the authors released: "Full - AD" with other layers."""
 
-CATALOGUE: dict[str, AnyConfig] = {
+METHODS: dict[str, AnyMethodConfig] = {
     "aggan": aggan.Config(),
     # Table II. AD: attention-guided discriminators, AG: generators, PL: pixel loss, AL: attention loss.
     "aggan-no-ad": aggan.Config(attention_guided_discriminators=False),
-    "aggan-no-ad-ag": aggan.Config(
-        attention_guided_discriminators=False, attention_guided_generators=False, lambda_content=0
-    ),
+    "aggan-no-ad-ag": aggan.Config(attention_guided_discriminators=False, attention_guided_generators=False),
     "aggan-no-ad-pl": aggan.Config(attention_guided_discriminators=False, lambda_pixel=0),
     "aggan-no-ad-al": aggan.Config(attention_guided_discriminators=False, lambda_tv=0),
     "aggan-no-ad-pl-al": aggan.Config(attention_guided_discriminators=False, lambda_pixel=0, lambda_tv=0),
@@ -95,5 +93,5 @@ CATALOGUE: dict[str, AnyConfig] = {
     "bicyclegan": bicyclegan.Config(),
 }
 
-TABLE_II = ("aggan", *(name for name in CATALOGUE if name.startswith("aggan-no-")))
-"""The whole system, then without some of its parts."""
+TABLE_II = ("aggan", *(name for name in METHODS if name.startswith("aggan-no-")))
+"""The full method, then its ablations."""

@@ -1,52 +1,50 @@
-"""Weights of the authors' released code (v1), whose layers are the catalogue's `aggan-released`.
+"""Weights of the authors' released code (v1). `aggan-released` in the registry has the same layers.
 
-Its generators keep their weights under `model.*`, its discriminators under `conv_tower.*`, in the
-order in which the layers run; the numbers between depend on what has no weights, so the order and
-the shapes decide.
+A released generator keeps its weights under `model.*` and a discriminator under `conv_tower.*`, in the order in which
+the layers run. The numbers in between depend on layers without weights, so tensors are matched by order and shape.
 """
 
 from torch import Tensor, nn
 
 from aggan.errors import UserError
 
-State = dict[str, Tensor]
+StateDict = dict[str, Tensor]
 GENERATOR, DISCRIMINATOR = "model.", "conv_tower."
 COUNTER = "num_batches_tracked"
 LEAVES = ("weight", "bias", "running_mean", "running_var", COUNTER)
-"""A layer's tensors in the order in which PyTorch keeps them."""
+"""The tensors of a layer in PyTorch's order."""
 
 
-def load_generator(network: nn.Module, state: State, origin: str) -> None:
-    """Put a released generator's weights into `aggan-released`'s; `UserError` says what differs."""
+def load_generator(network: nn.Module, state: StateDict, origin: str) -> None:
+    """Load a released generator into that of `aggan-released`. Raises `UserError` if the two differ."""
     _load(network, state, GENERATOR, origin)
 
 
-def load_discriminator(network: nn.Module, state: State, origin: str) -> None:
-    """The same for a discriminator."""
+def load_discriminator(network: nn.Module, state: StateDict, origin: str) -> None:
+    """Load a released discriminator into that of `aggan-released`. Raises `UserError` if the two differ."""
     _load(network, state, DISCRIMINATOR, origin)
 
 
-def _load(network: nn.Module, state: State, prefix: str, origin: str) -> None:
-    given = {key.removeprefix("module."): state[key] for key in sorted(state, key=_place)}
-    stray = next((key for key in given if not key.startswith(prefix)), None)
+def _load(network: nn.Module, state: StateDict, prefix: str, origin: str) -> None:
+    released = {key.removeprefix("module."): state[key] for key in sorted(state, key=_layer_order)}
+    stray = next((key for key in released if not key.startswith(prefix)), None)
     if stray is not None:
         kind = "generator" if prefix == GENERATOR else "discriminator"
         raise UserError(f"{origin}: not a released {kind}: {stray!r} is not under {prefix!r}")
-    own = network.state_dict()
-    if not any(key.endswith(COUNTER) for key in given):  # files from before PyTorch 0.4.1 have none
-        own = {place: value for place, value in own.items() if not place.endswith(COUNTER)}
-    for (key, value), (place, target) in zip(given.items(), own.items(), strict=False):
-        if value.shape != target.shape:
-            raise UserError(
-                f"{origin}: {key!r} has shape {tuple(value.shape)}, where {tuple(target.shape)} belongs ({place})"
-            )
-    if len(given) != len(own):
-        raise UserError(f"{origin}: {len(given)} tensors, where {len(own)} belong")
-    network.load_state_dict(network.state_dict() | dict(zip(own, given.values(), strict=True)))
+    ours = network.state_dict()
+    if not any(key.endswith(COUNTER) for key in released):  # files from before PyTorch 0.4.1 have none
+        ours = {key: value for key, value in ours.items() if not key.endswith(COUNTER)}
+    for (key, value), (our_key, our_value) in zip(released.items(), ours.items(), strict=False):
+        if value.shape != our_value.shape:
+            shapes = f"{tuple(value.shape)}, but {our_key} needs {tuple(our_value.shape)}"
+            raise UserError(f"{origin}: {key!r} has the shape {shapes}")
+    if len(released) != len(ours):
+        raise UserError(f"{origin}: {len(released)} tensors, but the network has {len(ours)}")
+    network.load_state_dict(network.state_dict() | dict(zip(ours, released.values(), strict=True)))
 
 
-def _place(key: str) -> list[tuple[int, str]]:
-    """Sorts keys as their layers run: safetensors files do not keep the order of a state dict."""
+def _layer_order(key: str) -> list[tuple[int, str]]:
+    """Sorts keys in the order in which the layers run: safetensors files do not keep the order of a state dict."""
     *path, leaf = key.split(".")
     numbers = [(int(part), "") if part.isdigit() else (0, part) for part in path]
     return [*numbers, (LEAVES.index(leaf) if leaf in LEAVES else len(LEAVES), leaf)]

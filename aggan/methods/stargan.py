@@ -1,84 +1,95 @@
 """StarGAN (Choi, Choi, Kim, Ha, Kim, Choo; CVPR 2018): one generator and one discriminator for all domains.
 
-x, c       a picture and the code of its domain (the paper's c'); target: the paper's c
-G(x, c)    generator; the code enters as constant maps
-D          how real patches are, and which domain the picture is of
+    x, c'       real image (n, 3, h, w) in [-1, 1], and the one-hot code (n, m) of its domain
+    c           target code
+    G(x, c)     generator; the code enters as constant maps
+    D, D_cls    discriminator: scores of patches, and logits (n, m) of the domain
+    u           random points between real and fake images; CE is the cross entropy
+
+    Eq. 2   L_cls^r = CE(D_cls(x), c')
+    Eq. 3   L_cls^f = CE(D_cls(G(x, c)), c)
+    Eq. 4   L_rec   = E[||x - G(G(x, c), c')||_1]
+    Eq. 8   L_adv   = E[D(x)] - E[D(G(x, c))] - lambda_gp * E[(||grad D(u)||_2 - 1)^2]
+    Eq. 5   L_D     = -L_adv + lambda_cls * L_cls^r
+    Eq. 6   L_G     = L_adv + lambda_cls * L_cls^f + lambda_rec * L_rec
+
+D takes `critic_steps` steps for each step of G.
 """
 
 from typing import ClassVar, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from aggan.losses import classification, gradient_penalty, l1
 from aggan.losses import wasserstein as gan
-from aggan.methods import base
-from aggan.methods.base import About, ManyDomains, Task, Terms, Turn, every, require_size
+from aggan.methods.base import About, LossTerms, ManyDomainMethod, MethodConfig, Task, Update, every, require_size
 from aggan.nn.discriminators import DomainDiscriminator
 from aggan.nn.generators import STARGAN, ResNetGenerator, stargan_trunk
-from aggan.nn.init import initialise
-from aggan.types import Code, Image, Labelled, Translation, whole
+from aggan.nn.init import init_normal
+from aggan.types import Code, Image, LabelledBatch, Needs, Translation
 
 
-class Config(base.Config):
-    """The paper's settings (Sec. 4 and 5); domains exclude each other, as on RaFD."""
+class Config(MethodConfig):
+    """The defaults are the paper's (Secs. 4 and 5). Each image has exactly one domain, as on RaFD."""
 
-    system: Literal["stargan"] = "stargan"
-    about: ClassVar[About] = About("StarGAN", "Choi, Choi, Kim, Ha, Kim, Choo; CVPR 2018", "domains")
+    method: Literal["stargan"] = "stargan"
+    about: ClassVar[About] = About("StarGAN", "Choi, Choi, Kim, Ha, Kim, Choo; CVPR 2018")
+    needs: ClassVar[Needs] = Needs.LABELLED
 
-    lambda_cls: float = Field(default=1.0, ge=0, description="Weight of the domain classification (Eqs. 2, 3).")
-    lambda_rec: float = Field(default=10.0, ge=0, description="Weight of the reconstruction (Eq. 4).")
+    lambda_cls: float = Field(default=1.0, ge=0, description="Weight of the domain classification losses (Eqs. 2, 3).")
+    lambda_rec: float = Field(default=10.0, ge=0, description="Weight of the reconstruction loss (Eq. 4).")
     lambda_gp: float = Field(default=10.0, ge=0, description="Weight of the gradient penalty (Eq. 8).")
-    critic_steps: int = Field(default=5, ge=1, description="Steps of the discriminator to one of the generator.")
-    generator_width: int = Field(default=64, ge=1)
-    generator_blocks: int = Field(default=6, ge=0)
-    discriminator_width: int = Field(default=64, ge=1)
+    critic_steps: int = Field(default=5, ge=1, description="Discriminator steps per generator step.")
+    generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
+    generator_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
+    discriminator_width: int = Field(default=64, ge=1, description="Filters of the discriminator's first layer.")
 
     def build(self, task: Task) -> "StarGAN":
         require_size(task, "stargan", task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
         return StarGAN(self, task)
 
 
-class StarGAN(ManyDomains):
-    """The discriminator's reading of the domain teaches the generator."""
+class StarGAN(ManyDomainMethod[Image]):
+    """A conditional generator, and a discriminator that also classifies the domain."""
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
         self.config = config
         m = task.code_length
-        self.G = ResNetGenerator(
-            stargan_trunk(config.generator_width, config.generator_blocks), STARGAN, nn.Tanh(), codes=m
-        )
+        trunk = stargan_trunk(config.generator_width, config.generator_blocks)
+        self.G = ResNetGenerator(trunk, STARGAN, nn.Tanh(), code_length=m)
         self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
-        initialise(self.G)
+        init_normal(self.G)
 
-    def make(self, image: Image, code: Code) -> Translation:
-        return whole(self.G(image, code))
+    def generate(self, image: Image, code: Code) -> Translation:
+        return Translation(self.G(image, code))
 
-    def turns(self) -> tuple[Turn, ...]:
+    def updates(self) -> tuple[Update[LabelledBatch, Image], ...]:
         return (
-            Turn("discriminator", self.discriminator_loss, ("D",)),
-            Turn("generator", self.generator_loss, ("G",), due=every(self.config.critic_steps)),
+            Update("discriminator", self.discriminator_loss, ("D",)),
+            Update("generator", self.generator_loss, ("G",), when=every(self.config.critic_steps)),
         )
 
-    def forward(self, batch: Labelled) -> Image:
+    def forward(self, batch: LabelledBatch) -> Image:
         return self.G(batch.image, batch.target)
 
-    def discriminator_loss(self, real: Labelled, fake: Image) -> Terms:
-        of_real, of_fake, logits = self.D.compare(real.image, fake.detach())
+    def discriminator_loss(self, real: LabelledBatch, fake: Image) -> LossTerms:
+        """Eq. 5."""
+        c = self.config
+        real_scores, fake_scores, logits = self.D.compare(real.image, fake.detach())
         return {
-            "D": gan.judge(of_real, of_fake),  # Eq. 8
-            "D penalty": self.config.lambda_gp * gradient_penalty(self._verdict, real.image, fake),  # Eq. 8
-            "D cls": self.config.lambda_cls * classification(logits, real.code),  # Eq. 2
+            "D": gan.discriminator_loss(real_scores, fake_scores),  # Eq. 8
+            "D penalty": c.lambda_gp * gradient_penalty(lambda u: self.D(u)[0], real.image, fake),  # Eq. 8
+            "D cls": c.lambda_cls * classification(logits, real.code),  # Eq. 2
         }
 
-    def _verdict(self, image: Image) -> Tensor:
-        return self.D(image)[0]
-
-    def generator_loss(self, real: Labelled, fake: Image) -> Terms:
-        verdict, logits = self.D(fake)
+    def generator_loss(self, real: LabelledBatch, fake: Image) -> LossTerms:
+        """Eq. 6, without the terms that do not depend on G."""
+        c = self.config
+        scores, logits = self.D(fake)
         return {
-            "gan": gan.fool(verdict),  # Eq. 8
-            "cls": self.config.lambda_cls * classification(logits, real.target),  # Eq. 3
-            "cycle": self.config.lambda_rec * l1(self.G(fake, real.code), real.image),  # Eq. 4
+            "gan": gan.generator_loss(scores),  # Eq. 8
+            "cls": c.lambda_cls * classification(logits, real.target),  # Eq. 3
+            "cycle": c.lambda_rec * l1(self.G(fake, real.code), real.image),  # Eq. 4
         }

@@ -1,8 +1,10 @@
-"""Less memory for more time: layers that forget what they computed, and compute it again on the way back."""
+"""Activation checkpointing: less memory for more computation (Chen et al., 2016).
+
+A checkpointed trunk keeps only its input. The backward pass computes the activations a second time.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,34 +12,39 @@ from torch.utils.checkpoint import checkpoint
 
 
 class Trunk(nn.Sequential):
-    """Layers in a row, most of what a generator holds in memory while it learns."""
+    """The layers of a generator that need most of its memory in training."""
 
-    recompute = False
-    """Whether to keep only the input and compute everything else twice; gradients are the same."""
+    checkpointing = False
+    """Whether activations are computed a second time in the backward pass; gradients are the same bit for bit."""
 
     def forward(self, input: Tensor) -> Tensor:
-        if not (self.recompute and torch.is_grad_enabled()):
+        if not (self.checkpointing and torch.is_grad_enabled()):
             return super().forward(input)
-        again = checkpoint(super().forward, input, use_reentrant=False, context_fn=lambda: (nullcontext(), _once(self)))
-        assert isinstance(again, Tensor)
-        return again
+        output = checkpoint(
+            super().forward,
+            input,
+            use_reentrant=False,
+            context_fn=lambda: (nullcontext(), _restored_buffers(self)),
+        )
+        assert isinstance(output, Tensor)
+        return output
 
 
 @contextmanager
-def _once(layers: nn.Module) -> Iterator[Any]:
-    """Afterwards, running statistics are as they were before: they had seen these pictures already."""
-    kept = [(buffer, buffer.clone()) for buffer in layers.buffers()]
+def _restored_buffers(module: nn.Module) -> Iterator[None]:
+    """Afterwards the running statistics are as before: the first forward pass has already counted these images."""
+    saved = [(buffer, buffer.clone()) for buffer in module.buffers()]
     try:
         yield
-    finally:  # it leaves by an exception as soon as it has what it needs
+    finally:  # PyTorch leaves the second forward pass by an exception once it has all activations
         with torch.no_grad():
-            for buffer, before in kept:
+            for buffer, before in saved:
                 buffer.copy_(before)
 
 
-def save_memory(network: nn.Module) -> bool:
-    """Make all trunks of a network compute twice; False if it has none."""
-    trunks = [layer for layer in network.modules() if isinstance(layer, Trunk)]
+def enable_checkpointing(network: nn.Module) -> bool:
+    """Switch checkpointing on in all trunks of a network; False if it has none."""
+    trunks = [module for module in network.modules() if isinstance(module, Trunk)]
     for trunk in trunks:
-        trunk.recompute = True
+        trunk.checkpointing = True
     return bool(trunks)

@@ -1,101 +1,123 @@
-"""Networks from a picture to how real it looks."""
+"""Networks that tell real images from generated ones.
+
+    n, h, w    images in a batch, height and width in pixels
+    c          channels: 3, more where the discriminator also sees a mask or a second image
+    m          length of a code
+
+Scores are unbounded: logits, or targets of least squares. They are in float32 also under autocast.
+"""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from aggan.nn.init import scaled
-from aggan.nn.layer_spec import Style, layers
-from aggan.types import Image, Mask
+from aggan.nn.init import init_kaiming
+from aggan.nn.layer_spec import Style, build_layers
+from aggan.types import Code, Image, Mask
+
+Scores = Float[Tensor, "n 1 patches_h patches_w"]
+"""One score for each patch of an image; (n, 1, 1, 1) where there is one for the image."""
 
 
-def attend(mask: Mask, image: Image) -> Tensor:
-    """[M, G]: what an attention-guided discriminator sees, (n, 4, h, w)."""
+def concat_mask(mask: Mask, image: Image) -> Float[Tensor, "n 4 h w"]:
+    """[M, G]: the input of an attention-guided discriminator."""
     return torch.cat((mask, image), dim=1)
 
 
-def verdicts(discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """What it says of real and of fake pictures; in one pass where no norm mixes pictures, which is faster."""
+def discriminate(
+    discriminator: nn.Module, real: Float[Tensor, "n_real c h w"], fake: Float[Tensor, "n_fake c h w"]
+) -> tuple[Float[Tensor, "n_real 1 ph pw"], Float[Tensor, "n_fake 1 ph pw"]]:
+    """The scores of real and of fake images.
+
+    One forward pass for both is faster. With batch norm there are two, because its statistics would mix them.
+    """
     if any(isinstance(part, nn.BatchNorm2d) for part in discriminator.modules()):
         return discriminator(real), discriminator(fake)
-    of_real, of_fake = discriminator(torch.cat((real, fake))).split((len(real), len(fake)))
-    return of_real, of_fake
+    real_scores, fake_scores = discriminator(torch.cat((real, fake))).split((len(real), len(fake)))
+    return real_scores, fake_scores
 
 
 def paper_tower(width: int) -> str:
-    """The paper's list (Sec. III-D), norm in the first layer, none in the last: `C64 ... C512 C512s1+`."""
+    """AGGAN's layers (Sec. III-D): a norm in the first layer, none in the last; `C64 C128 C256 C512 C512s1+`."""
     return f"C{width} C{2 * width} C{4 * width} C{8 * width} C{8 * width}s1+"
 
 
 def patch_tower(width: int, halvings: int = 3) -> str:
-    """Of 70x70 patches (Isola et al., 2017): `C64+ C128 C256 C512s1` at width 64; with four halvings of 142x142."""
-    halved = " ".join(f"C{min(2**k, 8) * width}" for k in range(1, halvings))
-    return f"C{width}+ {halved} C{8 * width}s1"
+    """The layers of PatchGAN (Isola et al., 2017): `C64+ C128 C256 C512s1` for width 64.
+
+    The receptive field is 70x70 pixels, or 142x142 with four halvings.
+    """
+    middle = " ".join(f"C{min(2**k, 8) * width}" for k in range(1, halvings))
+    return f"C{width}+ {middle} C{8 * width}s1"
 
 
 class PooledDiscriminator(nn.Module):
-    """The paper's: convolutions, average pooling, one number a picture (n, 1, 1, 1)."""
+    """AGGAN's: convolutions, global average pooling, one score for each image."""
 
     def __init__(self, channels: int, width: int, style: Style) -> None:
         super().__init__()
-        self.tower, filters = layers(paper_tower(width), channels, style)
+        self.tower, filters = build_layers(paper_tower(width), channels, style)
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.judge = nn.Conv2d(filters, 1, 1)
+        self.head = nn.Conv2d(filters, 1, 1)
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.judge(self.pool(self.tower(image))).float()
+    def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 1 1"]:
+        return self.head(self.pool(self.tower(image))).float()
 
 
-class Critic(nn.Module):
-    """One number for each overlapping patch (n, 1, h', w'), and what the layers below saw."""
+class ConvDiscriminator(nn.Module):
+    """A tower of convolutions, and a head that scores overlapping patches."""
 
-    def __init__(self, channels: int, tower: str, style: Style, judge: nn.Conv2d) -> None:
-        """`judge` is the last convolution, on the filters that come out of the tower."""
+    def __init__(self, channels: int, tower: str, style: Style, head: nn.Conv2d) -> None:
+        """`head` is the last convolution: from the filters of the tower's last layer to one score."""
         super().__init__()
-        self.tower, _ = layers(tower, channels, style)
-        self.judge = judge
+        self.tower, _ = build_layers(tower, channels, style)
+        self.head = head
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.judge(self.tower(image)).float()
+    def forward(self, image: Float[Tensor, "n c h w"]) -> Scores:
+        return self.head(self.tower(image)).float()
 
-    def look(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The verdict, and the features (n, c, h, w) behind every layer of the tower."""
-        features = []
+    def with_features(self, image: Float[Tensor, "n c h w"]) -> tuple[Scores, list[Float[Tensor, "n _ _ _"]]]:
+        """The scores, and the output of each layer of the tower."""
+        features: list[Tensor] = []
+        x = image
         for layer in self.tower:
-            image = layer(image)
-            features.append(image)
-        return self.judge(image).float(), features
+            x = layer(x)
+            features.append(x)
+        return self.head(x).float(), features
 
 
-class PatchDiscriminator(Critic):
-    """The discriminator of patches of 70x70 pixels, or 142x142 with four halvings."""
+class PatchDiscriminator(ConvDiscriminator):
+    """PatchGAN (Isola et al., 2017) of 70x70 pixels, or 142x142 with four halvings."""
 
     def __init__(self, channels: int, width: int, style: Style, halvings: int = 3) -> None:
-        judge = nn.Conv2d(8 * width, 1, 4, padding=style.padding)
-        super().__init__(channels, patch_tower(width, halvings), style, judge)
+        head = nn.Conv2d(8 * width, 1, 4, padding=style.padding)
+        super().__init__(channels, patch_tower(width, halvings), style, head)
 
 
 SLOPE = 0.01
-"""Of StarGAN's leaky units."""
+"""Negative slope of StarGAN's leaky ReLUs."""
 
 
 class DomainDiscriminator(nn.Module):
-    """StarGAN's: a map of how real patches look, and a code read off the whole picture (Choi et al., 2018)."""
+    """StarGAN's: scores of patches, and a code of the whole image (Choi et al., 2018)."""
 
-    def __init__(self, size: int, codes: int, width: int = 64, channels: int = 3) -> None:
-        """`size` is the pictures' side: the code's head covers what six halvings leave of it."""
+    def __init__(self, size: int, code_length: int, width: int = 64, channels: int = 3) -> None:
+        """`size` is the side of the images in pixels, a multiple of 64: the classifier covers the last feature map."""
         super().__init__()
-        notation = " ".join(f"C{width * 2**k}+" for k in range(6))
-        self.tower, filters = layers(notation, channels, Style(slope=SLOPE))
-        self.judge = nn.Conv2d(filters, 1, 3, padding=1, bias=False)
-        self.read = nn.Conv2d(filters, codes, size // 64, bias=False)
-        scaled(self, SLOPE)
+        tower = " ".join(f"C{width * 2**k}+" for k in range(6))
+        self.tower, filters = build_layers(tower, channels, Style(slope=SLOPE))
+        self.head = nn.Conv2d(filters, 1, 3, padding=1, bias=False)
+        self.classifier = nn.Conv2d(filters, code_length, size // 64, bias=False)
+        init_kaiming(self, SLOPE)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The map (n, 1, h/64, w/64) and the code (n, codes)."""
+    def forward(self, image: Float[Tensor, "n c h w"]) -> tuple[Scores, Code]:
+        """Scores (n, 1, h / 64, w / 64) and codes (n, m): logits of domains, or action units."""
         features = self.tower(image)
-        return self.judge(features).float(), self.read(features).flatten(1).float()
+        return self.head(features).float(), self.classifier(features).flatten(1).float()
 
-    def compare(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The maps of real and of fake pictures, and the codes of the real ones, in one pass through the weights."""
-        maps, codes = self(torch.cat((real, fake)))
-        return maps[: len(real)], maps[len(real) :], codes[: len(real)]
+    def compare(
+        self, real: Float[Tensor, "n_real c h w"], fake: Float[Tensor, "n_fake c h w"]
+    ) -> tuple[Float[Tensor, "n_real 1 ph pw"], Float[Tensor, "n_fake 1 ph pw"], Float[Tensor, "n_real m"]]:
+        """The scores of real and of fake images, and the codes of the real ones, in one forward pass."""
+        scores, codes = self(torch.cat((real, fake)))
+        return scores[: len(real)], scores[len(real) :], codes[: len(real)]

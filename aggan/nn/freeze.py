@@ -1,6 +1,6 @@
-"""Look through networks without teaching them."""
+"""Frozen networks: gradients flow through them, but they do not learn."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
@@ -8,15 +8,15 @@ from torch import nn
 
 @contextmanager
 def frozen(*modules: nn.Module) -> Iterator[None]:
-    """Inside, the modules pass gradients on to their input but collect none themselves."""
+    """Inside, the parameters of the modules collect no gradients; gradients still reach the modules' inputs.
+
+    Parameters that needed no gradient before still need none afterwards.
+    """
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-    _require(parameters, False)
+    for parameter in parameters:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
-        _require(parameters, True)
-
-
-def _require(parameters: Iterable[nn.Parameter], wanted: bool) -> None:
-    for parameter in parameters:
-        parameter.requires_grad_(wanted)
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -1,4 +1,12 @@
-"""Networks from picture to picture. Symbols as in the paper: M attention mask, R content, G translated picture."""
+"""Networks from image to image.
+
+n, h, w    images in a batch, height and width in pixels
+m          length of a code
+x          source image, (n, 3, h, w) in [-1, 1]
+M          attention mask, (n, 1, h, w) in [0, 1]
+R          content, (n, 3, h, w)
+G          translated image, (n, 3, h, w)
+"""
 
 from functools import partial
 
@@ -7,87 +15,67 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from aggan.nn.activation_checkpointing import Trunk
-from aggan.nn.layer_spec import AffineInstanceNorm, Style, layers, transposed4
-from aggan.types import Code, Image, Mask, Translation, whole
-
-
-class OpenSigmoid(torch.autograd.Function):
-    """A sigmoid whose slope never falls below a floor on the way back, so that a dead mask can revive."""
-
-    @staticmethod
-    def forward(ctx, logits: Tensor, floor: float) -> Tensor:  # type: ignore[override]
-        mask = torch.sigmoid(logits)
-        ctx.save_for_backward(mask)
-        ctx.floor = floor
-        return mask
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (mask,) = ctx.saved_tensors
-        return gradient * (mask * (1 - mask)).clamp(min=ctx.floor), None
+from aggan.nn.layer_spec import AffineInstanceNorm, Style, build_layers, transposed4
+from aggan.types import Code, Image, Mask, Translation
 
 
 def fuse(content: Image, mask: Mask, source: Image) -> Image:
-    """Eq. 1: G = R * M + x * (1 - M), the mask copied over the three channels."""
+    """Eq. 1: G = R * M + x * (1 - M), with the mask repeated over the three channels."""
     return content * mask + source * (1 - mask)
 
 
-def resnet(width: int, blocks: int) -> str:
-    """CycleGAN's trunk in shorthand: `c7s1-64 d128 d256 R256*6 u128 u64` at width 64."""
-    return f"c7s1-{width} d{2 * width} d{4 * width} R{4 * width}*{blocks} u{2 * width} u{width}"
-
-
-def labelled(image: Float[Tensor, "n c h w"], code: Code | None) -> Tensor:
-    """[x, c]: pictures or features with each number of their code as a constant map, (n, c + m, h, w)."""
+def concat_code(image: Float[Tensor, "n c h w"], code: Code | None) -> Float[Tensor, "n c_plus_m h w"]:
+    """[x, c]: (n, c, h, w) to (n, c + m, h, w). Each number of a code becomes a constant map."""
     if code is None:
         return image
     maps = code.to(image.dtype)[:, :, None, None].expand(-1, -1, *image.shape[2:])
     return torch.cat((image, maps), dim=1)
 
 
-def _head(channels_in: int, channels: int, style: Style) -> nn.Conv2d:
-    return nn.Conv2d(channels_in, channels, 7, padding=3, padding_mode=style.border, bias=style.bias)
-
-
-STARGAN = Style(
-    AffineInstanceNorm, partial(transposed4, bias=False), slope=0.0, border="zeros", bias=False, bare_bias=False
-)
-"""StarGAN's layers. Behind reflected borders an instance norm would take a constant label map away again."""
+def resnet_trunk(width: int, blocks: int) -> str:
+    """The layers of CycleGAN's trunk: `c7s1-64 d128 d256 R256*6 u128 u64` for width 64 and 6 blocks."""
+    return f"c7s1-{width} d{2 * width} d{4 * width} R{4 * width}*{blocks} u{2 * width} u{width}"
 
 
 def stargan_trunk(width: int, blocks: int) -> str:
-    """StarGAN's: `c7s1-64 C128 C256 R256*6 u128 u64` at width 64."""
+    """The layers of StarGAN's trunk: `c7s1-64 C128 C256 R256*6 u128 u64` for width 64 and 6 blocks."""
     return f"c7s1-{width} C{2 * width} C{4 * width} R{4 * width}*{blocks} u{2 * width} u{width}"
 
 
+STARGAN = Style(
+    AffineInstanceNorm,
+    partial(transposed4, bias=False),
+    slope=0.0,
+    padding_mode="zeros",
+    bias=False,
+    bias_without_norm=False,
+)
+"""The style of StarGAN's layers. With reflection padding an instance norm would remove constant label maps."""
+
 CONTENT_BOUNDS = {"tanh": nn.Tanh, "linear": nn.Identity}
-"""What keeps an attention generator's content in range, or does not, as the authors released it."""
+"""The last activation of the content: tanh, or none as the authors released it."""
 
 
 class AttentionGenerator(nn.Module):
-    """A generator with built-in attention (Sec. III-A): one trunk, `c7s1-4` at its end, fused by Eq. 1.
+    """A generator with built-in attention (Sec. III-A): a trunk, then `c7s1-4`, fused with the source by Eq. 1.
 
-    The last layer is a plain convolution: behind the paper's literal BatchNorm-ReLU no content
-    could be negative. The mask is a sigmoid of its first channel.
+    The last layer is a plain convolution. The paper's literal batch norm and ReLU after it would allow no negative
+    content. Its first channel is the mask, through a sigmoid; the other three are the content.
     """
 
-    def __init__(self, trunk: str, style: Style, bound: nn.Module, floor: float = 0.0, codes: int = 0) -> None:
-        """`bound` keeps the content in range: `nn.Tanh()`, or `nn.Identity()` as the authors released it.
-
-        With `codes` it takes as many numbers beside each picture that say what to make of it.
-        """
+    def __init__(self, trunk: str, style: Style, bound: nn.Module, code_length: int = 0) -> None:
+        """`bound` is the last activation of the content: `nn.Tanh()`, or `nn.Identity()` as the authors released it."""
         super().__init__()
-        parts, channels = layers(trunk, 3 + codes, style)
-        self.trunk = Trunk(*parts)
+        layers, channels = build_layers(trunk, 3 + code_length, style)
+        self.trunk = Trunk(*layers)
         self.head = _head(channels, 4, style)
         self.bound = bound
-        self.floor = floor
 
     def forward(self, image: Image, code: Code | None = None) -> Translation:
-        """Sides that are multiples of 4 come back at their own size."""
-        # A mask in bfloat16 would know only some hundred values, so the fusion is in float32.
-        logits, content = self.head(self.trunk(labelled(image, code))).float().split((1, 3), dim=1)
-        mask = OpenSigmoid.apply(logits, self.floor) if self.floor else torch.sigmoid(logits)
+        """The output has the size of the input if its sides are multiples of 4."""
+        # The fusion is in float32: bfloat16 has only a few hundred values between 0 and 1.
+        logits, content = self.head(self.trunk(concat_code(image, code))).float().split((1, 3), dim=1)
+        mask = torch.sigmoid(logits)
         content = self.bound(content)
         return Translation(fuse(content, mask, image.float()), mask, content)
 
@@ -95,27 +83,32 @@ class AttentionGenerator(nn.Module):
 class _ResNet(nn.Module):
     """A trunk, then `c7s1-3` (Johnson et al., 2016)."""
 
-    def __init__(self, trunk: str, style: Style, bound: nn.Module, codes: int = 0) -> None:
+    def __init__(self, trunk: str, style: Style, bound: nn.Module, code_length: int = 0) -> None:
+        """`bound` is the last activation."""
         super().__init__()
-        parts, channels = layers(trunk, 3 + codes, style)
-        self.trunk = Trunk(*parts)
+        layers, channels = build_layers(trunk, 3 + code_length, style)
+        self.trunk = Trunk(*layers)
         self.head = _head(channels, 3, style)
         self.bound = bound
 
-    def paint(self, image: Image, code: Code | None) -> Image:
-        """Sides that are multiples of 4 come back at their own size."""
-        return self.bound(self.head(self.trunk(labelled(image, code))).float())
+    def generate(self, image: Image, code: Code | None) -> Image:
+        """The output has the size of the input if its sides are multiples of 4."""
+        return self.bound(self.head(self.trunk(concat_code(image, code))).float())
 
 
 class ResNetGenerator(_ResNet):
-    """CycleGAN's generator, or StarGAN's with a code."""
+    """CycleGAN's generator; with a code, StarGAN's."""
 
     def forward(self, image: Image, code: Code | None = None) -> Image:
-        return self.paint(image, code)
+        return self.generate(image, code)
 
 
 class PlainGenerator(_ResNet):
-    """The same in place of a generator with attention: the mask is 1 everywhere."""
+    """The interface of `AttentionGenerator` without attention: the translation has no mask."""
 
     def forward(self, image: Image, code: Code | None = None) -> Translation:
-        return whole(self.paint(image, code))
+        return Translation(self.generate(image, code))
+
+
+def _head(in_channels: int, out_channels: int, style: Style) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 7, padding=3, padding_mode=style.padding_mode, bias=style.bias)

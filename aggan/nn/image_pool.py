@@ -1,17 +1,16 @@
-"""A pool of past fakes for the discriminators (Shrivastava et al., 2017; kept by CycleGAN and AGGAN).
-
-With probability 1/2 a fresh sample is swapped for a stored one and takes its place. What belongs
-together, such as a picture and its mask, is stored and drawn together.
-"""
+"""A pool of past fakes for the discriminators (Shrivastava et al., 2017; also in CycleGAN and AGGAN)."""
 
 import torch
 from torch import Tensor, nn
 
 
-class Pool(nn.Module):
-    """The last fakes, at most `size` of them; a size of 0 hands the fresh ones straight back.
+class ImagePool(nn.Module):
+    """Keeps up to `size` past fakes and mixes them with new ones.
 
-    The content is part of the state dict, so that an interrupted training goes on exactly.
+    Once the pool is full, each new sample is swapped with probability 1/2: the pool returns a random stored sample
+    and keeps the new one in its place. A pool of size 0 returns all new samples.
+
+    The stored samples are part of the state dict, so a resumed training continues exactly.
     """
 
     def __init__(self, size: int) -> None:
@@ -21,21 +20,25 @@ class Pool(nn.Module):
 
     @torch.no_grad()
     def forward(self, *parts: Tensor) -> tuple[Tensor, ...]:
-        """Swap some of a batch, given as tensors that share their first axis; gives detached tensors."""
-        chosen = [self._swap(tuple(part.detach() for part in sample)) for sample in zip(*parts, strict=True)]
-        return tuple(torch.stack(part) for part in zip(*chosen, strict=True))
+        """Swap samples of a batch. Returns detached tensors of the same shapes.
 
-    def _swap(self, fresh: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        The tensors share their first axis. What belongs together, such as an image and its mask, is stored and
+        returned together.
+        """
+        samples = [self._swap(tuple(part.detach() for part in sample)) for sample in zip(*parts, strict=True)]
+        return tuple(torch.stack(part) for part in zip(*samples, strict=True))
+
+    def _swap(self, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         if len(self.stored) < self.size:
-            self.stored.append(tuple(part.clone() for part in fresh))
-            return fresh
+            self.stored.append(tuple(part.clone() for part in new))
+            return new
         if self.size == 0 or torch.rand(()) < 0.5:
-            return fresh
-        place = int(torch.randint(self.size, ()))
-        past = self.stored[place]
-        self.stored[place] = tuple(part.clone() for part in fresh)
-        # Those from a checkpoint are on the CPU.
-        return tuple(part.to(new.device) for part, new in zip(past, fresh, strict=True))
+            return new
+        index = int(torch.randint(self.size, ()))
+        past = self.stored[index]
+        self.stored[index] = tuple(part.clone() for part in new)
+        # Samples from a checkpoint are on the CPU.
+        return tuple(past_part.to(part.device) for past_part, part in zip(past, new, strict=True))
 
     def get_extra_state(self) -> list[tuple[Tensor, ...]]:
         return self.stored

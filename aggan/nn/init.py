@@ -1,24 +1,24 @@
-"""How weights begin."""
+"""Initial weights."""
 
 from torch import nn
 
 from aggan.nn.layer_spec import AffineInstanceNorm
 
 
-def initialise(module: nn.Module, deviation: float = 0.02) -> None:
-    """N(0, 0.02) for convolutions, N(1, 0.02) for a norm's scale, zero biases: the custom of the field."""
+def init_normal(module: nn.Module, std: float = 0.02) -> None:
+    """The field's custom: weights N(0, 0.02), scales of norms N(1, 0.02), zero biases (Radford et al., 2016)."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.normal_(part.weight, 0.0, deviation)
+            nn.init.normal_(part.weight, 0.0, std)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | AffineInstanceNorm):
-            nn.init.normal_(part.weight, 1.0, deviation)
+            nn.init.normal_(part.weight, 1.0, std)
             nn.init.zeros_(part.bias)
 
 
-def xavier(module: nn.Module, gain: float = 0.02) -> None:
-    """Glorot's normal weights with a small gain, zero biases, as BicycleGAN begins."""
+def init_xavier(module: nn.Module, gain: float = 0.02) -> None:
+    """Glorot and Bengio's normal weights with a small gain, zero biases, as in BicycleGAN."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.xavier_normal_(part.weight, gain)
@@ -26,10 +26,11 @@ def xavier(module: nn.Module, gain: float = 0.02) -> None:
                 nn.init.zeros_(part.bias)
 
 
-def scaled(module: nn.Module, slope: float) -> None:
-    """Weights that keep the size of signals whatever the width (He et al., 2015), zero biases.
+def init_kaiming(module: nn.Module, slope: float) -> None:
+    """Weights for leaky ReLUs that keep the variance of the signal (He et al., 2015), zero biases.
 
-    Without norms N(0, 0.02) fades away in narrow layers, and a critic that does not see cannot learn.
+    In narrow networks without norms a signal fades with N(0, 0.02), and a discriminator cannot learn
+    (docs/decisions/0007).
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):

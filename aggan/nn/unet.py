@@ -1,5 +1,6 @@
-"""U-Nets: halve the picture again and again, and on the way back look across at what was there
-(Ronneberger et al., 2015; Isola et al., 2017). Without skips they are encoder-decoders.
+"""U-Nets: an encoder and a decoder with skip connections (Ronneberger et al., 2015; Isola et al., 2017).
+
+Without the skip connections they are encoder-decoders.
 """
 
 from dataclasses import dataclass
@@ -8,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aggan.nn.generators import labelled
+from aggan.nn.generators import concat_code
 from aggan.nn.layer_spec import Norm, no_norm
 from aggan.types import Code, Image
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What U-Nets of different papers differ in."""
+class UNetStyle:
+    """What differs between the U-Nets of different papers."""
 
     norm: Norm
     norm_at_bottleneck: bool = False
@@ -23,13 +24,13 @@ class Shape:
     width: int = 64
     skips: bool = True
     bias: bool = True
-    """Of the convolutions; the last one always has it."""
-    codes: int = 0
-    """Numbers of a code that every level of the way down sees as constant maps."""
+    """Whether the convolutions have a bias; the last one always has one."""
+    code_length: int = 0
+    """Length of a code that every layer of the encoder sees as constant maps."""
     slope: float = 0.2
-    """Of the leaky ReLUs on the way down."""
+    """Negative slope of the encoder's leaky ReLUs."""
     dropout: frozenset[int] = frozenset()
-    """Layers of the way up, counted from the bottleneck, whose outputs half drop out."""
+    """Layers of the decoder with dropout, counted from the bottleneck."""
 
 
 class AlwaysDropout(nn.Module):
@@ -40,53 +41,68 @@ class AlwaysDropout(nn.Module):
 
 
 class UNet(nn.Module):
-    """Down to one pixel: `levels` halvings, widths 64-128-256-512-512-... and back; tanh at the end."""
+    """An encoder down to one pixel and a decoder back; tanh at the end.
 
-    def __init__(self, levels: int, shape: Shape) -> None:
+    Each of the `levels` layers of the encoder halves height and width. For width 64 they have 64, 128, 256, 512, 512,
+    ... filters.
+    """
+
+    def __init__(self, levels: int, style: UNetStyle) -> None:
         super().__init__()
-        widths = [min(2**k, 8) * shape.width for k in range(levels)]
-        before = [3, *widths[:-1]]
-        bare = {0} if shape.norm_at_bottleneck else {0, levels - 1}
+        widths = [min(2**k, 8) * style.width for k in range(levels)]
+        in_widths = [3, *widths[:-1]]
+        without_norm = {0} if style.norm_at_bottleneck else {0, levels - 1}
         self.down = nn.ModuleList(
-            _down(before[k] + shape.codes, widths[k], shape, first=k == 0, bare=k in bare) for k in range(levels)
+            _down(in_widths[k] + style.code_length, widths[k], style, first=k == 0, without_norm=k in without_norm)
+            for k in range(levels)
         )
         self.up = nn.ModuleList(
-            _up(widths[k] * (1 if k == levels - 1 or not shape.skips else 2), before[k], shape, levels - 1 - k)
+            _up(
+                widths[k] * (1 if k == levels - 1 or not style.skips else 2),
+                in_widths[k],
+                style,
+                dropout=levels - 1 - k in style.dropout,
+            )
             for k in reversed(range(levels))
         )
-        self.skips = shape.skips
+        self.skips = style.skips
 
     def forward(self, image: Image, code: Code | None = None) -> Image:
-        """A picture of the size that it was built for, or of a multiple of it."""
-        seen = [image]
+        """Sides must be multiples of 2^levels."""
+        features: list[Tensor] = [image]
         for layer in self.down:
-            seen.append(layer(labelled(seen[-1], code)))
-        x = seen.pop()
+            features.append(layer(concat_code(features[-1], code)))
+        x = features.pop()
         for layer in self.up:
             x = layer(x)
-            across = seen.pop()
-            if self.skips and seen:
-                x = torch.cat((across, x), dim=1)
+            skip = features.pop()
+            if self.skips and features:  # the image itself is not skipped to the output
+                x = torch.cat((skip, x), dim=1)
         return x.float().tanh()
 
 
-def _down(before: int, filters: int, shape: Shape, first: bool, bare: bool) -> nn.Sequential:
-    conv = nn.Conv2d(before, filters, shape.kernel, 2, (shape.kernel - 1) // 2, bias=shape.bias)
-    # Not in place: what comes in is still needed for the skip.
-    activation = nn.Identity() if first else nn.LeakyReLU(shape.slope)
-    return nn.Sequential(activation, conv, (no_norm if bare else shape.norm)(filters))
+def _down(in_channels: int, filters: int, style: UNetStyle, first: bool, without_norm: bool) -> nn.Sequential:
+    conv = nn.Conv2d(in_channels, filters, style.kernel, 2, (style.kernel - 1) // 2, bias=style.bias)
+    # Not in place: the skip connection still needs the input.
+    activation = nn.Identity() if first else nn.LeakyReLU(style.slope)
+    return nn.Sequential(activation, conv, (no_norm if without_norm else style.norm)(filters))
 
 
-def _up(before: int, filters: int, shape: Shape, place: int) -> nn.Sequential:
+def _up(in_channels: int, filters: int, style: UNetStyle, dropout: bool) -> nn.Sequential:
     last = filters == 3
-    odd = shape.kernel % 2
     conv = nn.ConvTranspose2d(
-        before, filters, shape.kernel, 2, (shape.kernel - 1) // 2, output_padding=odd, bias=shape.bias or last
+        in_channels,
+        filters,
+        style.kernel,
+        stride=2,
+        padding=(style.kernel - 1) // 2,
+        output_padding=style.kernel % 2,
+        bias=style.bias or last,
     )
-    parts = [nn.ReLU(), conv, (no_norm if last else shape.norm)(filters)]
-    return nn.Sequential(*parts, *([AlwaysDropout()] if place in shape.dropout else []))
+    layers = [nn.ReLU(), conv, (no_norm if last else style.norm)(filters)]
+    return nn.Sequential(*layers, *([AlwaysDropout()] if dropout else []))
 
 
-def levels_of(size: int) -> int:
-    """Halvings from a side that is a power of two to one pixel; 0 for other sides."""
+def count_halvings(size: int) -> int:
+    """How often a side can be halved down to one pixel: log2 of a power of two, 0 for any other size."""
     return size.bit_length() - 1 if size & (size - 1) == 0 else 0

@@ -1,81 +1,109 @@
-"""Convolutions that choose, at each call, what is fastest for their shapes on a CPU.
+"""Convolutions that choose the fastest kernel for their shapes on a CPU, at each call.
 
-PyTorch's own stay where nothing is faster. What takes their place where it is computes the same but for rounding, and
-the choice depends on shapes and processor alone, so that a resumed run takes the same way (decisions 8, 10 and 11).
+`use_fast_convolutions(network)` turns the convolutions of a network into these. Where no kernel of this package is
+faster, they call PyTorch's. All kernels compute the same up to rounding. The choice depends only on the shapes and
+the CPU, so a resumed training makes the same choices (docs/decisions/0008, 0010 and 0011).
+
+To rule the kernels out, set the environment variable AGGAN_PLAIN_CONVOLUTIONS=1 or use `plain_convolutions()`.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aggan.ops import im2col, small_output, weight_grad, winograd
 
+_plain = os.environ.get("AGGAN_PLAIN_CONVOLUTIONS") == "1"
 
-def quicken(network: nn.Module) -> None:
-    """Let all convolutions of a network choose."""
+
+@contextmanager
+def plain_convolutions() -> Iterator[None]:
+    """Inside, all convolutions of this process are PyTorch's, whether or not their network uses fast ones."""
+    global _plain
+    before, _plain = _plain, True
+    try:
+        yield
+    finally:
+        _plain = before
+
+
+def use_fast_convolutions(network: nn.Module) -> None:
+    """Let the convolutions of a network choose their kernel.
+
+    The weights and their names stay the same. Grouped, dilated and non-square convolutions stay PyTorch's; inside
+    `plain_convolutions()` all do.
+    """
+    if _plain:
+        return
     for layer in network.modules():
-        if type(layer) is nn.Conv2d and _simple(layer):
-            layer.__class__ = QuickConv2d
-        elif type(layer) is nn.ConvTranspose2d and _simple(layer):
-            layer.__class__ = QuickConvTranspose2d
+        if type(layer) is nn.Conv2d and _is_supported(layer):
+            layer.__class__ = FastConv2d
+        elif type(layer) is nn.ConvTranspose2d and _is_supported(layer):
+            layer.__class__ = FastConvTranspose2d
 
 
-class QuickConv2d(nn.Conv2d):
-    """As `nn.Conv2d`: (n, c, h, w) to (n, k, h', w')."""
+class FastConv2d(nn.Conv2d):
+    """Like `nn.Conv2d`."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():  # sizes are left open there
+    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k out_h out_w"]:
+        if _plain or torch.compiler.is_exporting():  # an exported model leaves its sizes open
             return super().forward(input)
-        size, stride, border = _geometry(self)
+        size, stride, padding = _geometry(self)
         (n, _, h, w), weight = input.shape, self.weight
-        high, wide = ((side + 2 * border - size) // stride + 1 for side in (h, w))
-        if im2col.pays(weight, n * high * wide):
-            return im2col.convolve(self._bordered(input), weight, self.bias, stride)
-        if stride == 1 and small_output.pays(weight, n, high, wide):
-            return small_output.convolve(self._bordered(input), weight, self.bias)
-        if stride == 1 and winograd.pays(weight, n, high, wide):
-            return winograd.convolve(self._bordered(input), weight, self.bias)
+        height, width = ((side + 2 * padding - size) // stride + 1 for side in (h, w))
+        if im2col.is_faster(weight, n * height * width):
+            return im2col.conv2d(self._pad(input), weight, self.bias, stride)
+        if stride == 1 and small_output.is_faster(weight, n, height, width):
+            return small_output.conv2d(self._pad(input), weight, self.bias)
+        if stride == 1 and winograd.is_faster(weight, n, height, width):
+            return winograd.conv2d(self._pad(input), weight, self.bias)
         if self.padding_mode != "zeros":
-            input, border = self._bordered(input), 0
-        if weight_grad.pays(weight):
-            return weight_grad.convolve(input, weight, self.bias, weight_grad.Geometry(stride, border))
-        return F.conv2d(input, weight, self.bias, stride, border)
+            input, padding = self._pad(input), 0
+        if weight_grad.is_faster(weight):
+            return weight_grad.convolution(input, weight, self.bias, weight_grad.Geometry(stride, padding))
+        return F.conv2d(input, weight, self.bias, stride, padding)
 
-    def _bordered(self, input: Tensor) -> Tensor:
-        _, _, border = _geometry(self)
-        if not border:
+    def _pad(self, input: Tensor) -> Tensor:
+        _, _, padding = _geometry(self)
+        if not padding:
             return input
-        if torch.is_autocast_enabled("cpu"):  # which would reflect in fp32
+        # Autocast would reflect in fp32: convert, pad and convert back, forward and backward.
+        if torch.is_autocast_enabled("cpu"):
             input = input.to(torch.get_autocast_dtype("cpu"))
         with torch.autocast("cpu", enabled=False):
-            return F.pad(input, (border,) * 4, "constant" if self.padding_mode == "zeros" else self.padding_mode)
+            return F.pad(input, (padding,) * 4, "constant" if self.padding_mode == "zeros" else self.padding_mode)
 
 
-class QuickConvTranspose2d(nn.ConvTranspose2d):
-    """As `nn.ConvTranspose2d`: (n, c, h, w) to (n, k, h', w')."""
+class FastConvTranspose2d(nn.ConvTranspose2d):
+    """Like `nn.ConvTranspose2d`."""
 
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if torch.compiler.is_exporting():
+    def forward(
+        self, input: Float[Tensor, "n c h w"], output_size: list[int] | None = None
+    ) -> Float[Tensor, "n k out_h out_w"]:
+        if _plain or torch.compiler.is_exporting() or output_size is not None:
             return super().forward(input, output_size)
-        (n, _, h, w), (_, stride, border) = input.shape, _geometry(self)
-        if output_size is not None:
-            return super().forward(input, output_size)
-        if im2col.pays(self.weight, n * h * w):
-            y = im2col.transpose(input, self.weight, self.bias, stride, self.output_padding[0])
-            return y[:, :, border : y.shape[2] - border, border : y.shape[3] - border]
-        if weight_grad.pays(self.weight):
-            geometry = weight_grad.Geometry(stride, border, True, self.output_padding[0])
-            return weight_grad.convolve(input, self.weight, self.bias, geometry)
+        (n, _, h, w), (_, stride, padding) = input.shape, _geometry(self)
+        if im2col.is_faster(self.weight, n * h * w):
+            y = im2col.conv_transpose2d(input, self.weight, self.bias, stride, self.output_padding[0])
+            return y[:, :, padding : y.shape[2] - padding, padding : y.shape[3] - padding]
+        if weight_grad.is_faster(self.weight):
+            geometry = weight_grad.Geometry(stride, padding, transposed=True, output_padding=self.output_padding[0])
+            return weight_grad.convolution(input, self.weight, self.bias, geometry)
         return super().forward(input)
 
 
 def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:
-    """Kernel, stride and padding of a square layer."""
+    """Kernel size, stride and padding of a square layer."""
     assert not isinstance(layer.padding, str)
     return layer.kernel_size[0], layer.stride[0], layer.padding[0]
 
 
-def _simple(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    """Whether it is of the kind that the papers use here: square, neither grouped nor dilated."""
+def _is_supported(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    """Whether it is square, neither grouped nor dilated."""
     square = all(len(set(pair)) == 1 for pair in (layer.kernel_size, layer.stride, layer.padding, layer.output_padding))
     return square and layer.groups == 1 and set(layer.dilation) == {1}

@@ -1,36 +1,54 @@
-"""Convolutions with more weights than pixels, as matrix products.
+"""Convolutions with more weights than pixels, as matrix products (im2col).
 
-Near the bottom of a critic or a U-Net a map is a few pixels wide, and the library's convolutions, made for wide
-ones, spend their time rearranging millions of weights. As a product of matrices the weights stay where they
-are, in channels-last memory, and only pixels move. Equal but for the order of the sums.
+Near the bottom of a discriminator or a U-Net a feature map is a few pixels wide. PyTorch's convolutions are made for
+wide maps and spend their time there rearranging millions of weights. In a matrix product the weights stay where they
+are in channels-last memory, and only pixels move. The results equal PyTorch's up to rounding.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-FILTERS_A_PIXEL = 1024
-"""Products of channels in and out for each pixel of the map from which on the matrix product is faster (decision 8)."""
+MIN_CHANNEL_PRODUCTS_PER_PIXEL = 1024
+"""The matrix product is faster from this many (input channels x output channels) per pixel (docs/decisions/0008)."""
 
 
-def pays(weight: Tensor, pixels: int) -> bool:
-    """Whether a product of matrices is faster on a CPU, on a map of so many pixels in all."""
-    return pixels * FILTERS_A_PIXEL <= weight.shape[0] * weight.shape[1]
+def is_faster(weight: Float[Tensor, "c1 c2 size size"], pixels: int) -> bool:
+    """Whether the matrix product is faster than PyTorch's convolution.
+
+    `pixels` counts the positions where the kernel is applied, over the whole batch: those of the output, or of the
+    input of a transposed convolution.
+    """
+    return pixels * MIN_CHANNEL_PRODUCTS_PER_PIXEL <= weight.shape[0] * weight.shape[1]
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
-    """As `F.conv2d` of pictures with their border: (n, c, h, w) to (n, k, h', w')."""
+def conv2d(
+    x: Float[Tensor, "n c padded_h padded_w"],
+    weight: Float[Tensor, "k c size size"],
+    bias: Float[Tensor, " k"] | None,
+    stride: int,
+) -> Float[Tensor, "n k h w"]:
+    """`F.conv2d` of images that are already padded."""
     size = weight.shape[2]
-    windows = x.permute(0, 2, 3, 1).unfold(1, size, stride).unfold(2, size, stride).permute(0, 1, 2, 4, 5, 3)
-    return F.linear(windows.flatten(3), weight.permute(0, 2, 3, 1).flatten(1), bias).permute(0, 3, 1, 2)
+    windows = x.permute(0, 2, 3, 1).unfold(1, size, stride).unfold(2, size, stride)  # (n, h, w, c, size, size)
+    columns = windows.permute(0, 1, 2, 4, 5, 3).flatten(3)  # (n, h, w, size * size * c)
+    return F.linear(columns, weight.permute(0, 2, 3, 1).flatten(1), bias).permute(0, 3, 1, 2)
 
 
-def transpose(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, more: int) -> Tensor:
-    """As `F.conv_transpose2d` with `more` output padding, the border not cut off: (n, c, h, w) to (n, k, h', w')."""
+def conv_transpose2d(
+    x: Float[Tensor, "n c h w"],
+    weight: Float[Tensor, "c k size size"],
+    bias: Float[Tensor, " k"] | None,
+    stride: int,
+    output_padding: int,
+) -> Float[Tensor, "n k padded_h padded_w"]:
+    """`F.conv_transpose2d` with padding 0: the caller cuts the padding off."""
     (n, _, h, w), (_, k, size, _) = x.shape, weight.shape
-    high, wide = ((side - 1) * stride + size + more for side in (h, w))
-    windows = (x.permute(0, 2, 3, 1) @ weight.permute(0, 2, 3, 1).flatten(1)).view(n, h, w, size, size, k)
-    # The way back of `Tensor.unfold`: windows are laid over each other and added up.
-    rows = torch.ops.aten.unfold_backward(windows.permute(0, 1, 2, 5, 3, 4), [n, h, wide, k, size], 2, size, stride)
-    y = torch.ops.aten.unfold_backward(rows, [n, high, wide, k], 1, size, stride).permute(0, 3, 1, 2)
+    height, width = ((side - 1) * stride + size + output_padding for side in (h, w))
+    columns = x.permute(0, 2, 3, 1) @ weight.permute(0, 2, 3, 1).flatten(1)  # (n, h, w, size * size * k)
+    windows = columns.view(n, h, w, size, size, k).permute(0, 1, 2, 5, 3, 4)
+    # col2im: the gradient of `Tensor.unfold` adds overlapping windows up, first across and then down.
+    rows = torch.ops.aten.unfold_backward(windows, [n, h, width, k, size], 2, size, stride)
+    y = torch.ops.aten.unfold_backward(rows, [n, height, width, k], 1, size, stride).permute(0, 3, 1, 2)
     return y if bias is None else y + bias.to(y.dtype).view(-1, 1, 1)

@@ -1,22 +1,23 @@
-"""How the C library keeps memory.
+"""Settings of the C library's memory allocator.
 
-glibc gives the memory of large tensors back to the system when they are freed, and gets it again for the next ones,
-zeroed, page by page: of a training step that needs two gigabytes that is a fifteenth.
+glibc returns the memory of a large tensor to the operating system as soon as the tensor is freed. The next tensor
+gets new pages, which the kernel fills with zeros one by one. In a training step that uses 2 GB this takes one
+fifteenth of the time.
 """
 
 import ctypes
 import platform
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""glibc's names for what `mallopt` sets (malloc.h)."""
-ALL, DOCUMENTED = 2**31 - 1, 2**25
-"""Bytes: what is smaller comes from the heap, which keeps so much. 2.36 takes what mallopt(3) documents as too much."""
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of `mallopt` (malloc.h)."""
+LARGEST, DOCUMENTED_LARGEST = 2**31 - 1, 2**25
+"""Thresholds in bytes. glibc 2.36 refuses values above the maximum that mallopt(3) documents."""
 
 
-def keep_memory() -> bool:
-    """Let this process keep what it freed for what it needs next; False where the C library is not glibc."""
+def retain_freed_memory() -> bool:
+    """Make this process keep freed memory for its next allocations; False if the C library is not glibc."""
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    from_heap = mallopt(_MMAP_THRESHOLD, ALL) or mallopt(_MMAP_THRESHOLD, DOCUMENTED)
-    return bool(from_heap and mallopt(_TRIM_THRESHOLD, ALL))
+    raised = mallopt(M_MMAP_THRESHOLD, LARGEST) or mallopt(M_MMAP_THRESHOLD, DOCUMENTED_LARGEST)
+    return bool(raised and mallopt(M_TRIM_THRESHOLD, LARGEST))

@@ -1,28 +1,33 @@
-"""Convolutions with few filters, four pixels at a time.
+"""Convolutions with one to four output channels: four pixels at a time.
 
-A processor computes sixteen filters at once; the last layer of a generator has three or four, and leaves most of it
-idle. Here such a layer has four times the filters, one set for each pixel of a block of 2x2, with a stride of 2: each
-set is the filter, shifted by a pixel inside a kernel one larger. Equal but for the order of the sums.
+A CPU computes 16 output channels at once. The last layer of a generator has three or four, so most lanes idle.
+This kernel computes blocks of 2x2 pixels as one pixel of a convolution with stride 2 and four times the output
+channels: each filter appears four times, shifted by 0 or 1 pixels down and right inside a kernel that is one pixel
+larger. Pixel shuffle then puts the four outputs in their places. The result equals `F.conv2d` up to rounding.
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-MOST_FILTERS = 4
-LEAST_PRODUCTS = 2**22
-"""Of the plain convolution, from which on this one is faster (decision 10)."""
+MAX_FILTERS = 4
+MIN_PRODUCTS = 2**22
+"""Multiplications of the plain convolution from which this one is faster (docs/decisions/0010)."""
 
 
-def pays(weight: Tensor, pictures: int, high: int, wide: int) -> bool:
-    """Whether it is faster on a CPU; `high` and `wide` are what comes out, with a stride of 1."""
-    few = weight.shape[0] <= MOST_FILTERS and weight.shape[2] > 1
-    return few and high % 2 == 0 and wide % 2 == 0 and pictures * high * wide * weight.numel() >= LEAST_PRODUCTS
+def is_faster(weight: Float[Tensor, "k c size size"], images: int, height: int, width: int) -> bool:
+    """Whether `conv2d` is faster than PyTorch's for an output of `images` x k x `height` x `width`."""
+    small = weight.shape[0] <= MAX_FILTERS and weight.shape[2] > 1
+    even = height % 2 == 0 and width % 2 == 0
+    return small and even and images * height * width * weight.numel() >= MIN_PRODUCTS
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """As `F.conv2d` of pictures with their border: (n, c, h, w) to (n, k, h', w'), h' and w' even."""
+def conv2d(
+    x: Float[Tensor, "n c padded_h padded_w"], weight: Float[Tensor, "k c size size"], bias: Float[Tensor, " k"] | None
+) -> Float[Tensor, "n k h w"]:
+    """`F.conv2d` of images that are already padded, with stride 1; h and w must be even."""
     shifted = [F.pad(weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
-    blocks = torch.stack(shifted, dim=1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    filters = torch.stack(shifted, dim=1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
     biases = None if bias is None else bias.repeat_interleave(4)
-    return F.pixel_shuffle(F.conv2d(x, blocks, biases, stride=2), 2)
+    return F.pixel_shuffle(F.conv2d(x, filters, biases, stride=2), 2)

@@ -1,42 +1,49 @@
-"""The gradient of a convolution's filters as a product of matrices.
+"""The gradient of a convolution with respect to its weights, as a matrix product.
 
-Where a processor has AVX2 but not AVX-512, the library sums this gradient over channels-last maps in strides that miss
-the cache, and takes up to seven times as long for it as for the convolution. Here the windows that the filters saw are
-laid out in rows, and one product, (filters x pixels) (pixels x windows), adds them up. All else is the library's.
-Equal but for the order of the sums.
+On CPUs with AVX2 but without AVX-512, PyTorch's library (oneDNN) computes this gradient from channels-last maps with
+strides that miss the cache. It takes up to seven times as long as the convolution itself. This module lays the
+windows that the filters saw out in rows, and one product, (filters x pixels) (pixels x windows), gives the gradient.
+Everything else is PyTorch's. The results equal PyTorch's up to rounding.
 """
 
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from aggan.ops.cpu_features import stops_at_avx2
+from aggan.ops.cpu_features import has_avx2_only
 
-LEAST_CHANNELS = 64
-"""In and out, from which on the product is faster (decision 11)."""
-MOST_NUMBERS = 2**21
-"""Of windows laid out at once, so that they stay in the cache; a row of all maps is, whatever its size."""
+MIN_CHANNELS = 64
+"""Input channels and output channels from which the product is faster (docs/decisions/0011)."""
+MAX_BAND_NUMEL = 2**21
+"""Elements of the windows that are laid out at once, so that they stay in the cache. A band has at least one row."""
 
 
 class Geometry(NamedTuple):
-    """Of a square convolution; `more` is a transposed one's output padding."""
+    """Of a square convolution."""
 
     stride: int
-    border: int
+    padding: int
     transposed: bool = False
-    more: int = 0
+    output_padding: int = 0
+    """Of a transposed convolution."""
 
 
-def pays(weight: Tensor) -> bool:
-    """Whether a gradient will be asked for, and this way is faster."""
+def is_faster(weight: Float[Tensor, "c1 c2 size size"]) -> bool:
+    """Whether a gradient will be computed, and `convolution` is then faster than PyTorch's."""
     learns = weight.requires_grad and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
-    return learns and stops_at_avx2() and min(weight.shape[:2]) >= LEAST_CHANNELS
+    return learns and has_avx2_only() and min(weight.shape[:2]) >= MIN_CHANNELS
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """As `F.conv2d` or `F.conv_transpose2d`: (n, c, h, w) to (n, k, h', w')."""
+def convolution(
+    x: Float[Tensor, "n c h w"],
+    weight: Float[Tensor, "c1 c2 size size"],
+    bias: Float[Tensor, " k"] | None,
+    geometry: Geometry,
+) -> Float[Tensor, "n k out_h out_w"]:
+    """`F.conv2d` with weights (k, c, size, size), or `F.conv_transpose2d` with weights (c, k, size, size)."""
     y = _Convolution.apply(x, weight, bias, geometry)
     assert isinstance(y, Tensor)
     return y
@@ -47,45 +54,52 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.geometry = geometry
-        return torch.convolution(x, weight, bias, *_told(geometry))
+        return torch.convolution(x, weight, bias, *_torch_arguments(geometry))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
         x, weight = ctx.saved_tensors
-        for_x, for_weight, for_bias, _ = ctx.needs_input_grad
-        # Under a gradient penalty the gradient's own gradient will be asked for, which the library's way has.
-        plainly = torch.is_grad_enabled()
+        needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        # A gradient penalty differentiates this gradient again. PyTorch's own gradient can be differentiated.
+        differentiable = torch.is_grad_enabled()
         d_x, d_weight, _ = torch.ops.aten.convolution_backward(
-            gradient, x, weight, None, *_told(ctx.geometry), [for_x, for_weight and plainly, False]
+            gradient,
+            x,
+            weight,
+            None,
+            *_torch_arguments(ctx.geometry),
+            [needs_x, needs_weight and differentiable, False],
         )
-        if for_weight and not plainly:
-            d_weight = _gradient(x, gradient, weight.shape[2], ctx.geometry)
-        # Asked for the bias's, the library would sum up the filters' as well.
-        return d_x, d_weight, gradient.sum((0, 2, 3)) if for_bias else None, None
+        if needs_weight and not differentiable:
+            d_weight = _weight_gradient(x, gradient, weight.shape[2], ctx.geometry)
+        # Computed here, because oneDNN would compute the gradient of the weights along with it.
+        d_bias = gradient.sum((0, 2, 3)) if needs_bias else None
+        return d_x, d_weight, d_bias, None
 
 
-def _told(geometry: Geometry) -> tuple[list[int], list[int], list[int], bool, list[int], int]:
-    """Stride, padding, dilation, whether transposed, output padding, groups: as PyTorch's general convolution asks."""
-    stride, border, transposed, more = geometry
-    return [stride] * 2, [border] * 2, [1, 1], transposed, [more] * 2, 1
+def _torch_arguments(geometry: Geometry) -> tuple[list[int], list[int], list[int], bool, list[int], int]:
+    """Stride, padding, dilation, transposed, output padding and groups, as `torch.convolution` takes them."""
+    stride, padding, transposed, output_padding = geometry
+    return [stride] * 2, [padding] * 2, [1, 1], transposed, [output_padding] * 2, 1
 
 
-def _gradient(x: Tensor, gradient: Tensor, size: int, geometry: Geometry) -> Tensor:
-    """Of filters (k, c, size, size); or of transposed ones (c, k, size, size), which saw windows of what came out."""
-    seen, moved = (gradient, x) if geometry.transposed else (x, gradient)
-    seen = F.pad(seen, (geometry.border,) * 4).permute(0, 2, 3, 1)
-    moved = moved.permute(0, 2, 3, 1)
-    n, high, wide, filters = moved.shape
-    total = seen.new_zeros(filters, size * size * seen.shape[3])
-    rows = max(1, MOST_NUMBERS // (n * wide * total.shape[1]))
-    for top in range(0, high, rows):
-        band = moved[:, top : top + rows]
-        begin, end = top * geometry.stride, (top + band.shape[1] - 1) * geometry.stride + size
-        total.addmm_(band.flatten(0, 2).T, _windows(seen[:, begin:end], size, geometry.stride))
+def _weight_gradient(x: Tensor, gradient: Tensor, size: int, geometry: Geometry) -> Tensor:
+    """(k, c, size, size), or (c, k, size, size) if transposed: then the filters saw windows of the output."""
+    source, target = (gradient, x) if geometry.transposed else (x, gradient)
+    source = F.pad(source, (geometry.padding,) * 4).permute(0, 2, 3, 1)
+    target = target.permute(0, 2, 3, 1)
+    n, height, width, filters = target.shape
+    total = source.new_zeros(filters, size * size * source.shape[3])
+    rows = max(1, MAX_BAND_NUMEL // (n * width * total.shape[1]))
+    for top in range(0, height, rows):
+        band = target[:, top : top + rows]
+        start, stop = top * geometry.stride, (top + band.shape[1] - 1) * geometry.stride + size
+        total.addmm_(band.flatten(0, 2).T, _windows(source[:, start:stop], size, geometry.stride))
     return total.view(filters, size, size, -1).permute(0, 3, 1, 2)
 
 
 def _windows(maps: Tensor, size: int, stride: int) -> Tensor:
-    """(n, h, w, c) to (n h' w', size size c)."""
+    """(n, h, w, c) to (n * h' * w', size * size * c)."""
     windows = maps.unfold(1, size, stride).unfold(2, size, stride).permute(0, 1, 2, 4, 5, 3)
     return windows.flatten(0, 2).flatten(1)

@@ -1,44 +1,56 @@
-"""3x3 convolutions with 16 products where there were 36: Winograd's minimal filtering F(2x2, 3x3).
+"""3x3 convolutions with 16 multiplications instead of 36: Winograd's minimal filtering F(2x2, 3x3).
 
-The map is cut into tiles of 2x2 pixels, each seen with its border as 4x4. With the matrices of Lavin and Gray
-(Fast Algorithms for Convolutional Neural Networks, CVPR 2016)
+The map is cut into tiles of 2x2 pixels. Each tile is computed from the 4x4 pixels around it (Lavin and Gray, Fast
+Algorithms for Convolutional Neural Networks, CVPR 2016, Sec. 4.1):
 
-    y = A' [(G g G') * (B' d B)] A      g a 3x3 filter, d a 4x4 tile, y the 2x2 pixels that come out of it, ' transposes
+    Y = A^T [(G g G^T) * (B^T d B)] A
 
-and `*`, summed over the channels, is 16 products of matrices (tiles x channels) (channels x filters). B and A hold
-only 0, 1 and -1. The same values but for rounding: in fp32 as near to the exact ones as the library's.
+    d       4x4 input tile          B^T d B   input transform
+    g       3x3 filter              G g G^T   filter transform
+    Y       2x2 output tile         A^T m A   output transform, of the products m
 
-Layouts here: pixels (n, h, w, c), tiles (4, 4, n, h / 2, w / 2, c).
+            | 1  0 -1  0 |          | 1    0    0   |
+    B^T =   | 0  1  1  0 |    G =   | 1/2  1/2  1/2 |    A^T =   | 1  1  1  0 |
+            | 0 -1  1  0 |          | 1/2 -1/2  1/2 |            | 0  1 -1 -1 |
+            | 0  1  0 -1 |          | 0    0    1   |
+
+Summed over the channels, the elementwise product `*` is 16 matrix products (tiles x channels) (channels x filters).
+The backward pass uses the transposed transforms. The results equal PyTorch's up to rounding, and in fp32 they are as
+close to the exact values.
+
+Layouts in this file: pixels (n, h, w, c), tiles (4, 4, n, h / 2, w / 2, c), weights (k, c, 3, 3).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from aggan.ops.cpu_features import stops_at_avx2
+from aggan.ops.cpu_features import has_avx2_only
 
-Several = Sequence[Tensor]
+MIN_CHANNELS = 64
+"""Minimum of c k / (c + k): a tile saves 20 products for each of c k, and needs about 100 sums for each of c + k."""
+MIN_PIXELS = 256 if has_avx2_only() else 1024
+"""Minimum of the pixels of a batch. Below it, the filter transforms cost more than the products that are saved
+(docs/decisions/0010 and 0011)."""
 
-LEAST_CHANNELS = 64
-"""Least c k / (c + k): each tile saves 20 products for each of c k, and spends some 100 sums for each of c + k."""
-LEAST_PIXELS = 256 if stops_at_avx2() else 1024
-"""Of all maps together; below, the filters' own way there and back takes longer than that saves (decisions 10, 11)."""
 
-
-def pays(weight: Tensor, pictures: int, high: int, wide: int) -> bool:
-    """Whether it is faster on a CPU; `high` and `wide` are what comes out, with a stride of 1."""
+def is_faster(weight: Float[Tensor, "k c size size"], images: int, height: int, width: int) -> bool:
+    """Whether `conv2d` is faster than PyTorch's for an output of `images` x k x `height` x `width`."""
     k, c, size, _ = weight.shape
-    worth = c * k >= LEAST_CHANNELS * (c + k) and pictures * high * wide >= LEAST_PIXELS
-    return size == 3 and worth and high % 2 == 0 and wide % 2 == 0
+    large = c * k >= MIN_CHANNELS * (c + k) and images * height * width >= MIN_PIXELS
+    return size == 3 and large and height % 2 == 0 and width % 2 == 0
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """As `F.conv2d` of pictures with their border: (n, c, h + 2, w + 2) to (n, k, h, w), h and w even.
+def conv2d(
+    x: Float[Tensor, "n c padded_h padded_w"], weight: Float[Tensor, "k c 3 3"], bias: Float[Tensor, " k"] | None
+) -> Float[Tensor, "n k h w"]:
+    """`F.conv2d` of images that are already padded, with stride 1; h and w must be even.
 
-    Its gradient has no gradient of its own.
+    It can be differentiated once: a second derivative raises `RuntimeError`.
     """
     if torch.is_autocast_enabled("cpu"):
         x = x.to(torch.get_autocast_dtype("cpu"))
@@ -47,116 +59,123 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class _Convolution(torch.autograd.Function):
-    """Pixels with their border (n, h + 2, w + 2, c) and filters (k, c, 3, 3) to pixels (n, h, w, k)."""
+    """Padded pixels (n, h + 2, w + 2, c) and weights (k, c, 3, 3) to pixels (n, h, w, k)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        tiles = _seen(x)
-        products = torch.bmm(_flat(tiles), _filters(weight, x.dtype).transpose(1, 2))
-        return _fused(products.view(*tiles.shape[:-1], -1))
+        tiles = _input_transform(x)
+        products = torch.bmm(_as_matrices(tiles), _filter_transform(weight, x.dtype).transpose(1, 2))
+        return _output_transform(products.view(*tiles.shape[:-1], -1))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
-        # Tiles and filters are made again: they are four and nearly two times as large as what they are made of.
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the name of `ctx`
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        (gradient,) = gradients
+        # The transforms are computed again, because tiles need four times the memory of x, and filters almost twice
+        # that of the weights.
         x, weight = ctx.saved_tensors
         d_x = d_weight = None
-        spread = _spread(gradient)
+        tiles = _output_transform_transpose(gradient)
         if ctx.needs_input_grad[0]:
-            d_x = _laid(torch.bmm(_flat(spread), _filters(weight, x.dtype)).view(*spread.shape[:-1], -1))
+            products = torch.bmm(_as_matrices(tiles), _filter_transform(weight, x.dtype))
+            d_x = _input_transform_transpose(products.view(*tiles.shape[:-1], -1))
         if ctx.needs_input_grad[1]:
-            d_weight = _weight(torch.bmm(_flat(spread).transpose(1, 2), _flat(_seen(x))).to(weight.dtype))
+            products = torch.bmm(_as_matrices(tiles).transpose(1, 2), _as_matrices(_input_transform(x)))
+            d_weight = _filter_transform_transpose(products.to(weight.dtype))
         return d_x, d_weight
 
 
-def _flat(tiles: Tensor) -> Tensor:
-    """(4, 4, n, h, w, c) to (16, n h w, c)."""
+def _as_matrices(tiles: Tensor) -> Tensor:
+    """(4, 4, n, h, w, c) to (16, n * h * w, c)."""
     return tiles.flatten(2, 4).flatten(0, 1)
 
 
-def _filters(weight: Tensor, kind: torch.dtype) -> Tensor:
-    """G g G': filters (k, c, 3, 3) to (16, k, c) of some kind."""
-    return (_twice_g(weight) @ weight.permute(2, 3, 0, 1).reshape(9, -1)).view(16, *weight.shape[:2]).to(kind)
+def _filter_transform(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """G g G^T: weights (k, c, 3, 3) to (16, k, c)."""
+    return (_kron_g(weight) @ weight.permute(2, 3, 0, 1).reshape(9, -1)).view(16, *weight.shape[:2]).to(dtype)
 
 
-def _weight(filters: Tensor) -> Tensor:
-    """The way back of `_filters`: (16, k, c) to (k, c, 3, 3)."""
+def _filter_transform_transpose(filters: Tensor) -> Tensor:
+    """G^T f G: (16, k, c) to weights (k, c, 3, 3)."""
     _, k, c = filters.shape
-    return (_twice_g(filters).T @ filters.flatten(1)).view(3, 3, k, c).permute(2, 3, 0, 1)
+    return (_kron_g(filters).T @ filters.flatten(1)).view(3, 3, k, c).permute(2, 3, 0, 1)
 
 
-def _twice_g(like: Tensor) -> Tensor:
-    g = like.new_tensor(((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)))
-    return torch.kron(g, g)
+def _kron_g(like: Tensor) -> Tensor:
+    """The Kronecker product of G with itself, (16, 9): G g G^T as one matrix product."""
+    G = like.new_tensor(((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1)))
+    return torch.kron(G, G)
 
 
-def _seen(x: Tensor) -> Tensor:
-    """B' d B: pixels with their border to tiles, first down and then across."""
+def _input_transform(x: Tensor) -> Tensor:
+    """B^T d B: padded pixels to tiles."""
     n, h, w, c = x.shape
     rows = x.new_empty(4, n, h // 2 - 1, w, c)
-    _differ([x[:, i : h - 2 + i : 2] for i in range(4)], rows.unbind(0))
+    _set_bt([x[:, i : h - 2 + i : 2] for i in range(4)], rows.unbind(0))
     tiles = x.new_empty(4, 4, n, h // 2 - 1, w // 2 - 1, c)
-    _differ([rows[:, :, :, i : w - 2 + i : 2] for i in range(4)], tiles.unbind(1))
+    _set_bt([rows[:, :, :, i : w - 2 + i : 2] for i in range(4)], tiles.unbind(1))
     return tiles
 
 
-def _laid(tiles: Tensor) -> Tensor:
-    """The way back of `_seen`: tiles are laid over each other and added up."""
-    n, high, wide, c = tiles.shape[2:]
-    rows = tiles.new_zeros(4, n, high, 2 * wide + 2, c)
-    _add_up(tiles.unbind(1), [rows[:, :, :, i : 2 * wide + i : 2] for i in range(4)])
-    x = tiles.new_zeros(n, 2 * high + 2, 2 * wide + 2, c)
-    _add_up(rows.unbind(0), [x[:, i : 2 * high + i : 2] for i in range(4)])
+def _input_transform_transpose(tiles: Tensor) -> Tensor:
+    """B t B^T: tiles to padded pixels; overlapping tiles add up."""
+    n, tiles_down, tiles_across, c = tiles.shape[2:]
+    rows = tiles.new_zeros(4, n, tiles_down, 2 * tiles_across + 2, c)
+    _add_b(tiles.unbind(1), [rows[:, :, :, i : 2 * tiles_across + i : 2] for i in range(4)])
+    x = tiles.new_zeros(n, 2 * tiles_down + 2, 2 * tiles_across + 2, c)
+    _add_b(rows.unbind(0), [x[:, i : 2 * tiles_down + i : 2] for i in range(4)])
     return x
 
 
-def _fused(tiles: Tensor) -> Tensor:
-    """A' m A: tiles to pixels."""
-    n, high, wide, k = tiles.shape[2:]
-    rows = tiles.new_empty(2, 4, n, high, wide, k)
-    _sum(tiles.unbind(0), rows.unbind(0))
-    y = tiles.new_empty(n, high, 2, wide, 2, k)
-    _sum(rows.unbind(1), y.permute(2, 4, 0, 1, 3, 5).unbind(1))
-    return y.view(n, 2 * high, 2 * wide, k)
+def _output_transform(tiles: Tensor) -> Tensor:
+    """A^T m A: tiles to pixels."""
+    n, tiles_down, tiles_across, k = tiles.shape[2:]
+    rows = tiles.new_empty(2, 4, n, tiles_down, tiles_across, k)
+    _set_at(tiles.unbind(0), rows.unbind(0))
+    y = tiles.new_empty(n, tiles_down, 2, tiles_across, 2, k)
+    _set_at(rows.unbind(1), y.permute(2, 4, 0, 1, 3, 5).unbind(1))
+    return y.view(n, 2 * tiles_down, 2 * tiles_across, k)
 
 
-def _spread(pixels: Tensor) -> Tensor:
-    """A g A', the way back of `_fused`: pixels to tiles."""
+def _output_transform_transpose(pixels: Tensor) -> Tensor:
+    """A y A^T: pixels to tiles."""
     n, h, w, k = pixels.shape
-    pairs = pixels.reshape(n, h // 2, 2, w // 2, 2, k).permute(2, 4, 0, 1, 3, 5)
+    blocks = pixels.reshape(n, h // 2, 2, w // 2, 2, k).permute(2, 4, 0, 1, 3, 5)
     rows = pixels.new_empty(4, 2, n, h // 2, w // 2, k)
-    _share(pairs.unbind(0), rows.unbind(0))
+    _set_a(blocks.unbind(0), rows.unbind(0))
     tiles = pixels.new_empty(4, 4, n, h // 2, w // 2, k)
-    _share(rows.unbind(1), tiles.unbind(1))
+    _set_a(rows.unbind(1), tiles.unbind(1))
     return tiles
 
 
-def _differ(d: Several, out: Several) -> None:
-    """B' d."""
+def _set_bt(d: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    """out = B^T d."""
     torch.sub(d[0], d[2], out=out[0])
     torch.add(d[1], d[2], out=out[1])
     torch.sub(d[2], d[1], out=out[2])
     torch.sub(d[1], d[3], out=out[3])
 
 
-def _add_up(t: Several, out: Several) -> None:
-    """B t, added to what is there: places of neighbouring tiles are the same."""
+def _add_b(t: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    """out += B t; in place, because tiles overlap."""
     out[0].add_(t[0])
     out[1].add_((t[1] - t[2]).add_(t[3]))
     out[2].add_((t[1] + t[2]).sub_(t[0]))
     out[3].sub_(t[3])
 
 
-def _sum(m: Several, out: Several) -> None:
-    """A' m."""
+def _set_at(m: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    """out = A^T m."""
     torch.add(m[0], m[1], out=out[0]).add_(m[2])
     torch.sub(m[1], m[2], out=out[1]).sub_(m[3])
 
 
-def _share(g: Several, out: Several) -> None:
-    """A g."""
-    out[0].copy_(g[0])
-    torch.add(g[0], g[1], out=out[1])
-    torch.sub(g[0], g[1], out=out[2])
-    torch.neg(g[1], out=out[3])
+def _set_a(y: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    """out = A y."""
+    out[0].copy_(y[0])
+    torch.add(y[0], y[1], out=out[1])
+    torch.sub(y[0], y[1], out=out[2])
+    torch.neg(y[1], out=out[3])

@@ -1,0 +1,1 @@
+"""A perceptual study: participants choose which of two images is real."""

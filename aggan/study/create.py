@@ -1,84 +1,88 @@
-"""Make a study's folder from folders of pictures; a study is there whole, or not at all."""
+"""Create the folder of a study from folders of images. The folder appears complete or not at all."""
 
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from aggan.errors import UserError
-from aggan.study.draw import Drawn, Files, Wanted, draw
-from aggan.study.images import MOST, Gallery, files, sides
-from aggan.study.plan import PICTURES, Pair, Plan, Settings, write_plan
+from aggan.study.images import MAX_SIZE, ImageWriter, find_images, shorter_sides
+from aggan.study.plan import IMAGES, Pair, Plan, Settings, write_plan
+from aggan.study.sampling import Images, Sample, TrialCounts, sample_pairs
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where pictures come from."""
+    """The folders that images come from."""
 
     real: Path
     fakes: dict[str, Path]
-    """A folder a system."""
+    """Folder by method."""
     size: int | None = None
-    """Side in pixels at which they are shown; None is the smallest that any of them has."""
+    """Side in pixels at which images are shown; None: the smallest of all, at most `MAX_SIZE`."""
 
 
 @dataclass(frozen=True)
-class Created:
-    """What was made, and what whoever made it should know."""
+class CreatedStudy:
+    """A new study, and what the experimenter should know about it."""
 
     plan: Plan
     matched: int
+    """Number of pairs in which the real image has the name of the fake one."""
     size: int
     resized: bool
+    """Whether any image had to be resized."""
 
 
-def create(sources: Sources, wanted: Wanted, settings: Settings, seed: int, out: Path) -> Created:
-    """Write the study; raises `UserError`."""
+def create_study(sources: Sources, counts: TrialCounts, settings: Settings, seed: int, out: Path) -> CreatedStudy:
+    """Write a study to the new folder `out`. Raises `UserError` if that exists or images do not suffice."""
     if out.exists():
-        raise UserError(f"{out} exists already: choose another --out")
-    real, fakes = files(sources.real), {name: files(folder) for name, folder in sources.fakes.items()}
-    drawn = draw(real, fakes, wanted, Random(seed))
-    native = sides(_used(drawn, fakes))
-    size = sources.size or min(MOST, *native)
+        raise UserError(f"{out} already exists: choose another --out")
+    real = find_images(sources.real)
+    fakes = {method: find_images(folder) for method, folder in sources.fakes.items()}
+    sample = sample_pairs(real, fakes, counts, Random(seed))
+    sides = shorter_sides(_sampled_files(sample, fakes))
+    size = sources.size or min(MAX_SIZE, *sides)
     partial = out.with_name(f".{out.name}.tmp")
     try:
         shutil.rmtree(partial, ignore_errors=True)
-        gallery = Gallery(partial / PICTURES, size)
-        write_plan(partial, plan := _plan(gallery, drawn, fakes, settings, seed))
-        gallery.close()
-        partial.chmod(0o700)  # in it are the answer key and, in time, who took part
+        writer = ImageWriter(partial / IMAGES, size)
+        plan = _write_images(writer, sample, fakes, settings, seed)
+        write_plan(partial, plan)
+        writer.equalize_file_lengths()
+        partial.chmod(0o700)  # the folder holds the answer key and, later, the participants' IDs
         partial.rename(out)
-    except OSError as why:
-        raise UserError(f"cannot write {out}: {why.strerror or why}") from why
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Created(plan, drawn.matched, size, native != {size})
+    return CreatedStudy(plan, sample.matched, size, sides != {size})
 
 
-def _used(drawn: Drawn, fakes: dict[str, Files]) -> Iterable[Path]:
-    yield from drawn.real.values()
-    yield from (some[name] for some in fakes.values() for name in drawn.real)
+def _sampled_files(sample: Sample, fakes: dict[str, Images]) -> Iterator[Path]:
+    yield from sample.real.values()
+    yield from (images[name] for images in fakes.values() for name in sample.real)
 
 
-def _plan(gallery: Gallery, drawn: Drawn, fakes: dict[str, Files], settings: Settings, seed: int) -> Plan:
-    def pair(name: str) -> Pair:
-        made = {system: gallery.add(some[name]) for system, some in fakes.items()}
-        return Pair(name=name, real=gallery.add(drawn.real[name]), fakes=made)
+def _write_images(writer: ImageWriter, sample: Sample, fakes: dict[str, Images], settings: Settings, seed: int) -> Plan:
+    def write_pair(name: str) -> Pair:
+        files = {method: writer.add(images[name]) for method, images in fakes.items()}
+        return Pair(name=name, real=writer.add(sample.real[name]), fakes=files)
 
-    def check(name: str) -> Pair:
-        real = drawn.real[name]
-        return Pair(name=name, real=gallery.add(real), fakes={"": gallery.add_scrambled(real)})
+    def write_check(name: str) -> Pair:
+        real = sample.real[name]
+        return Pair(name=name, real=writer.add(real), fakes={"": writer.add_scrambled(real)})
 
     return Plan(
         study=secrets.token_hex(8),
         secret=secrets.token_hex(32),
         seed=seed,
         settings=settings,
-        systems=tuple(fakes),
-        trials=drawn.trials,
-        pairs=tuple(map(pair, drawn.pairs)),
-        practice=tuple(map(pair, drawn.practice)),
-        checks=tuple(map(check, drawn.checks)),
+        methods=tuple(fakes),
+        trials=sample.trials,
+        pairs=tuple(map(write_pair, sample.pairs)),
+        practice=tuple(map(write_pair, sample.practice)),
+        checks=tuple(map(write_check, sample.checks)),
     )

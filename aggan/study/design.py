@@ -1,7 +1,9 @@
-"""Which pairs a participant sees, in which order and on which sides: all from the plan's seed and a number.
+"""The experimental design: which pairs a participant sees, in which order and on which sides.
 
-S participants in a row see the same people; whom one of them sees by a system, the next one sees by the next
-system (a Latin square), so nobody sees a person twice and all systems are judged on the same people.
+Everything follows from the seed of the plan and the participant's number (0, 1, ...).
+
+With S methods, S consecutive participants see the same input images. The method for each input rotates from one
+participant to the next (a Latin square). Nobody sees an input twice, and all methods are compared on the same inputs.
 """
 
 import hmac
@@ -13,14 +15,14 @@ from aggan.study.plan import Pair, Plan
 
 
 class Side(StrEnum):
-    """Where a picture stands."""
+    """The position of an image on the screen."""
 
     LEFT = "left"
     RIGHT = "right"
 
 
 class Kind(StrEnum):
-    """What an answer is for."""
+    """The purpose of a trial."""
 
     PRACTICE = "practice"
     CHECK = "check"
@@ -29,59 +31,61 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Trial:
-    """A pair as one participant sees it."""
+    """One pair, as one participant sees it."""
 
     kind: Kind
-    system: str
+    method: str
+    """Method of the fake image; empty for attention checks."""
     pair: Pair
-    real: Side
+    real_side: Side
 
-    def picture(self, side: Side) -> str:
-        """The file on that side."""
-        return self.pair.real if side == self.real else self.pair.fakes[self.system]
+    def image(self, side: Side) -> str:
+        """The image file on a side."""
+        return self.pair.real if side == self.real_side else self.pair.fakes[self.method]
 
 
-def trials(plan: Plan, number: int) -> tuple[Trial, ...]:
-    """All of the participant with that number, from 0: practice, then pairs with checks strewn among them."""
-    random = Random(f"{plan.seed}/{number}")
-    count = len(plan.systems)
+def participant_trials(plan: Plan, number: int) -> tuple[Trial, ...]:
+    """All trials of one participant: practice first, then main trials with attention checks spread among them."""
+    # Answers are stored by the index of their trial: the order of the random draws is part of the format.
+    rng = Random(f"{plan.seed}/{number}")
+    method_count = len(plan.methods)
     practice = [
-        Trial(Kind.PRACTICE, plan.systems[(number + k) % count], pair, random.choice(list(Side)))
+        Trial(Kind.PRACTICE, plan.methods[(number + k) % method_count], pair, rng.choice(list(Side)))
         for k, pair in enumerate(plan.practice)
     ]
-    shown = _main(plan, number, random)
-    step = len(shown) / max(1, len(plan.checks))
+    trials = _main_trials(plan, number, rng)
+    spacing = len(trials) / max(1, len(plan.checks))
     for k in reversed(range(len(plan.checks))):
-        check = Trial(Kind.CHECK, "", plan.checks[k], random.choice(list(Side)))
-        shown.insert(random.randint(int(k * step) + 1, int((k + 1) * step)), check)
-    return (*practice, *shown)
+        check = Trial(Kind.CHECK, "", plan.checks[k], rng.choice(list(Side)))
+        trials.insert(rng.randint(int(k * spacing) + 1, int((k + 1) * spacing)), check)
+    return (*practice, *trials)
 
 
-def _main(plan: Plan, number: int, random: Random) -> list[Trial]:
-    """Blocks with each system once, so that no system comes early or late; as often left as right."""
-    count = len(plan.systems)
-    group, row = divmod(number, count)
-    people = [plan.pairs[(group * plan.trials + k) % len(plan.pairs)] for k in range(plan.trials)]
-    drawn = [(plan.systems[(k + row) % count], pair) for k, pair in enumerate(people)]
-    blocks = [drawn[start : start + count] for start in range(0, plan.trials, count)]
-    random.shuffle(blocks)
+def _main_trials(plan: Plan, number: int, rng: Random) -> list[Trial]:
+    """Main trials in blocks that contain each method once; the real image is left as often as right."""
+    method_count = len(plan.methods)
+    group, row = divmod(number, method_count)
+    pairs = [plan.pairs[(group * plan.trials + k) % len(plan.pairs)] for k in range(plan.trials)]
+    assigned = [(plan.methods[(k + row) % method_count], pair) for k, pair in enumerate(pairs)]
+    blocks = [assigned[start : start + method_count] for start in range(0, plan.trials, method_count)]
+    rng.shuffle(blocks)
     for block in blocks:
-        random.shuffle(block)
+        rng.shuffle(block)
     sides = (list(Side) * plan.trials)[: plan.trials]
-    random.shuffle(sides)
-    ordered = [one for block in blocks for one in block]
-    return [Trial(Kind.MAIN, *one, side) for one, side in zip(ordered, sides, strict=True)]
+    rng.shuffle(sides)
+    ordered = [entry for block in blocks for entry in block]
+    return [Trial(Kind.MAIN, method, pair, side) for (method, pair), side in zip(ordered, sides, strict=True)]
 
 
-def picture_names(plan: Plan, number: int) -> dict[str, str]:
-    """Files by the names under which the page asks for them: in trial order, left before right.
+def image_names(plan: Plan, number: int) -> dict[str, str]:
+    """Image files by their public names on a participant's page, in the order of trials, left before right.
 
-    A name is another one for every participant and place, so that no two can be compared.
+    A public name is unique to the participant, the trial and the side. Names therefore do not reveal that two images
+    are the same file.
     """
-    return {
-        hmac.new(plan.secret.encode(), f"{number}/{index}/{side}".encode(), "sha256").hexdigest()[:32]: trial.picture(
-            side
-        )
-        for index, trial in enumerate(trials(plan, number))
-        for side in Side
-    }
+
+    def public_name(index: int, side: Side) -> str:
+        return hmac.new(plan.secret.encode(), f"{number}/{index}/{side}".encode(), "sha256").hexdigest()[:32]
+
+    trials = participant_trials(plan, number)
+    return {public_name(index, side): trial.image(side) for index, trial in enumerate(trials) for side in Side}

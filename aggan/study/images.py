@@ -1,4 +1,4 @@
-"""Pictures of a study: one size, one encoding, one length in bytes, and nothing in them but pixels."""
+"""Images of a study: all of one size, encoding and file length, without metadata."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,56 +6,56 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from aggan.data.folders import pictures
+from aggan.data.folders import list_images
 from aggan.errors import UserError
 from aggan.images.convert import Pixels, Unreadable, read, square
-from aggan.inference.pipeline import PARTS
-from aggan.study.draw import Files
+from aggan.inference.paths import PARTS
+from aggan.study.sampling import Images
 
-TILES = 4
-"""An attention check shows a picture cut into so many rows and columns, out of order."""
-MOST = 512
-"""Pixels of a side, unless asked for: larger pictures are slow on a telephone."""
+GRID = 4
+"""Rows and columns into which the image of an attention check is cut."""
+MAX_SIZE = 512
+"""Largest default side in pixels; larger images load slowly on a phone."""
 
 
-def files(folder: Path) -> Files:
-    """The pictures of a folder by name, without masks and contents; raises `UserError` where two have the same."""
-    found: Files = {}
-    there = pictures(folder)
-    wholes = {path.with_suffix("") for path in there}.union(there)
-    for path in there:
+def find_images(folder: Path) -> Images:
+    """The images of a folder by name, without masks and contents. Raises `UserError` if two have the same name."""
+    images: Images = {}
+    paths = list_images(folder)
+    owners = {path.with_suffix("") for path in paths}.union(paths)
+    for path in paths:
         base = path.with_suffix("")
-        if base.suffix in PARTS and base.with_suffix("") in wholes:
+        if base.suffix in PARTS and base.with_suffix("") in owners:
             continue
         name = base.relative_to(folder).as_posix()
-        if name in found:
-            raise UserError(f"{folder}: both {found[name].name} and {path.name} are called {name!r}: remove one")
-        found[name] = path
-    return found
+        if name in images:
+            raise UserError(f"{folder}: {images[name].name} and {path.name} have the same name {name!r}: remove one")
+        images[name] = path
+    return images
 
 
-def sides(paths: Iterable[Path]) -> set[int]:
-    """The shorter sides of pictures, in pixels."""
+def shorter_sides(paths: Iterable[Path]) -> set[int]:
+    """The distinct shorter sides of images, in pixels."""
     return {min(_read(path).size) for path in paths}
 
 
-class Gallery:
-    """Writes pictures to a folder, under names that say nothing."""
+class ImageWriter:
+    """Writes images to a folder under numbered names, in which a fake image cannot be told from a real one."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder, self.size, self.count = folder, size, 0
         folder.mkdir(parents=True)
 
     def add(self, path: Path) -> str:
-        """Write the picture's centred square and give its new name."""
+        """Write the centred square of an image. Returns the new file name."""
         return self._write(square(_read(path), self.size))
 
     def add_scrambled(self, path: Path) -> str:
-        """Write the picture with all its tiles in other places."""
-        return self._write(scrambled(square(_read(path), self.size)))
+        """Write the centred square of an image with its tiles rearranged. Returns the new file name."""
+        return self._write(scramble_tiles(square(_read(path), self.size)))
 
-    def close(self) -> None:
-        """Make all files equally long: what follows the end of a PNG is not read."""
+    def equalize_file_lengths(self) -> None:
+        """Pad all files to the same length. PNG decoders ignore bytes after the end of the image."""
         paths = list(self.folder.iterdir())
         longest = max(path.stat().st_size for path in paths)
         for path in paths:
@@ -69,19 +69,19 @@ class Gallery:
         return name
 
 
-def scrambled(pixels: Pixels) -> Pixels:
-    """No tile stays where it was; what does not fill a tile does."""
-    tile = len(pixels) // TILES
-    cut = tile * TILES
-    tiles = pixels[:cut, :cut].reshape(TILES, tile, TILES, tile, 3).swapaxes(1, 2).reshape(-1, tile, tile, 3)
-    moved = np.roll(tiles, TILES + 1, axis=0).reshape(TILES, TILES, tile, tile, 3)
-    made = pixels.copy()
-    made[:cut, :cut] = moved.swapaxes(1, 2).reshape(cut, cut, 3)
-    return made
+def scramble_tiles(pixels: Pixels) -> Pixels:
+    """Move every tile of a 4 x 4 grid to another place; a margin that fills no tile stays."""
+    tile = len(pixels) // GRID
+    side = tile * GRID
+    tiles = pixels[:side, :side].reshape(GRID, tile, GRID, tile, 3).swapaxes(1, 2).reshape(-1, tile, tile, 3)
+    moved = np.roll(tiles, GRID + 1, axis=0).reshape(GRID, GRID, tile, tile, 3)
+    scrambled = pixels.copy()
+    scrambled[:side, :side] = moved.swapaxes(1, 2).reshape(side, side, 3)
+    return scrambled
 
 
 def _read(path: Path) -> Pillow.Image:
     try:
         return read(path)
-    except Unreadable as why:
-        raise UserError(f"{why}: remove or replace it") from why
+    except Unreadable as error:
+        raise UserError(f"{error}: remove or replace it") from error

@@ -1,4 +1,4 @@
-"""The whole state of a training in one file, from which it goes on exactly."""
+"""The whole state of a training in one file, from which it resumes exactly, and the start from another model."""
 
 from pathlib import Path
 from typing import Any
@@ -6,45 +6,47 @@ from typing import Any
 import torch
 
 from aggan.errors import UserError
-from aggan.io import write_whole
-from aggan.methods.base import System
+from aggan.io import write_atomic
+from aggan.methods.base import Method
 from aggan.methods.pretrained import find_model, load_model
 
 FILE = "checkpoint.pt"
-VERSION = 1
+VERSION = 2
 
 
 def save(run: Path, state: dict[str, Any]) -> None:
-    """Replace the run's checkpoint; the previous one stays until the new one is whole."""
-    write_whole(run / FILE, lambda path: torch.save({"version": VERSION} | state, path))
+    """Replace the run's checkpoint; the previous one stays until the new one is complete."""
+    write_atomic(run / FILE, lambda path: torch.save({"version": VERSION} | state, path))
 
 
 def load(run: Path) -> dict[str, Any]:
-    """The run's checkpoint on the CPU; raises `UserError` where there is none that can be read."""
+    """The run's checkpoint, on the CPU. Raises `UserError` if there is none that can be read."""
     path = run / FILE
     if not path.exists():
         raise UserError(f"{run}: nothing to resume: {FILE} is missing")
     try:
         # weights_only: a checkpoint may come from a stranger, and a pickle could run anything.
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as why:  # what a broken zip or pickle raises is of many kinds
-        raise UserError(f"{path}: not a checkpoint that can be read ({type(why).__name__})") from why
+    except Exception as error:  # a broken zip or pickle raises errors of many types
+        raise UserError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
-        raise UserError(f"{path}: not a checkpoint of this version of aggan")
+        raise UserError(
+            f"{path}: written by another version of aggan, so the run cannot be resumed; start a new one from its "
+            f"model with --training.init-from {run}"
+        )
     return state
 
 
-# --- '"""How a training begins where it does not begin from nothing."""'
-def begin_with(model: Path, system: System) -> None:
-    """Take over the translators of a model; raises `UserError` where they are of another make."""
+def init_from(model: Path, method: Method) -> None:
+    """Load the inference networks of a model. Raises `UserError` if its networks differ."""
     folder = find_model(model)
     if folder is None:
-        raise UserError(f"--training.begin-with {model}: no model here")
-    state = load_model(folder)[0].translators_state()
+        raise UserError(f"--training.init-from {model}: no model here")
+    state = load_model(folder)[0].inference_state_dict()
     try:
-        system.load_translators(state)
-    except RuntimeError as why:
-        first = str(why).splitlines()[1].strip() if "\n" in str(why) else str(why)
+        method.load_inference_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise UserError(
-            f"--training.begin-with {model}: its networks differ from those to be trained: {first}"
-        ) from why
+            f"--training.init-from {model}: its networks differ from those to be trained: {first}"
+        ) from error

@@ -1,7 +1,7 @@
-"""The processes of a training, and what they tell each other, through Lightning Fabric.
+"""Every Lightning Fabric call: processes and their collectives, devices, precision, backward passes.
 
-They share their gradients by averaging them after each backward pass. A system's turns pass through its
-networks several times and in any order, which DDP's hooks on one forward pass do not suit (docs/decisions/0004).
+Processes average their gradients after each backward pass. The updates of a method run through its networks several
+times and in any order, which DDP's hooks on a single forward pass do not support (docs/decisions/0004).
 """
 
 import logging
@@ -22,127 +22,131 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
-from aggan.errors import AlreadySaid, UserError
+from aggan.errors import AlreadyReported, UserError
 from aggan.ops.cpu_features import prefers_bf16
-from aggan.ops.dispatch import quicken
-from aggan.ops.malloc import keep_memory
-from aggan.training.config import Recipe
-from aggan.training.launch import launched
+from aggan.ops.dispatch import use_fast_convolutions
+from aggan.ops.malloc import retain_freed_memory
+from aggan.training.config import TrainingConfig
+from aggan.training.launch import detect_launcher
 
 PREPARATION = timedelta(days=1)
-"""What the decoding of a large data set may take, while the other processes wait."""
+"""How long processes wait for another one that decodes a large data set."""
 ENVIRONMENTS = {"torchrun": TorchElasticEnvironment, "slurm": SLURMEnvironment}
+Precision = Literal["32-true", "bf16-mixed"]
 
 T = TypeVar("T")
 
 
-class Parted(UserError):
-    """The processes of a training have lost each other."""
+class ProcessLost(UserError):
+    """Another process of the training has died or does not answer."""
 
 
 @contextmanager
-def _in_touch() -> Iterator[None]:
-    """What torch says of lost connections and of timeouts becomes `Parted`."""
+def _lost_as_user_error() -> Iterator[None]:
+    """Lost connections and timeouts become `ProcessLost`."""
     try:
         yield
-    except RuntimeError as why:  # gloo, NCCL and the store have no narrower type in common
-        raise Parted(f"another process is gone or does not answer ({_reason(why)})") from why
+    except RuntimeError as error:  # gloo, NCCL and the store have no narrower type in common
+        raise ProcessLost(f"another process is gone or does not answer ({_reason(error)})") from error
 
 
-class Processes:
-    """As many as the launcher started, or else as the recipe asks for; raises `UserError` if they do not meet."""
+class ProcessGroup:
+    """The processes of a training: those that the launcher started, otherwise as many as configured.
 
-    def __init__(self, recipe: Recipe, precision: Literal["32-true", "bf16-mixed"]) -> None:
+    Raises `UserError` if they do not all connect.
+    """
+
+    def __init__(self, config: TrainingConfig, precision: Precision) -> None:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # or every process announces itself
-        by = launched()
-        devices, nodes = (by.devices, by.nodes) if by else (recipe.devices, 1)
-        environment = ENVIRONMENTS[by.by]() if by else LightningEnvironment()
-        several = DDPStrategy(timeout=timedelta(minutes=recipe.timeout))
+        launch = detect_launcher()
+        devices, nodes = (launch.devices, launch.nodes) if launch else (config.devices, 1)
+        environment = ENVIRONMENTS[launch.launcher]() if launch else LightningEnvironment()
+        ddp = DDPStrategy(timeout=timedelta(minutes=config.timeout))
         self.fabric = Fabric(
-            accelerator=recipe.accelerator,
+            accelerator=config.accelerator,
             devices=devices,
             num_nodes=nodes,
-            strategy=several if devices * nodes > 1 else "auto",
+            strategy=ddp if devices * nodes > 1 else "auto",
             precision=precision,
-            plugins=[environment],  # named, because Fabric takes a shell in an allocation of SLURM for a task
+            plugins=[environment],  # explicitly, because Fabric takes a shell in a SLURM allocation for a task
         )
         try:
             self.fabric.launch()
-        except (RuntimeError, ValueError) as why:
-            raise UserError(f"the {devices * nodes} processes did not all come together: {_reason(why)}") from why
-        self._patient: Any = dist.new_group(backend="gloo", timeout=PREPARATION) if self.world > 1 else None
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"the {devices * nodes} processes did not all connect: {_reason(error)}") from error
+        self._patient: Any = dist.new_group(backend="gloo", timeout=PREPARATION) if self.world_size > 1 else None
 
     @property
     def rank(self) -> int:
         return self.fabric.global_rank
 
     @property
-    def world(self) -> int:
+    def world_size(self) -> int:
         return self.fabric.world_size
 
     @property
-    def first(self) -> bool:
-        """Whether this process is the one that writes files and speaks."""
+    def is_global_zero(self) -> bool:
+        """Whether this is the process that writes files and messages."""
         return self.fabric.is_global_zero
 
     @property
     def _turn(self) -> int:
-        return 0 if self.first else 1 if self.fabric.local_rank == 0 else 2
+        return 0 if self.is_global_zero else 1 if self.fabric.local_rank == 0 else 2
 
-    def together(self, part: Callable[[], T]) -> T:
-        """What a part of the preparation makes; where a process raises `UserError`, all stop and one says why.
+    def run_together(self, function: Callable[[], T]) -> T:
+        """The function's result; if it raises `UserError` in any process, all stop and one reports it.
 
-        However long the others take, they are waited for. Inside the part, processes cannot ask each other anything.
+        Waits for all processes, however long they take. The function must not use collectives.
         """
-        made: list[T] = []
-        mistake = ""
+        results: list[T] = []
+        failure = ""
         try:
-            made.append(part())
-        except UserError as why:
-            mistake = str(why)
-        for rank, found in enumerate(self.gather(mistake, self._patient)):
-            if found:
-                raise UserError(found) if rank == self.rank else AlreadySaid(found)
-        return made[0]
+            results.append(function())
+        except UserError as error:
+            failure = str(error)
+        for rank, message in enumerate(self.gather(failure, self._patient)):
+            if message:
+                raise UserError(message) if rank == self.rank else AlreadyReported(message)
+        return results[0]
 
-    def in_turns(self, part: Callable[[], T]) -> T:
-        """The same for what is done once and then found done: by the first, by one on each machine, by all."""
-        made: list[T] = []
+    def run_in_turns(self, function: Callable[[], T]) -> T:
+        """As `run_together`, for work whose result is cached: first rank 0, then one rank per machine, then all."""
+        results: list[T] = []
         for turn in range(3):
-            mine = made.append if turn == self._turn else None
-            self.together(lambda mine=mine: mine(part()) if mine else None)
-        return made[0]
+            keep = results.append if turn == self._turn else None
+            self.run_together(lambda keep=keep: keep(function()) if keep else None)
+        return results[0]
 
-    @_in_touch()
-    def share_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Average the gradients over the processes, in one message."""
-        if self.world == 1:
+    @_lost_as_user_error()
+    def all_reduce_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Average the gradients over all processes, in one message."""
+        if self.world_size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = self._reduce(torch.cat([g.flatten() for g in gradients]), "mean")
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
-    @_in_touch()
-    def agree(self, mine: bool) -> bool:
-        """Whether any process says yes."""
-        if self.world == 1:
-            return mine
-        return bool(self._reduce(torch.tensor(float(mine)), "sum") > 0)
+    @_lost_as_user_error()
+    def any_rank(self, value: bool) -> bool:
+        """Whether the value is true in any process."""
+        if self.world_size == 1:
+            return value
+        return bool(self._reduce(torch.tensor(float(value)), "sum") > 0)
 
-    @_in_touch()
-    def same(self, mine: T) -> T:
-        """What the first process has, on every process."""
-        return mine if self.world == 1 else self.fabric.broadcast(mine)
+    @_lost_as_user_error()
+    def broadcast(self, value: T) -> T:
+        """The value of rank 0, in every process."""
+        return value if self.world_size == 1 else self.fabric.broadcast(value)
 
-    @_in_touch()
-    def gather(self, mine: T, group: Any = None) -> list[T]:
-        """What every process has, in the order of their ranks (the same on all)."""
-        if self.world == 1:
-            return [mine]
-        everyone: list[Any] = [None] * self.world
-        dist.all_gather_object(everyone, mine, group)
-        return everyone
+    @_lost_as_user_error()
+    def gather(self, value: T, group: Any = None) -> list[T]:
+        """The values of all processes in the order of their ranks, in every process."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        dist.all_gather_object(values, value, group)
+        return values
 
     def _reduce(self, tensor: Tensor, how: str) -> Tensor:
         reduced = self.fabric.all_reduce(tensor.to(self.fabric.device), reduce_op=how)
@@ -150,63 +154,64 @@ class Processes:
         return reduced
 
 
-def _reason(why: Exception) -> str:
-    """The first sentence of torch's, without its source file and its advice."""
-    line = str(why).partition("\n")[0].partition(". This is")[0]
+def _reason(error: Exception) -> str:
+    """The first sentence of torch's message, without its source file and its advice."""
+    line = str(error).partition("\n")[0].partition(". This is")[0]
     return re.sub(r"\[/\S+\] ", "", line)
 
 
-# --- '"""Every Lightning Fabric call that is about arithmetic: devices, precision, backward passes."""'
-class Engine(Processes):
-    """Runs the arithmetic of a training on what the recipe asks for, in one process or in several."""
+class Engine(ProcessGroup):
+    """Runs the arithmetic of a training as configured, in one process or in several."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        if recipe.accelerator == "gpu" and not torch.cuda.is_available():
+    def __init__(self, config: TrainingConfig) -> None:
+        if config.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("no GPU here: leave out --training.accelerator gpu, or check the driver with nvidia-smi")
-        self._processor_time = recipe.processor_time
-        super().__init__(recipe, _precision(recipe))
+        self._processor_time = config.processor_time
+        super().__init__(config, _precision(config))
         if self.fabric.device.type == "cpu":
-            keep_memory()
-        if recipe.threads:  # after the launch, which counts them on its own
-            torch.set_num_threads(recipe.threads)
+            retain_freed_memory()
+        if config.threads:  # after the launch, which sets the number itself
+            torch.set_num_threads(config.threads)
 
     def now(self) -> float:
-        """Seconds by the clock that a budget in minutes runs on; the processor's own stands still while others work."""
+        """Seconds of the clock that a budget in minutes runs on; processor time stands still while others work."""
         return time.process_time() / torch.get_num_threads() if self._processor_time else time.monotonic()
 
     def peak_memory(self) -> float:
-        """The most memory that this process ever held, in MB, the GPU's where there is one; 0 where nobody counts."""
+        """Peak memory of this process in MB, the GPU's if there is one; 0 where it is not known."""
         if self.fabric.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.fabric.device) / 1e6
         if sys.platform == "win32":
             return 0.0
         import resource
 
-        unit = 1 if sys.platform == "darwin" else 1024  # the system counts in bytes there, in KiB elsewhere
+        unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes, Linux in KiB
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
-    def place(self, module: nn.Module) -> None:
-        """Move a module to the device, its convolutions in channels-last memory; all processes start alike."""
+    def setup(self, module: nn.Module) -> None:
+        """Move a module to the device, with channels-last memory and equal weights in all processes."""
         if self.fabric.device.type == "cpu":
-            quicken(module)
-        module.to(device=self.fabric.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        if self.world > 1:
-            for tensor in (*module.parameters(), *module.buffers()):
-                tensor.data.copy_(self.same(tensor.data))
+            use_fast_convolutions(module)
+        module.to(self.fabric.device)
+        for tensor in (*module.parameters(), *module.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+            if self.world_size > 1:
+                tensor.data.copy_(self.broadcast(tensor.data))
 
-    def to_device(self, batch: Any) -> Any:
+    def to_device(self, batch: T) -> T:
         return self.fabric.to_device(batch)
 
-    def precision(self) -> AbstractContextManager:
+    def autocast(self) -> AbstractContextManager[None]:
         return self.fabric.autocast()
 
     def backward(self, loss: Tensor) -> None:
         self.fabric.backward(loss)
 
 
-def _precision(recipe: Recipe) -> Literal["32-true", "bf16-mixed"]:
-    if recipe.precision != "auto":
-        return recipe.precision
-    if recipe.accelerator != "cpu" and torch.cuda.is_available():
+def _precision(config: TrainingConfig) -> Precision:
+    if config.precision != "auto":
+        return config.precision
+    if config.accelerator != "cpu" and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     return "bf16-mixed" if prefers_bf16() else "32-true"

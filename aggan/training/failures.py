@@ -1,4 +1,4 @@
-"""Why a training ended too early: one sentence, said by one process, however many there are."""
+"""Why a training stopped early: one sentence, reported by one process, however many there are."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,57 +6,66 @@ from pathlib import Path
 
 import torch
 
-from aggan.errors import AlreadySaid, UserError
+from aggan.errors import AlreadyReported, UserError
 from aggan.training import checkpoint
-from aggan.training.fabric import Parted
+from aggan.training.fabric import ProcessLost
 from aggan.training.watch import Diverged
 
 FILE = "stopped.txt"
-TOO_LARGE = "there is not enough memory for a step; try a smaller --training.batch, or --training.recompute"
+OUT_OF_MEMORY = (
+    "there is not enough memory for a step; try a smaller --training.batch, or --training.activation-checkpointing"
+)
 
 
 @contextmanager
-def one_voice(run: Path, alone: bool) -> Iterator[None]:
-    """What ends the training becomes a `UserError` in the process that notices first, in the others `AlreadySaid`."""
+def report_once(run: Path, alone: bool) -> Iterator[None]:
+    """What stops the training becomes a `UserError` in the first process that notices, and `AlreadyReported` in others.
+
+    `alone` is whether there is a single process.
+    """
     try:
-        with _enough_memory():
+        with _out_of_memory_as_user_error():
             yield
-    except (Diverged, UserError) as why:
-        sentence = _sentence(run, why)
-        if alone or _claimed(run, sentence):
-            raise UserError(sentence) from why
-        raise AlreadySaid(sentence) from why
+    except (Diverged, UserError) as error:
+        sentence = _sentence(run, error)
+        if alone or _is_first(run, sentence):
+            raise UserError(sentence) from error
+        raise AlreadyReported(sentence) from error
 
 
-def _sentence(run: Path, why: Exception) -> str:
-    if isinstance(why, Parted):
-        return f"training stopped: {why}; {run} is as it was last saved: go on with as many processes, --resume {run}"
-    if isinstance(why, Diverged):
-        before = f"The checkpoint in {run} is from before" if (run / checkpoint.FILE).exists() else "Nothing was saved"
+def _sentence(run: Path, error: Exception) -> str:
+    if isinstance(error, ProcessLost):
         return (
-            f"training stopped: {why}. {before}; try a lower --training.learning-rate, or --training.precision 32-true"
+            f"training stopped: {error}; {run} is as it was last saved: resume it with as many processes, "
+            f"--resume {run}"
         )
-    return str(why)
+    if isinstance(error, Diverged):
+        saved = (run / checkpoint.FILE).exists()
+        state = f"The checkpoint in {run} is from before" if saved else "Nothing was saved"
+        return (
+            f"training stopped: {error}. {state}; try a lower --training.learning-rate, or --training.precision 32-true"
+        )
+    return str(error)
 
 
 @contextmanager
-def _enough_memory() -> Iterator[None]:
-    """Where torch finds no memory, it is told what to try; on a CPU torch has no error of its own for that."""
+def _out_of_memory_as_user_error() -> Iterator[None]:
+    """On a CPU torch has no error type of its own for this."""
     try:
         yield
-    except RuntimeError as why:
-        if not isinstance(why, torch.OutOfMemoryError) and "can't allocate memory" not in str(why):
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        raise UserError(f"training stopped: {TOO_LARGE}") from why
+        raise UserError(f"training stopped: {OUT_OF_MEMORY}") from error
 
 
-def _claimed(run: Path, sentence: str) -> bool:
-    """Whether this process is the first to write the run's file; all see the same folder, and nothing else for sure."""
+def _is_first(run: Path, sentence: str) -> bool:
+    """Whether this process is the first to create the run's file: the run folder is all that processes surely share."""
     try:
         with (run / FILE).open("x", encoding="utf-8") as file:
             file.write(sentence + "\n")
     except FileExistsError:
         return False
-    except OSError:  # a full disk must not silence what it caused
+    except OSError:  # a full disk must not hide the reason
         return True
     return True

@@ -1,6 +1,6 @@
-"""Which of how many processes this one is, where torchrun, SLURM or Ray started it.
+"""Detects the launcher (torchrun, SLURM or Ray) and which of its processes this one is. Imports no torch.
 
-torchrun and Ray tell it in RANK, WORLD_SIZE and their like, `srun` in SLURM_PROCID and SLURM_NTASKS.
+torchrun and Ray set RANK, WORLD_SIZE and their like; `srun` sets SLURM_PROCID and SLURM_NTASKS.
 """
 
 import os
@@ -9,85 +9,87 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from aggan.errors import AlreadySaid, UserError
+from aggan.errors import AlreadyReported, UserError
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a launcher says of this process."""
+    """What a launcher says about this process."""
 
-    by: Literal["torchrun", "slurm"]
+    launcher: Literal["torchrun", "slurm"]
     rank: int
-    """Number of the process among all."""
-    world: int
+    """Among all processes."""
+    world_size: int
     """Processes on all machines."""
-    local: int
-    """Number of the process on its machine."""
+    local_rank: int
+    """Among the processes of its machine."""
     nodes: int
-    """Machines, each with as many processes."""
-    again: bool = False
-    """Whether the launcher started the same command before and it was cut off."""
+    """Machines; each runs the same number of processes."""
+    restarted: bool = False
+    """Whether the launcher started this command before and it was interrupted."""
 
     @property
     def devices(self) -> int:
-        """Processes on each machine."""
-        return self.world // self.nodes
+        """Processes per machine."""
+        return self.world_size // self.nodes
 
 
-def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
-    """What the launcher says; None where there is none, or one with a single process under SLURM.
+def detect_launcher(environment: Mapping[str, str] = os.environ) -> Launch | None:
+    """What the launcher says; None if there is none, or SLURM runs a single process.
 
-    Raises `UserError` where the machines have not as many processes each.
+    Raises `UserError` if the machines run different numbers of processes.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
-        found = _torchrun(environment)
+        launch = _torchrun(environment)
     elif int(environment.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in environment:
-        found = _slurm(environment)
+        launch = _slurm(environment)
     else:
         return None
-    if found.world % found.nodes:
-        raise UserError(f"{found.world} processes on {found.nodes} machines: start as many on each")
-    return found
+    if launch.world_size % launch.nodes:
+        raise UserError(
+            f"{launch.world_size} processes on {launch.nodes} machines: start the same number on each machine"
+        )
+    return launch
 
 
 @contextmanager
-def one_voice_a_machine() -> Iterator[None]:
-    """What every process complains of alike, only the first on each machine says."""
+def report_once_per_machine() -> Iterator[None]:
+    """An error that all processes raise alike is reported by the first on each machine only."""
     try:
         yield
-    except UserError as why:
-        if speaks():
+    except UserError as error:
+        if is_local_zero():
             raise
-        raise AlreadySaid(why) from why
+        raise AlreadyReported(error) from error
 
 
-def speaks() -> bool:
-    """Whether this process is the first on its machine; also where a launcher's variables make no sense."""
+def is_local_zero() -> bool:
+    """Whether this process is the first on its machine."""
     return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0"))) == 0
 
 
 def _torchrun(environment: Mapping[str, str]) -> Launch:
-    def number(name: str, otherwise: int) -> int:
-        return int(environment.get(name, otherwise))
+    def number(name: str, default: int) -> int:
+        return int(environment.get(name, default))
 
     return Launch(
-        by="torchrun",
+        launcher="torchrun",
         rank=number("RANK", 0),
-        world=number("WORLD_SIZE", 1),
-        local=number("LOCAL_RANK", 0),
+        world_size=number("WORLD_SIZE", 1),
+        local_rank=number("LOCAL_RANK", 0),
         nodes=number("GROUP_WORLD_SIZE", 1),
-        again=number("TORCHELASTIC_RESTART_COUNT", 0) > 0,
+        restarted=number("TORCHELASTIC_RESTART_COUNT", 0) > 0,
     )
 
 
 def _slurm(environment: Mapping[str, str]) -> Launch:
     if "SLURM_NTASKS_PER_NODE" not in environment:
-        raise UserError("SLURM does not say how many processes a machine has: start with srun --ntasks-per-node=N")
+        raise UserError("SLURM does not say how many processes each machine runs: use srun --ntasks-per-node=N")
     return Launch(
-        by="slurm",
+        launcher="slurm",
         rank=int(environment["SLURM_PROCID"]),
-        world=int(environment["SLURM_NTASKS"]),
-        local=int(environment["SLURM_LOCALID"]),
+        world_size=int(environment["SLURM_NTASKS"]),
+        local_rank=int(environment["SLURM_LOCALID"]),
         nodes=int(environment.get("SLURM_NNODES", "1")),
-        again=int(environment.get("SLURM_RESTART_COUNT", "0")) > 0,
+        restarted=int(environment.get("SLURM_RESTART_COUNT", "0")) > 0,
     )

@@ -1,6 +1,6 @@
 """Training by Ray Train's workers, on a laptop or on a cluster (the extra `ray`).
 
-Ray starts the processes and starts them again when one dies; they train as torchrun's do.
+Ray starts the processes, and restarts them when one dies; they train as torchrun's do.
 """
 
 import os
@@ -15,39 +15,39 @@ from ray.train import (  # pyright: ignore[reportMissingImports]
 from ray.train.torch import TorchConfig, TorchTrainer  # pyright: ignore[reportMissingImports]
 from rich.console import Console
 
-from aggan.errors import AlreadySaid, UserError
+from aggan.errors import AlreadyReported, UserError
 from aggan.training.experiment import Experiment
 from aggan.training.run import train
 
 
 def train_on_ray(experiment: Experiment, run: Path, workers: int, failures: int = 0) -> None:
-    """Train in the folder `run`, which all machines see, and go on there where it holds this very experiment.
+    """Train in the folder `run`, which all machines share; resume if it holds this very experiment.
 
-    After the death of a worker Ray starts all of them again, at most `failures` times, and they go on exactly.
-    Each worker has a GPU where `training.accelerator` is "gpu". Raises `UserError` for what ends the training.
+    When a worker dies, Ray restarts all of them, at most `failures` times, and they resume exactly. Each worker has a
+    GPU if `training.accelerator` is "gpu". Raises `UserError` with the reason if the training stops.
     """
-    recipe = experiment.training
+    config = experiment.training
     trainer = TorchTrainer(
-        _work,
+        _worker,
         train_loop_config={"experiment": experiment.model_dump_json(), "run": str(run.absolute())},
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=recipe.accelerator == "gpu"),
-        torch_config=TorchConfig(timeout_s=int(60 * recipe.timeout)),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=config.accelerator == "gpu"),
+        torch_config=TorchConfig(timeout_s=int(60 * config.timeout)),
         run_config=RunConfig("ray", str(run.absolute()), failure_config=FailureConfig(max_failures=failures)),
     )
     try:
         trainer.fit()
-    except WorkerGroupError as why:
-        said = [wrong for wrong in why.worker_failures.values() if not isinstance(wrong, AlreadySaid)]
-        raise UserError(f"training on Ray stopped: {said[0]}") from why
+    except WorkerGroupError as error:
+        reasons = [failure for failure in error.worker_failures.values() if not isinstance(failure, AlreadyReported)]
+        raise UserError(f"training on Ray stopped: {reasons[0]}") from error
 
 
-def _work(asked: dict[str, str]) -> None:
-    """What each worker does, under the variables that torchrun would have set."""
+def _worker(arguments: dict[str, str]) -> None:
+    """One worker's training, with the variables that torchrun would have set."""
     machines = int(os.environ["WORLD_SIZE"]) // int(os.environ["LOCAL_WORLD_SIZE"])
     os.environ |= {
         "TORCHELASTIC_RUN_ID": "ray",
-        "TORCHELASTIC_RESTART_COUNT": "1",  # Ray does not say whether it is the first time
+        "TORCHELASTIC_RESTART_COUNT": "1",  # Ray does not say whether this is the first start
         "GROUP_RANK": os.environ["NODE_RANK"],
         "GROUP_WORLD_SIZE": str(machines),
     }
-    train(Experiment.model_validate_json(asked["experiment"]), Path(asked["run"]), Console())
+    train(Experiment.model_validate_json(arguments["experiment"]), Path(arguments["run"]), Console())

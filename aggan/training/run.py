@@ -1,10 +1,10 @@
-"""One training from its settings to its folder.
+"""One training, from its settings to its run folder.
 
-RUN/experiment.json    what was asked for
+RUN/experiment.json    all settings
 RUN/journal.jsonl      losses, masks, scores, warnings
-RUN/samples/           sheets: input, mask, content, output, back again
-RUN/checkpoint.pt      the whole state, to go on from
-RUN/stopped.txt        why several processes stopped too early, if they did
+RUN/samples/           sample sheets: input, mask, content, translation, reconstruction
+RUN/checkpoint.pt      the whole state, to resume from
+RUN/stopped.txt        why a training of several processes stopped early
 RUN/last/, RUN/best/   model.safetensors and config.json, to translate with
 """
 
@@ -12,137 +12,139 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import torch
+from jaxtyping import UInt8
+from numpy import ndarray
 from rich.console import Console
 
 from aggan.data.annotations import with_action_units
-from aggan.data.cache import Decoded, decoded
-from aggan.data.datasets import BATCHES, Order, Pictures
-from aggan.data.folders import Data, Domain, find
+from aggan.data.cache import DecodedDomain, decode_domain
+from aggan.data.datasets import DATASETS, Dataset, Sampler
+from aggan.data.folders import DataConfig, Domain, find
 from aggan.errors import UserError
 from aggan.images.convert import to_tensor
-from aggan.io import only_writer
-from aggan.methods.base import System, Task
-from aggan.nn.activation_checkpointing import save_memory
+from aggan.io import exclusive_lock
+from aggan.methods.base import Method, Task
+from aggan.nn.activation_checkpointing import enable_checkpointing
 from aggan.training import checkpoint, failures
-from aggan.training.checkpoint import begin_with
 from aggan.training.experiment import FILE, Experiment
 from aggan.training.fabric import Engine
-from aggan.training.failures import one_voice
-from aggan.training.launch import launched, one_voice_a_machine
+from aggan.training.launch import detect_launcher, report_once_per_machine
 from aggan.training.log import Display
 from aggan.training.trainer import Score, Trainer
+from aggan.types import Needs
 
 SAMPLES = 4
-"""Pictures of each domain on a sample sheet, or as many as there are of all."""
+"""Images per domain on a sample sheet; fewer if there are fewer."""
 SCORED = 200
-"""Held-out pictures of each domain that a score looks at."""
-LEAST = 2
-"""Fewer held-out pictures of a domain have no spread to score."""
-PREPARED = 900
-"""Batches that a system may look at before the training begins (DistanceGAN)."""
+"""At most this many test images per domain are scored."""
+FEWEST_SCORED = 2
+"""Fewer test images per domain have no covariance to compare."""
+PREPARATION_BATCHES = 900
+"""Batches for `Method.prepare`."""
 
-Scorer = Callable[[list[np.ndarray]], Score]
+Scorer = Callable[[list[UInt8[ndarray, "n size size 3"]]], Score]
+"""From the test images of each domain to the score that chooses the best model."""
 
 
 def train(
     experiment: Experiment, run: Path, console: Console, *, resume: bool = False, scorer: Scorer | None = None
 ) -> bool:
-    """Train in the folder `run`, or go on there; False if a signal ended it early.
+    """Train in the folder `run`, or resume there. Returns False if a signal ended the training early.
 
-    `scorer` makes the score that chooses the best model, if there are held-out pictures.
-    Raises `UserError` for whatever the user can mend.
+    `scorer` is used if there are test images. Raises `UserError` for whatever the user can correct.
     """
-    with one_voice_a_machine():
+    with report_once_per_machine():
         engine = Engine(experiment.training)
     display = Display(console)
-    goes_on = engine.together(lambda: _goes_on(experiment, run, resume))
-    split = engine.together(lambda: find(experiment.data))
-    warn = display.warn if engine.first else lambda _: None
-    learned = _decode(split.train, experiment.data, engine, warn)
-    held_out = _decode(split.test, experiment.data, engine, warn, least=1)
-    score = _score(held_out, scorer, warn) if scorer and experiment.training.score_every else None
-    rows = min(SAMPLES, *(len(domain) for domain in held_out or learned))
-    shown = [to_tensor(domain.pixels[:rows]) for domain in held_out or learned]
-    learner = engine.together(lambda: _learner(experiment, learned, engine))
-    with ExitStack() as held:
-        engine.together(lambda: held.enter_context(only_writer(run)) if engine.first else None)
-        trainer = Trainer(experiment, *learner, engine, run)
-        _begin(trainer, goes_on)
-        if engine.first and resume and not goes_on:
-            display.say(f"Nothing was saved in {run} yet: the training begins anew")
-        with one_voice(run, alone=engine.world == 1):
-            finished = trainer.run(display, shown, score)
-    if engine.first and finished:
-        display.say(f"Done. Translate with: aggan translate {run} PICTURES --to {trainer.system.targets[-1]} --out DIR")
-    elif engine.first:
-        display.say(f"Stopped; everything is saved. Go on with: aggan train --resume {run}")
+    resuming = engine.run_together(lambda: _is_resumed(experiment, run, resume))
+    split = engine.run_together(lambda: find(experiment.data))
+    warn = display.warn if engine.is_global_zero else lambda _: None
+    training_set = _decode(split.train, experiment.data, engine, warn)
+    test_set = _decode(split.test, experiment.data, engine, warn, at_least=1)
+    score = _score(test_set, scorer, warn) if scorer and experiment.training.score_every else None
+    rows = min(SAMPLES, *(len(domain) for domain in test_set or training_set))
+    samples = [to_tensor(domain.pixels[:rows]) for domain in test_set or training_set]
+    method, dataset = engine.run_together(lambda: _method_and_dataset(experiment, training_set, engine))
+    with ExitStack() as stack:
+        engine.run_together(lambda: stack.enter_context(exclusive_lock(run)) if engine.is_global_zero else None)
+        trainer = Trainer(experiment, method, dataset, engine, run)
+        _start(trainer, resuming)
+        if engine.is_global_zero and resume and not resuming:
+            display.print(f"Nothing was saved in {run} yet: the training starts from the beginning")
+        with failures.report_once(run, alone=engine.world_size == 1):
+            finished = trainer.run(display, samples, score)
+    if engine.is_global_zero and finished:
+        display.print(f"Done. Translate with: aggan translate {run} IMAGES --to {method.targets[-1]} --out DIR")
+    elif engine.is_global_zero:
+        display.print(f"Stopped; everything is saved. Resume with: aggan train --resume {run}")
     return finished
 
 
-def _score(held_out: list[Decoded], scorer: Scorer, warn: Callable[[str], None]) -> Score | None:
-    """The score on held-out pictures; None where there are too few."""
-    if not held_out or min(map(len, held_out)) < LEAST:
-        warn(f"nothing is scored, and no best/ is kept: there are no {LEAST} held-out pictures a domain")
+def _score(test_set: list[DecodedDomain], scorer: Scorer, warn: Callable[[str], None]) -> Score | None:
+    if not test_set or min(map(len, test_set)) < FEWEST_SCORED:
+        warn(f"no scores and no best/: each domain needs at least {FEWEST_SCORED} test images")
         return None
-    return scorer([domain.pixels[:SCORED] for domain in held_out])
+    return scorer([domain.pixels[:SCORED] for domain in test_set])
 
 
-def _goes_on(experiment: Experiment, run: Path, asked: bool) -> bool:
-    """Whether to go on in `run`; a command that its launcher starts again goes on with what it began.
+def _is_resumed(experiment: Experiment, run: Path, requested: bool) -> bool:
+    """Whether to resume in `run`: on request, or if the launcher restarts the command that started it.
 
-    What ended before it saved anything begins anew.
+    A run that stopped before it saved anything starts from the beginning.
     """
-    held, by = (run / FILE).exists(), launched()
-    if held and not any((run / saved).exists() for saved in (checkpoint.FILE, "last")):
+    exists, launch = (run / FILE).exists(), detect_launcher()
+    if exists and not any((run / saved).exists() for saved in (checkpoint.FILE, "last")):
         return False
-    begun = held and by is not None and by.again and Experiment.load(run) == experiment
-    if held and not (asked or begun):
-        raise UserError(f"{run} already holds a run: go on with --resume {run}, or choose another --out")
-    return asked or (begun and (run / checkpoint.FILE).exists())
+    restarted = exists and launch is not None and launch.restarted and Experiment.load(run) == experiment
+    if exists and not (requested or restarted):
+        raise UserError(f"{run} already holds a run: resume it with --resume {run}, or choose another --out")
+    return requested or (restarted and (run / checkpoint.FILE).exists())
 
 
-def _begin(trainer: Trainer, resume: bool) -> None:
-    """Begin the run's folder, or go on where it stopped."""
-    experiment, system, engine, run = trainer.experiment, trainer.system, trainer.engine, trainer.folder
+def _start(trainer: Trainer, resume: bool) -> None:
+    """Start the run folder, or load its checkpoint."""
+    experiment, method, engine, run = trainer.experiment, trainer.method, trainer.engine, trainer.folder
 
-    def begin() -> None:
+    def start() -> None:
         if resume:
             trainer.load()
         else:
-            if experiment.training.begin_with:
-                begin_with(experiment.training.begin_with, system)
-            system.prepare(trainer.data.at(step) for step in range(PREPARED))
-        if engine.first:
+            if experiment.training.init_from:
+                checkpoint.init_from(experiment.training.init_from, method)
+            method.prepare(trainer.dataset.batch(step) for step in range(PREPARATION_BATCHES))
+        if engine.is_global_zero:
             experiment.save(run)
             (run / failures.FILE).unlink(missing_ok=True)
 
-    engine.together(begin)
+    engine.run_together(start)
 
 
-def _learner(experiment: Experiment, domains: list[Decoded], engine: Engine) -> tuple[System, Pictures]:
-    recipe, data = experiment.training, experiment.data
-    learned = with_action_units(domains) if experiment.system.codes else domains
-    experiment.system.require_batch(recipe.batch)
-    torch.manual_seed(recipe.seed)
-    system = experiment.system.build(task_of(learned, data.size))
-    if recipe.recompute and not save_memory(system):
-        raise UserError(f"{experiment.system.system} has no layers to compute twice: leave out --training.recompute")
-    order = Order(recipe.batch, recipe.seed, data.flip, engine.rank, engine.world)
-    return system, BATCHES[system.batch_type](learned, order)
+def _method_and_dataset(experiment: Experiment, domains: list[DecodedDomain], engine: Engine) -> tuple[Method, Dataset]:
+    training, data, needs = experiment.training, experiment.data, experiment.method.needs
+    if needs is Needs.ACTION_UNITS:
+        domains = with_action_units(domains)
+    experiment.method.require_batch(training.batch)
+    torch.manual_seed(training.seed)
+    method = experiment.method.build(task_of(domains, data.size))
+    if training.activation_checkpointing and not enable_checkpointing(method):
+        raise UserError(
+            f"{experiment.method.method} has no layers to compute twice: leave out --training.activation-checkpointing"
+        )
+    sampler = Sampler(training.batch, training.seed, data.flip, engine.rank, engine.world_size)
+    return method, DATASETS[needs](domains, sampler)
 
 
-def task_of(domains: Sequence[Decoded], size: int) -> Task:
-    """The task that the decoded domains set."""
+def task_of(domains: Sequence[DecodedDomain], size: int) -> Task:
+    """The task that decoded domains define."""
     codes = tuple(tuple(d.codes.mean(0).tolist()) for d in domains if d.codes is not None)
     return Task(tuple(domain.name for domain in domains), size, codes)
 
 
 def _decode(
-    domains: tuple[Domain, ...], data: Data, engine: Engine, warn: Callable[[str], None], least: int = 2
-) -> list[Decoded]:
+    domains: tuple[Domain, ...], data: DataConfig, engine: Engine, warn: Callable[[str], None], at_least: int = 2
+) -> list[DecodedDomain]:
     def skipped(failure: str) -> None:
         warn(f"skipped {failure}")
 
-    return engine.in_turns(lambda: [decoded(d, data.size, data.strict, skipped, least) for d in domains])
+    return engine.run_in_turns(lambda: [decode_domain(d, data.size, data.strict, skipped, at_least) for d in domains])

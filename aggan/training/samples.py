@@ -1,4 +1,4 @@
-"""Sample sheets: how the training looks, on pictures that stay the same."""
+"""Sample sheets: the same images, translated again and again as the training proceeds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,42 +10,47 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from aggan.images.convert import to_pixels
-from aggan.io import write_whole
-from aggan.methods.base import System
+from aggan.io import write_atomic
+from aggan.methods.base import Method
 from aggan.types import Image
 
-VISIBLE = 128
-"""Pixels that a picture on a sheet should have at least."""
+SMALLEST_SHOWN = 128
+"""Smaller images are enlarged to about this side, in pixels."""
 
 
 @torch.no_grad()
-def sheet(system: System, samples: Sequence[Image]) -> Float[Tensor, "3 rows columns"]:
-    """Each domain's pictures on their way to the next domain that the system knows, side by side."""
-    domains = system.task.domains
-    ways = [(pictures, there, back) for pictures, there, back in zip(samples, rolled(domains), domains, strict=True)]
-    return torch.cat([_way(system, *way).cpu() for way in ways if way[1] in system.targets], dim=2)
+def sample_sheet(method: Method, samples: Sequence[Image]) -> Float[Tensor, "3 rows columns"]:
+    """Each domain's images translated to the next domain that the method knows, side by side."""
+    sources = method.task.domains
+    blocks = [
+        _block(method, images, source, target).cpu()
+        for images, source, target in zip(samples, sources, rolled(sources), strict=True)
+        if target in method.targets
+    ]
+    return torch.cat(blocks, dim=2)
 
 
 def rolled(domains: tuple[str, ...]) -> tuple[str, ...]:
-    """To each domain the next one, to the last the first."""
+    """The next domain of each; the first for the last."""
     return domains[1:] + domains[:1]
 
 
-def _way(system: System, pictures: Image, there: str, back: str) -> Float[Tensor, "3 rows columns"]:
-    """Input; mask and content where there is attention; output; and back again where there is a way."""
-    made = system.translate(pictures, there, back)
-    columns = [pictures]
-    if made.content is not made.image:
-        columns += [made.mask.expand_as(made.image) * 2 - 1, made.content]
-    columns.append(made.image)
-    if back in system.targets:
-        columns.append(system.translate(made.image, back, there).image)
+def _block(method: Method, images: Image, source: str, target: str) -> Float[Tensor, "3 rows columns"]:
+    """Columns: input; mask and content if there is attention; translation; reconstruction if there is a way back."""
+    translation = method.translate(images, target, source)
+    columns = [images]
+    if translation.mask is not None:
+        image, mask, content = translation.attended()
+        columns += [mask.expand_as(image) * 2 - 1, content]
+    columns.append(translation.image)
+    if source in method.targets:
+        columns.append(method.translate(translation.image, source, target).image)
     return torch.cat(columns, dim=3).permute(1, 0, 2, 3).flatten(1, 2)
 
 
-def save_sheet(path: Path, image: Float[Tensor, "3 rows columns"], side: int) -> None:
-    """Write a sheet as PNG; small pictures (of `side` pixels) are enlarged, to be seen."""
-    picture = Pillow.fromarray(np.ascontiguousarray(to_pixels(image)))
-    scale = max(1, VISIBLE // side)
-    picture = picture.resize((picture.width * scale, picture.height * scale), Pillow.Resampling.NEAREST)
-    write_whole(path, lambda partial: picture.save(partial, "PNG"))
+def save_sheet(path: Path, sheet: Float[Tensor, "3 rows columns"], side: int) -> None:
+    """Write a sheet of images of `side` pixels as PNG."""
+    image = Pillow.fromarray(np.ascontiguousarray(to_pixels(sheet)))
+    scale = max(1, SMALLEST_SHOWN // side)
+    image = image.resize((image.width * scale, image.height * scale), Pillow.Resampling.NEAREST)
+    write_atomic(path, lambda partial: image.save(partial, "PNG"))

@@ -1,28 +1,33 @@
 """CelebA (Liu et al., ICCV 2015): neutral and smiling people in the wild, unpaired.
 
-Sure: `img_align_celeba/000001.jpg` and so on, 202,599 pictures of 178 x 218; the three lists (see `lists.py`);
-the partition into 0 training, 1 validation, 2 testing, made by person. The paper takes 1,000 neutral and 1,000
-smiling pictures at random to train and as many to test.
+From its publication: `img_align_celeba/000001.jpg` and so on, 202,599 images of 178 x 218 pixels; a list of
+attributes; a partition by person into 0 training, 1 validation and 2 test. The paper takes 1,000 neutral and 1,000
+smiling images at random for training and as many for testing.
 
-Ours: neutral is "not Smiling" (there is no neutral attribute); training pictures come from part 0 and testing
-ones from part 2; the centred 178 x 178 square is kept. Where `identity_CelebA.txt` is there, people of part 0
-are kept out of the test whatever the partition says.
+Our choices: neutral is "not Smiling", as there is no neutral attribute; training images come from part 0 and test
+images from part 2; the centred 178 x 178 square is kept. If `identity_CelebA.txt` is there, people of part 0 are
+excluded from the test split whatever the partition says.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from aggan.data.originals import lists, settings
-from aggan.data.originals.photographs import Found, Photograph
+from aggan.data.originals import settings
+from aggan.data.originals.source import Selection, SourceImage
 from aggan.errors import UserError
 
-PICTURES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
+IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
 PARTITION, IDENTITIES = "list_eval_partition.txt", "identity_CelebA.txt"
+FOLDERS = ("", "Img", "Anno", "Eval")
+"""Folders of these files: side by side, or as published."""
 PARTS = {"train": 0, "test": 2}
-SMILING = {"neutral": False, "happy": True}
+SMILING = "Smiling"
+SMILES = {"neutral": False, "happy": True}
 
 
 class Settings(settings.Settings):
@@ -30,78 +35,145 @@ class Settings(settings.Settings):
 
     title: ClassVar[str] = "CelebFaces Attributes (CelebA)"
 
-    train: int = Field(default=1000, ge=1, description="Pictures of each expression to train on.")
-    test: int = Field(default=1000, ge=1, description="Pictures of each expression to test on.")
+    train: int = Field(default=1000, ge=1, description="Training images of each expression.")
+    test: int = Field(default=1000, ge=1, description="Test images of each expression.")
 
-    def find(self, src: Path) -> Found:
-        folder, faces = _pictures(src), lists.Faces.read(*_lists(src))
-        there = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
-        found = Found(missing=[name for name in faces.smiling if name not in there])
-        for name in sorted(there - faces.smiling.keys()):
-            found.skip(f"not in {ATTRIBUTES}", name)
-        for name, part in faces.part.items():
+    def select(self, src: Path) -> Selection:
+        folder = _images_folder(src)
+        labels = Labels.read(_require(src, ATTRIBUTES), _require(src, PARTITION), _find(src, IDENTITIES))
+        present = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
+        selection = Selection(missing=[name for name in labels.smiling if name not in present])
+        for name in sorted(present - labels.smiling.keys()):
+            selection.skip(f"not in {ATTRIBUTES}", name)
+        for name, part in labels.part.items():
             if part not in PARTS.values():
-                found.skip("in the validation part", name)
-        if faces.person is None:
-            found.notes.append(
-                f"{IDENTITIES} is not there, so nobody is known by name: that no person is in both train and test "
+                selection.skip("in the validation part", name)
+        if labels.person is None:
+            selection.notes.append(
+                f"{IDENTITIES} is not there, so people are unknown: that nobody is in both splits "
                 "rests on CelebA's own partition"
             )
+        people = labels.person or {}
         for split in PARTS:
-            names = self._allowed(faces, split, there, found)
-            found.splits[split] = [
-                Photograph(folder / name, Path(name).stem, expression, (faces.person or {}).get(name))
-                for expression in SMILING
-                for name in self._draw(faces, split, expression, names, found)
+            names = self._candidates(labels, split, present, selection)
+            selection.splits[split] = [
+                SourceImage(folder / name, Path(name).stem, expression, people.get(name))
+                for expression in SMILES
+                for name in self._draw(labels, split, expression, names, selection)
             ]
-        return found
+        return selection
 
-    def _allowed(self, faces: lists.Faces, split: str, there: set[str], found: Found) -> list[str]:
-        names = sorted(name for name in there & faces.part.keys() if faces.part[name] == PARTS[split])
-        if split != "test" or faces.person is None:
+    def _candidates(self, labels: "Labels", split: str, present: set[str], selection: Selection) -> list[str]:
+        names = sorted(name for name in present & labels.part.keys() if labels.part[name] == PARTS[split])
+        if split != "test" or labels.person is None:
             return names
-        trained_on = {person for name, person in faces.person.items() if faces.part[name] == PARTS["train"]}
+        training_people = {person for name, person in labels.person.items() if labels.part[name] == PARTS["train"]}
         for name in names:
-            if faces.person[name] in trained_on:
-                found.skip("for testing, but of a person who is also in the training part", name)
-        return [name for name in names if faces.person[name] not in trained_on]
+            if labels.person[name] in training_people:
+                selection.skip("in the test part, but of a person who is also in the training part", name)
+        return [name for name in names if labels.person[name] not in training_people]
 
-    def _draw(self, faces: lists.Faces, split: str, expression: str, names: list[str], found: Found) -> list[str]:
-        wanted = self.train if split == "train" else self.test
-        fitting = [name for name in names if faces.smiling[name] == SMILING[expression]]
-        if len(fitting) < wanted:
+    def _draw(self, labels: "Labels", split: str, expression: str, names: list[str], selection: Selection) -> list[str]:
+        count = self.train if split == "train" else self.test
+        candidates = [name for name in names if labels.smiling[name] == SMILES[expression]]
+        if len(candidates) < count:
             raise UserError(
-                f"{len(fitting)} {expression} pictures for {split} are there, not {wanted}: lower --{split} {wanted}"
+                f"--{split} {count}: there are only {len(candidates)} {expression} images in this part; lower it"
             )
-        random = np.random.default_rng((self.seed, PARTS[split], int(SMILING[expression])))
-        order = [fitting[index] for index in random.permutation(len(fitting))]
-        for name in sorted(order[wanted:]):
-            found.skip(f"not drawn for --train {self.train} --test {self.test}", name)
-        return sorted(order[:wanted])
+        random = np.random.default_rng((self.seed, PARTS[split], int(SMILES[expression])))
+        order = [candidates[index] for index in random.permutation(len(candidates))]
+        for name in sorted(order[count:]):
+            selection.skip(f"not drawn for --train {self.train} --test {self.test}", name)
+        return sorted(order[:count])
 
 
-def _lists(src: Path) -> tuple[Path, Path, Path | None]:
-    identities = _place(src, IDENTITIES)
-    return _needed(src, ATTRIBUTES), _needed(src, PARTITION), identities
+@dataclass(frozen=True)
+class Labels:
+    """What the lists say about each image, by file name."""
+
+    smiling: dict[str, bool]
+    part: dict[str, int]
+    person: dict[str, str] | None
+    """None without a list of identities."""
+
+    @classmethod
+    def read(cls, attributes: Path, partition: Path, identities: Path | None) -> "Labels":
+        """Read the lists. Raises `UserError` if one is broken, or they are about different images."""
+        smiling, parts = _read_smiling(attributes), _read_column(partition)
+        for name, part in parts.items():
+            if part not in ("0", "1", "2"):
+                raise UserError(f"{partition}: {name} is in part {part!r}, but parts are 0, 1 and 2")
+        _require_same_images(attributes, smiling, partition, parts)
+        people = _read_column(identities) if identities else None
+        if identities and people is not None:
+            _require_same_images(attributes, smiling, identities, people)
+        return cls(smiling, {name: int(part) for name, part in parts.items()}, people)
 
 
-def _pictures(src: Path) -> Path:
-    folder = _needed(src, PICTURES)
-    # Some archives hold a folder of the same name in it.
-    inner = folder / PICTURES
+def _read_smiling(path: Path) -> dict[str, bool]:
+    """Read the attribute Smiling: after a line with a count and one with the 40 names, there is one line per image."""
+    lines = _read_lines(path)
+    if len(lines) < 2 or not lines[0].strip().isdigit() or SMILING not in lines[1].split():
+        raise UserError(f"{path}: must begin with a count and the names of the attributes, {SMILING} among them")
+    names = lines[1].split()
+    column, smiling = 1 + names.index(SMILING), {}
+    for number, line in enumerate(lines[2:], start=3):
+        values = line.split()
+        if len(values) != 1 + len(names) or values[column] not in ("1", "-1"):
+            raise UserError(f"{path}: line {number} is not a name and {len(names)} values of 1 or -1: copy it again")
+        smiling[values[0]] = values[column] == "1"
+    if len(smiling) != int(lines[0]):
+        raise UserError(f"{path}: has {len(smiling)} of the {int(lines[0])} images it announces: copy it again")
+    return smiling
+
+
+def _read_column(path: Path) -> dict[str, str]:
+    """Read a list of names with one value each."""
+    column = {}
+    for number, line in enumerate(_read_lines(path), start=1):
+        values = line.split()
+        if len(values) != 2:
+            raise UserError(f"{path}: line {number} is not a name and a number: copy it again")
+        column[values[0]] = values[1]
+    return column
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: cannot be read as text: {error}") from error
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _require_same_images(first: Path, a: Mapping[str, object], second: Path, b: Mapping[str, object]) -> None:
+    differing = sorted(a.keys() ^ b.keys())
+    if differing:
+        name = differing[0]
+        complete, incomplete = (first, second) if name in a else (second, first)
+        raise UserError(
+            f"{incomplete}: lacks {name}, which is in {complete.name} (names that differ: {len(differing)}): "
+            "copy both lists again"
+        )
+
+
+def _images_folder(src: Path) -> Path:
+    folder = _require(src, IMAGES)
+    # Some archives contain a folder of the same name in it.
+    inner = folder / IMAGES
     return inner if inner.is_dir() else folder
 
 
-def _needed(src: Path, name: str) -> Path:
-    place = _place(src, name)
-    if place is None:
-        packed = _place(src, f"{name}.zip")
-        advice = f"unpack {packed.name} there" if packed else "it belongs to the data set"
+def _require(src: Path, name: str) -> Path:
+    path = _find(src, name)
+    if path is None:
+        archive = _find(src, f"{name}.zip")
+        advice = f"unpack {archive.name} there" if archive else "it belongs to the data set"
         raise UserError(f"{src}: {name} is missing here (and in Img, Anno and Eval): {advice}")
-    return place
+    return path
 
 
-def _place(src: Path, name: str) -> Path | None:
-    """Where a part of the data set lies: side by side, or in the folders of the published one."""
-    places = (src / folder / name for folder in ("", "Img", "Anno", "Eval"))
-    return next((place for place in places if place.exists()), None)
+def _find(src: Path, name: str) -> Path | None:
+    return next((path for folder in FOLDERS if (path := src / folder / name).exists()), None)

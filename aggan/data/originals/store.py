@@ -1,106 +1,149 @@
-"""The prepared set on disk: it grows in `DST/.preparing` and moves to its place when it is whole.
+"""A prepared set on disk. It grows in `DST/.preparing` and is moved when it is complete.
 
 DST/{train,test}/EXPRESSION/NAME.png
-DST/pictures.jsonl    one object a picture
-DST/dataset.json      what it is; comes last
+DST/images.jsonl    one record per image
+DST/dataset.json    the card of the set; written last
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from PIL import Image as Pillow
 
-from aggan.data.index import CARD, INDEX, SPLITS, Counts, Record, counts, write_card, write_records
-from aggan.data.originals import card
-from aggan.data.originals.card import Card
-from aggan.data.originals.photographs import Found, Photograph
-from aggan.data.originals.reading import cut
+from aggan.data.index import CARD, INDEX, SPLITS, VERSION, Counts, Record, counts, write_card, write_records
+from aggan.data.originals.crop import read_crop
 from aggan.data.originals.settings import Settings
+from aggan.data.originals.source import Selection, SourceImage
 from aggan.errors import UserError
-from aggan.images.convert import Unreadable
-from aggan.io import goes_on, write_whole
+from aggan.images.decode import Unreadable
+from aggan.io import resumable, write_atomic
 
 WORK = ".preparing"
 
-Planned = tuple[str, Photograph]
+Card = dict[str, Any]
+Planned = tuple[str, SourceImage]
 Track = Callable[[list[Planned]], Iterable[Planned]]
 
 
-def begin(dst: Path, new: Card) -> bool:
-    """Make ready to write, or to go on; false where the set is there already. Raises `UserError`."""
-    if (dst / CARD).exists():
-        card.require_same(dst, new, dst)
-        return False
-    if (dst / WORK / CARD).exists():
-        card.require_same(dst / WORK, new, dst)
-        _reopen(dst)
-    elif dst.exists() and not (dst.is_dir() and all(entry.name == WORK for entry in dst.iterdir())):
-        raise UserError(f"{dst}: is there and was not made by this command: choose a new or an empty folder")
-    else:
-        write_card(dst / WORK / CARD, new)
-    return True
+def make_card(name: str, settings: Settings, selection: Selection) -> Card:
+    """The card of a set, without the counts of its images. `plan` is a digest of its images and their sources."""
+    plan = hashlib.sha256()
+    for split, image in selection.images():
+        plan.update(f"{image.output(split)}\0{image.file.name}\n".encode())
+    return {
+        "name": name,
+        "version": VERSION,
+        "source": settings.title,
+        "seed": settings.seed,
+        "size": settings.size,
+        "settings": settings.model_dump(mode="json"),
+        "plan": plan.hexdigest()[:32],
+    }
 
 
-def make(dst: Path, settings: Settings, found: Found, track: Track) -> list[str]:
-    """Write the pictures that are not there yet; tells which could not be read."""
-    unreadable = []
-    for split, photograph in track(found.planned()):
-        target = dst / WORK / photograph.place(split)
-        if target.exists():
-            continue
-        try:
-            picture = Pillow.fromarray(cut(photograph.source, settings.crop, settings.size))
-        except Unreadable as why:
-            unreadable.append(str(why))
-            continue
-        with goes_on():
-            write_whole(target, lambda path, picture=picture: picture.save(path, "PNG"))
-    return unreadable
-
-
-def records(found: Found) -> list[Record]:
-    """What `pictures.jsonl` says about each picture that is planned."""
+def make_records(selection: Selection) -> list[Record]:
+    """The records of the images, as in `images.jsonl`."""
     return [
         {
-            "file": photograph.place(split),
+            "file": image.output(split),
             "split": split,
-            "expression": photograph.expression,
-            "person": photograph.person,
-            **photograph.details,
-            "source": photograph.source.name,
+            "expression": image.expression,
+            "person": image.person,
+            **image.details,
+            "source": image.file.name,
         }
-        for split, photograph in found.planned()
+        for split, image in selection.images()
     ]
 
 
-def made(dst: Path, planned: list[Record]) -> list[Record]:
-    """The records of the pictures that are there, before the set moves to its place."""
-    return [record for record in planned if (dst / WORK / record["file"]).exists()]
+def start(dst: Path, card: Card) -> bool:
+    """Start or resume a preparation. Returns False if the set is complete.
+
+    Raises `UserError` if `dst` holds anything else, or a set of another card.
+    """
+    if (dst / CARD).exists():
+        _require_same(dst / CARD, card, dst)
+        return False
+    if (dst / WORK / CARD).exists():
+        _require_same(dst / WORK / CARD, card, dst)
+        _move_back(dst)
+    elif dst.exists() and not (dst.is_dir() and all(entry.name == WORK for entry in dst.iterdir())):
+        raise UserError(f"{dst}: exists and was not made by this command: choose a new or an empty folder")
+    else:
+        write_card(dst / WORK / CARD, card)
+    return True
 
 
-def finish(dst: Path, new: Card, whole: list[Record]) -> Counts:
-    """Move the whole set to its place; tells the number of pictures of each split and expression."""
-    counted = counts(whole)
-    write_records(dst / WORK / INDEX, whole)
-    for name in (*SPLITS, INDEX):
-        if (dst / WORK / name).exists():
-            os.replace(dst / WORK / name, dst / name)
-    write_card(dst / CARD, {**new, "counts": counted})
-    with suppress(OSError):
-        (dst / WORK / CARD).unlink()
-        (dst / WORK).rmdir()
-    return counted
+def _require_same(path: Path, card: Card, dst: Path) -> None:
+    """Raise `UserError` unless the card on disk has the same data set, settings and plan."""
+    existing = _read_card(path)
+    before, now = ({"data set": card["name"], **card["settings"]} for card in (existing, card))
+    for key in now:
+        if before.get(key) != now[key]:
+            difference = f"was made with {key} {before.get(key)}, not {now[key]}"
+            raise UserError(f"{dst}: {difference}: choose another folder or remove this one")
+    if existing.get("plan") != card["plan"]:
+        raise UserError(f"{dst}: was made from other images than the source has now: choose another folder")
 
 
-def lacking(dst: Path, planned: list[Record]) -> int:
-    """How many planned pictures a whole set does not have."""
-    return sum(not (dst / record["file"]).exists() for record in planned)
+def _read_card(path: Path) -> Card:
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    if not (isinstance(card, dict) and isinstance(card.get("settings"), dict) and "name" in card):
+        raise UserError(f"{path}: was not made by this command: choose another folder")
+    return card
 
 
-def _reopen(dst: Path) -> None:
-    """Undo a move that was interrupted."""
+def _move_back(dst: Path) -> None:
+    """Undo an interrupted move of the complete set."""
     for name in SPLITS:
         if (dst / name).exists() and not (dst / WORK / name).exists():
             os.replace(dst / name, dst / WORK / name)
+
+
+def write_images(dst: Path, settings: Settings, selection: Selection, track: Track) -> list[str]:
+    """Write the images that do not exist yet. Returns what is unreadable, and why."""
+    unreadable = []
+    for split, source in track(selection.images()):
+        target = dst / WORK / source.output(split)
+        if target.exists():
+            continue
+        try:
+            image = Pillow.fromarray(read_crop(source.file, settings.crop, settings.size))
+        except Unreadable as error:
+            unreadable.append(str(error))
+            continue
+        with resumable():
+            write_atomic(target, lambda path, image=image: image.save(path, "PNG"))
+    return unreadable
+
+
+def written(dst: Path, records: list[Record]) -> list[Record]:
+    """The records of the images that exist, before `finish`."""
+    return [record for record in records if (dst / WORK / record["file"]).exists()]
+
+
+def finish(dst: Path, card: Card, records: list[Record]) -> Counts:
+    """Move the complete set to `dst` and write its index and card. Returns the counts of its images."""
+    numbers = counts(records)
+    write_records(dst / WORK / INDEX, records)
+    for name in (*SPLITS, INDEX):
+        if (dst / WORK / name).exists():
+            os.replace(dst / WORK / name, dst / name)
+    write_card(dst / CARD, {**card, "counts": numbers})
+    with suppress(OSError):
+        (dst / WORK / CARD).unlink()
+        (dst / WORK).rmdir()
+    return numbers
+
+
+def count_missing(dst: Path, records: list[Record]) -> int:
+    """Number of images that a complete set lacks, as they were left out."""
+    return sum(not (dst / record["file"]).exists() for record in records)

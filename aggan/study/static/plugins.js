@@ -1,11 +1,11 @@
-// What jsPsych shows: screens with a button, and pairs.
+// The jsPsych plugins of the study: screens with a button, and pairs of images.
 
-const FIXATION = 500; // milliseconds between the empty frames and the pictures
+const FIXATION = 500; // milliseconds with empty frames before the images appear
 const FEEDBACK = 1500;
-const PAUSE = 150; // so that one sees that the answer was taken
+const PAUSE = 150; // long enough to see that the choice was registered
 const KEYS = { arrowleft: "left", f: "left", arrowright: "right", j: "right" };
 
-/** A copy of one of the page's templates, shown. */
+/** Show a copy of one of the page's templates. Returns its heading. */
 export function show(element, id) {
   element.replaceChildren(document.getElementById(id).content.cloneNode(true));
   const heading = element.querySelector("h1");
@@ -13,7 +13,7 @@ export function show(element, id) {
   return heading;
 }
 
-/** A template with a button `.go`. `prepare` may fill it in. */
+/** A template with a button `.go`. The callback `prepare` may fill in the template. */
 export class Screen {
   static info = {
     name: "screen",
@@ -30,13 +30,13 @@ export class Screen {
   }
 
   trial(element, trial) {
-    show(element, trial.template).focus(); // a screen reader reads on from there
+    show(element, trial.template).focus(); // screen readers continue from the heading
     trial.prepare(element);
     element.querySelector("button.go").addEventListener("click", () => this.jsPsych.finishTrial({}), { once: true });
   }
 }
 
-/** A pair: pictures for a while, then an answer by key, mouse or touch, which is stored before it goes on. */
+/** A pair of images, then a choice by key, mouse or touch. The trial ends when the answer is stored. */
 export class Pair {
   static info = {
     name: "pair",
@@ -45,8 +45,8 @@ export class Pair {
       index: { type: jsPsychModule.ParameterType.INT },
       count: { type: jsPsychModule.ParameterType.INT },
       exposure: { type: jsPsychModule.ParameterType.FLOAT },
-      pictures: { type: jsPsychModule.ParameterType.FUNCTION },
-      answer: { type: jsPsychModule.ParameterType.FUNCTION },
+      loadImages: { type: jsPsychModule.ParameterType.FUNCTION },
+      sendAnswer: { type: jsPsychModule.ParameterType.FUNCTION },
     },
     data: {},
   };
@@ -56,17 +56,17 @@ export class Pair {
   }
 
   async trial(element, trial) {
-    const frames = this.lay(element, trial);
-    const pictures = await trial.pictures(trial.index);
+    const frames = this.layOut(element, trial);
+    const images = await trial.loadImages(trial.index);
     await this.wait(FIXATION);
-    const { side, milliseconds } = await this.ask(element, frames, pictures, trial.exposure);
-    const told = await trial.answer(trial.index, side, milliseconds);
-    if (told.real) this.feedback(element, frames, pictures, side, told.real);
-    await this.wait(told.real ? FEEDBACK : PAUSE);
+    const { side, milliseconds } = await this.waitForChoice(element, frames, images, trial.exposure);
+    const reply = await trial.sendAnswer(trial.index, side, milliseconds);
+    if (reply.real) this.showFeedback(element, side, reply.real);
+    await this.wait(reply.real ? FEEDBACK : PAUSE);
     this.jsPsych.finishTrial({});
   }
 
-  lay(element, { index, count }) {
+  layOut(element, { index, count }) {
     show(element, "pair");
     const progress = element.querySelector("progress");
     [progress.max, progress.value] = [count, index];
@@ -75,39 +75,39 @@ export class Pair {
     return [...element.querySelectorAll(".frame")];
   }
 
-  ask(element, frames, pictures, exposure) {
+  waitForChoice(element, frames, images, exposure) {
     const buttons = [...element.querySelectorAll(".side")];
-    frames.forEach((frame, k) => frame.replaceChildren(pictures[k]));
-    const shown = performance.now();
+    frames.forEach((frame, k) => frame.replaceChildren(images[k]));
+    const start = performance.now();
     if (exposure) this.wait(1000 * exposure).then(() => element.classList.add("over"));
     return new Promise((resolve) => {
-      const chosen = (side) => {
+      const choose = (side) => {
         this.jsPsych.pluginAPI.cancelAllKeyboardResponses();
         buttons.forEach((button) => (button.disabled = true));
         element.querySelector(`[data-side=${side}]`).classList.add("chosen");
-        resolve({ side, milliseconds: Math.round(performance.now() - shown) });
+        resolve({ side, milliseconds: Math.round(performance.now() - start) });
       };
       element.classList.remove("over");
       buttons.forEach((button) => {
         button.disabled = false;
-        button.addEventListener("click", () => chosen(button.dataset.side), { once: true });
+        button.addEventListener("click", () => choose(button.dataset.side), { once: true });
       });
       this.jsPsych.pluginAPI.getKeyboardResponse({
-        callback_function: ({ key }) => chosen(KEYS[key.toLowerCase()]),
+        callback_function: ({ key }) => choose(KEYS[key.toLowerCase()]),
         valid_responses: Object.keys(KEYS),
         persist: false,
       });
     });
   }
 
-  feedback(element, frames, pictures, side, real) {
+  showFeedback(element, side, real) {
     element.classList.remove("over");
     element.querySelector(`[data-side=${real}]`).classList.add("real");
-    const said = side === real ? "Correct:" : "Wrong:";
-    element.querySelector(".feedback").textContent = `${said} the ${real} one is real.`;
+    const verdict = side === real ? "Correct:" : "Wrong:";
+    element.querySelector(".feedback").textContent = `${verdict} the ${real} image is real.`;
   }
 
   wait(milliseconds) {
-    return new Promise((done) => this.jsPsych.pluginAPI.setTimeout(done, milliseconds));
+    return new Promise((resolve) => this.jsPsych.pluginAPI.setTimeout(resolve, milliseconds));
   }
 }

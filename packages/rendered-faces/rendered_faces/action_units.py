@@ -1,9 +1,9 @@
-"""The 17 action units of OpenFace, which GANimation is conditioned on, from the 52 facial actions.
+"""The 17 action units of OpenFace, on which GANimation is conditioned, computed from the 52 facial actions.
 
-Which action shows which unit is our reading of both lists' descriptions; `docs/data.md` says how sure each row
-is. ARKit has no action of its own for two units: AU23 (lip tightener) is read from lips that are rolled in or
-pressed, and AU25 (lips part) from whatever opens the lips. Where the two sides differ, the stronger one counts
-three quarters, for FACS scores a unit by its stronger side.
+Which action shows which unit is our own reading of both lists' descriptions; `docs/data.md` says how reliable each
+row is. ARKit has no action for two units: AU23 (lip tightener) is read from lips that are rolled in or pressed, AU25
+(lips part) from every action that opens the lips. FACS scores a unit by its stronger side; here the stronger side
+counts three quarters.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from collections.abc import Mapping
 from aggan.data.action_units import GREATEST, UNITS
 
 STRONGER = 0.75
-"""Share of the stronger side."""
+"""Weight of the stronger side."""
 
 PAIRED = {
     2: "browOuterUp", 4: "browDown", 5: "eyeWide", 6: "cheekSquint", 7: "eyeSquint", 9: "noseSneer",
     10: "mouthUpperUp", 12: "mouthSmile", 14: "mouthDimple", 15: "mouthFrown", 20: "mouthStretch", 45: "eyeBlink",
 }  # fmt: skip
-"""Units that one action with two sides shows."""
+"""Units that one action with a left and a right side shows."""
 
 
 def intensities(actions: Mapping[str, float]) -> list[float]:
-    """Intensity from 0 to 5 of each of `UNITS`; actions that are not named are 0."""
+    """Intensity from 0 to 5 of each of `UNITS`; actions that are not given count as 0."""
     shares = {unit: _both(actions, name) for unit, name in PAIRED.items()}
     jaw = actions.get("jawOpen", 0.0)
     rolled = (actions.get("mouthRollUpper", 0.0) + actions.get("mouthRollLower", 0.0)) / 2

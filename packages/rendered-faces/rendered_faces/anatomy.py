@@ -1,4 +1,4 @@
-"""Shape of a head: ancestry, age and gender, and local changes by their names in the head model."""
+"""Head shapes: ancestry, age and gender, and local changes by their names in the head model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SINGLE_SHAPES = {
     "nose-nostrils-width-incr": 0.3, "nose-trans-out": 0.06, "nose-volume-incr": 0.3, "nose-width1-incr": 0.3,
     "nose-width2-incr": 0.3, "nose-width3-incr": 0.3,
 }  # fmt: skip
-# What women have on average, in shares of a full change; men have the opposite.
+# Average changes of women, as fractions of a full change. Men have the opposite.
 FEMININE = {
     "chin-width-incr": -0.35, "chin-prominent-incr": -0.15, "chin-bones-incr": -0.3, "chin-height-incr": -0.2,
     "mouth-lowerlip-volume-incr": 0.2, "mouth-upperlip-volume-incr": 0.3, "mouth-cupidsbow-incr": 0.2,
@@ -55,14 +55,14 @@ def phenotype(rng: np.random.Generator) -> dict[str, float]:
 
 
 def shape(rng: np.random.Generator, feminine: float) -> dict[str, float]:
-    """Changes of the head's shape; `feminine` is 1 for women and -1 for men."""
-    shape = {name: rng.normal(0, 0.85 * spread) for name, spread in SINGLE_SHAPES.items()}
+    """Local changes of the head's shape; `feminine` is 1 for women and -1 for men."""
+    shape = {name: rng.normal(0, 0.85 * std) for name, std in SINGLE_SHAPES.items()}
     for name, change in FEMININE.items():
         shape[name] += 0.8 * feminine * change
     shape["mouth-scale-horiz-incr"] += 0.3
     shape["mouth-angles-up"] += 0.15
-    for name, spread in PAIRED_SHAPES.items():
-        both, uneven = rng.normal(0, 0.85 * spread), rng.normal(0, 0.06)
+    for name, std in PAIRED_SHAPES.items():
+        both, uneven = rng.normal(0, 0.85 * std), rng.normal(0, 0.06)
         both += 0.8 * feminine * FEMININE_PAIRED.get(name, 0.0) + (0.15 if name in OPEN else 0.0)
         shape["l-" + name], shape["r-" + name] = both + uneven, both - uneven
     return {name: float(np.clip(value, -0.9, 0.9)) for name, value in shape.items()}

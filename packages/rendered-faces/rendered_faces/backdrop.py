@@ -1,4 +1,4 @@
-"""What is behind a person: each kind paints itself, in linear light."""
+"""Backgrounds: each kind paints itself in linear light."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFilter
 
-from .person import linear
+from rendered_faces.colours import linear
 
 
 class Backdrop(ABC):
-    """Anything that can fill a square picture."""
+    """A background that fills a square image."""
 
     @abstractmethod
     def paint(self, pixels: int) -> np.ndarray:
@@ -22,7 +22,7 @@ class Backdrop(ABC):
 
 @dataclass(frozen=True)
 class Wall(Backdrop):
-    """One colour, brighter towards one side and a little uneven; black stays black."""
+    """One colour, brighter towards one side and slightly uneven. Black stays black."""
 
     colour: np.ndarray
     slope: np.ndarray
@@ -38,11 +38,11 @@ class Wall(Backdrop):
 
 @dataclass(frozen=True)
 class Clutter(Backdrop):
-    """A place out of focus: things and lights in front of a bright or dark, plain or colourful ground."""
+    """A place out of focus: objects and lights in front of a bright or dark, plain or colourful ground."""
 
     seed: int
     blur: float
-    """Standard deviation as a share of the side."""
+    """Standard deviation relative to the image's side."""
     brightness: float
 
     def paint(self, pixels: int) -> np.ndarray:
@@ -52,8 +52,8 @@ class Clutter(Backdrop):
         image = Pillow.fromarray(_ground(rng, mood, pixels))
         far, near = int(rng.integers(10, 40)), int(rng.integers(0, 8))
         for k in range(far + near):
-            _place(rng, mood, ImageDraw.Draw(image), pixels)
-            # What stands further away was drawn first and is blurred more often.
+            _draw_object(rng, mood, ImageDraw.Draw(image), pixels)
+            # Objects that are drawn first are further away and are blurred more often.
             if k % 6 == 5:
                 image = image.filter(ImageFilter.GaussianBlur(0.012 * pixels))
         image = image.filter(ImageFilter.GaussianBlur(max(self.blur, 0.008) * pixels))
@@ -62,7 +62,7 @@ class Clutter(Backdrop):
 
 
 def _muted(rng: np.random.Generator, mood: np.ndarray) -> np.ndarray:
-    """An 8-bit colour of a place: grey, tinted by its mood, seldom bright."""
+    """An 8-bit colour of the place: grey, tinted by its mood, rarely bright."""
     grey = rng.uniform(20, 225) ** 0.97
     return np.clip(grey * (1 + 0.35 * (mood - 0.5)) + rng.normal(0, 14 if rng.random() < 0.8 else 45, 3), 4, 250)
 
@@ -73,8 +73,8 @@ def _ground(rng: np.random.Generator, mood: np.ndarray, pixels: int) -> np.ndarr
     return np.broadcast_to(top + (low - top) * level, (pixels, pixels, 3)).astype(np.uint8)
 
 
-def _place(rng: np.random.Generator, mood: np.ndarray, pen: ImageDraw.ImageDraw, pixels: int) -> None:
-    """Draw a thing: a pole, a shelf, a box, a leaf."""
+def _draw_object(rng: np.random.Generator, mood: np.ndarray, pen: ImageDraw.ImageDraw, pixels: int) -> None:
+    """Draw an object: a pole, a shelf, a box or a leaf."""
     colour = tuple(int(v) for v in _muted(rng, mood))
     x, y, w, h = rng.uniform([-0.3, -0.3, 0.02, 0.02], [1, 1, 0.35, 0.5]) * pixels
     w, h = ((0.5 * w, 2 * pixels), (2 * pixels, 0.4 * h), (w, h), (h, h), (0.5 * w, 0.5 * h))[rng.integers(5)]
@@ -83,7 +83,7 @@ def _place(rng: np.random.Generator, mood: np.ndarray, pen: ImageDraw.ImageDraw,
 
 
 def _lights(rng: np.random.Generator, pixels: int) -> np.ndarray:
-    """Lamps out of focus, as discs of one size with a brighter rim; in one place of three, (pixels ** 2, 3)."""
+    """Lamps out of focus, (pixels ** 2, 3): discs of one size with a brighter rim, in one place out of three."""
     glow = np.zeros((pixels * pixels, 3))
     if rng.random() > 0.35:
         return glow
@@ -98,7 +98,7 @@ def _lights(rng: np.random.Generator, pixels: int) -> np.ndarray:
 
 
 def clouds(seed: int, pixels: int, cells: int) -> np.ndarray:
-    """Smooth noise in [-1, 1] with so many cells along a side, (pixels * pixels,); alike at every size."""
+    """Smooth noise in [-1, 1], (pixels * pixels,), with `cells` cells along a side; alike at every size."""
     lattice = np.random.default_rng(seed).uniform(-1, 1, (cells + 1, cells + 1))
     at = (np.arange(pixels) + 0.5) / pixels * cells
     low = at.astype(int)

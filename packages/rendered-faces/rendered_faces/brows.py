@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import paint
-from .head import SKIN, Head
-from .light import unit
-from .person import Person
-from .rays import Mesh
-from .strokes import Hairs
+from rendered_faces import paint
+from rendered_faces.head import SKIN, Head
+from rendered_faces.light import unit
+from rendered_faces.person import Person
+from rendered_faces.rays import Mesh
+from rendered_faces.strokes import Hairs
 
 BROW, BEARD, LASH = 620, 13000, 95  # hairs of one brow, of a whole face, and of one lid
 POINTS = 5
@@ -19,15 +19,15 @@ POINTS = 5
 
 @dataclass
 class Rooted:
-    """Hairs as places on the skin: triangle corners (n, 3) and weights (n, 3) of roots, and what they look like."""
+    """Hairs by their roots on the skin, triangle corners (n, 3) and barycentric weights (n, 3), and their look."""
 
     corners: np.ndarray
     weights: np.ndarray
     length: np.ndarray
     lean: np.ndarray
-    """Direction in template axes, (n, 3); it is laid onto the skin."""
+    """Direction in template axes, (n, 3); it is projected onto the skin."""
     lift: np.ndarray
-    """How much of the normal is in the direction, from the root to the tip: (n, 2)."""
+    """Amount of the skin's normal in the direction, at the root and at the tip: (n, 2)."""
     width: float
     colour: np.ndarray
 
@@ -40,7 +40,7 @@ def on_skin(head: Head, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def brows(head: Head, person: Person, rng: np.random.Generator) -> Rooted:
-    """Both brows: hairs that rise at the inner end and lie down outwards."""
+    """Both brows. Hairs rise at the inner end and lie flat at the outer end."""
     look, n = person.look, int(2 * BROW * person.look["brow_density"])
     along = rng.beta(1.1, 1.15, n) * 1.06 - 0.02
     across = rng.normal(0, 0.42, n).clip(-1, 1)
@@ -57,7 +57,7 @@ def brows(head: Head, person: Person, rng: np.random.Generator) -> Rooted:
 
 
 def beard(head: Head, person: Person, noise: paint.Noise, rng: np.random.Generator) -> Rooted | None:
-    """Stubble, moustache, goatee or full beard, as far as the look says."""
+    """Stubble, moustache, goatee or full beard according to the look; None without a beard."""
     look = person.look
     if not look["beard"]:
         return None
@@ -92,7 +92,7 @@ def _tint(colour: np.ndarray, grey: float, look: dict, n: int, rng: np.random.Ge
 
 
 def hairs(rooted: Rooted, vertices: np.ndarray, normals: np.ndarray, light: np.ndarray) -> Hairs:
-    """The hairs on a pose of the skin: `light` arrives at its vertices (n, 3)."""
+    """The hairs on a pose of the skin, with the light that arrives at its vertices, (n, 3)."""
     w = rooted.weights[:, :, None]
     root, normal, lit = ((v[rooted.corners] * w).sum(1) for v in (vertices, normals, light))
     normal = unit(normal)

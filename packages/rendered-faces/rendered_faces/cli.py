@@ -1,84 +1,87 @@
-"""`aggan data render PROTOCOL --out DIR`: people who do not exist, as in the paper's four data sets."""
+"""`aggan data render PROTOCOL --out DIR`: data sets of people who do not exist, like the AGGAN paper's four."""
 
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from aggan.errors import UserError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from aggan.errors import UserError
-from rendered_faces.protocols import PROTOCOLS, Sitting, plan
+from rendered_faces import render, store
+from rendered_faces.protocols import FORMER_NAMES, PROTOCOLS, Sitting, plan
 
-USAGE = f"usage: aggan data render {{{','.join(PROTOCOLS)}}} --out DIR [options]      (--help after a name says more)"
+USAGE = (
+    f"usage: aggan data render {{{','.join(PROTOCOLS)}}} --out DIR [options]\n"
+    "       aggan data render PROTOCOL --help lists the options"
+)
 INTERRUPTED = 130
 
 
 @dataclass
 class Render:
-    """Render a data set: OUT/{train,test}/EXPRESSION/NAME.png with masks and pictures.jsonl."""
+    """Render a data set: OUT/{train,test}/EXPRESSION/NAME.png with masks and images.jsonl."""
 
     out: Path
-    """Folder to write to; the same command goes on where a first one stopped."""
+    """Folder to write to. The same command continues an interrupted one."""
     people: int | None = None
-    """How many people; the paper's number unless given."""
+    """Number of people. The default is the original data set's."""
     size: int = 128
-    """Side of the pictures in pixels (the paper: 256)."""
+    """Side of the images in pixels. The paper trains at 256."""
     seed: int = 0
-    """Other seeds give other people."""
+    """Random seed. Other seeds give other people."""
     workers: int = 2
-    """How many processes render."""
+    """Number of rendering processes."""
     masks: bool = True
-    """Write masks of face, mouth, eyes, brows and hair too."""
+    """Also write masks of face, mouth, eyes, brows and hair."""
 
 
-def main(arguments: list[str]) -> int:
-    """Render a set; 130 when it was interrupted."""
-    if arguments[:1] in ([], ["-h"], ["--help"]):
+def main(argv: list[str]) -> int:
+    """Render a data set and return the exit code, 130 if interrupted; raises `UserError`."""
+    if argv[:1] in ([], ["-h"], ["--help"]):
         print(USAGE)
         return 0
-    protocol, *rest = arguments
+    protocol, *rest = argv
+    for name, former in FORMER_NAMES.items():
+        if protocol == former:
+            raise UserError(f"the protocol {former!r} is now called {name!r}: aggan data render {name} --out DIR")
     if protocol not in PROTOCOLS:
         raise UserError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
-    asked = tyro.cli(Render, args=rest, prog=f"aggan data render {protocol}")
-    for name, value, least in (("size", asked.size, 16), ("seed", asked.seed, 0), ("workers", asked.workers, 1)):
+    args = tyro.cli(Render, args=rest, prog=f"aggan data render {protocol}")
+    for name, value, least in (("size", args.size, 16), ("seed", args.seed, 0), ("workers", args.workers, 1)):
         if value < least:
-            raise UserError(f"--{name} {value} is too small: it should be at least {least}")
+            raise UserError(f"--{name} {value} is too small: give at least {least}")
     console = Console(stderr=True)
     try:
-        return _render(protocol, asked, console)
+        return _render(protocol, args, console)
     except KeyboardInterrupt:
-        console.print(
-            f"interrupted; the same command goes on where it stopped (in {asked.out})", markup=False, soft_wrap=True
-        )
+        console.print(f"interrupted; the same command continues in {args.out}", markup=False, soft_wrap=True)
         return INTERRUPTED
 
 
-def _render(protocol: str, asked: Render, console: Console) -> int:
-    sittings = plan(protocol, asked.seed, asked.people)
-    from rendered_faces import render, store
-
+def _render(protocol: str, args: Render, console: Console) -> int:
+    sittings = plan(protocol, args.seed, args.people)
     people = len({sitting.person for sitting in sittings})
-    settings = store.Settings(protocol, people, asked.size, asked.seed, asked.masks)
-    if store.is_whole(asked.out, settings):
-        print(f"{asked.out} is rendered already")
+    settings = store.Settings(protocol, people, args.size, args.seed, args.masks)
+    if store.is_complete(args.out, settings):
+        print(f"{args.out} is rendered already")
         return 0
     render.require_renderer()
-    store.begin(asked.out, settings)
-    missing, total = store.missing(asked.out, sittings), sum(map(_pictures, sittings))
+    store.begin(args.out, settings)
+    unfinished, total = store.unfinished(args.out, sittings), sum(map(_image_count, sittings))
     with Progress(
         TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
     ) as progress:
-        task = progress.add_task("", total=total, completed=total - sum(map(_pictures, missing)))
-        for sitting in render.render(asked.out, settings, missing, asked.workers):
-            progress.advance(task, _pictures(sitting))
-    for split, counted in store.finish(asked.out, settings, sittings).items():
-        print(f"{split}: {', '.join(f'{count} {expression}' for expression, count in counted.items())}")
-    root = shlex.quote(str(asked.out))
-    print(f"Train with: aggan train --data.root {root} --data.names neutral happy --data.size {asked.size} --out RUN")
+        task = progress.add_task("", total=total, completed=total - sum(map(_image_count, unfinished)))
+        for sitting in render.render(args.out, settings, unfinished, args.workers):
+            progress.advance(task, _image_count(sitting))
+    for split, counts in store.finish(args.out, settings, sittings).items():
+        print(f"{split}: {', '.join(f'{count} {expression}' for expression, count in counts.items())}")
+    root = shlex.quote(str(args.out))
+    print(f"Train with: aggan train --data.root {root} --data.names neutral happy --data.size {args.size} --out RUN")
     return 0
 
 
-def _pictures(sitting: Sitting) -> int:
-    return len(sitting.expressions) + len(sitting.answers)
+def _image_count(sitting: Sitting) -> int:
+    return len(sitting.expressions) + len(sitting.ground_truth)

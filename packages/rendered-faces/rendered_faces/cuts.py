@@ -1,5 +1,6 @@
-"""Haircuts: how long hair is, where it is combed to, and how it falls. Places are in skull coordinates:
-(x to the model's left, y back, z up), each from -1 to 1 over the skull.
+"""Haircuts: how long hair is, where it is combed to, and how it falls.
+
+Positions are in skull coordinates (x to the model's left, y back, z up), each from -1 to 1 over the skull.
 """
 
 from __future__ import annotations
@@ -58,19 +59,20 @@ class Cut:
     lift: float = 0.5
     """How steeply hair leaves the scalp."""
     hug: float = 1.0
-    """How far the comb is laid onto the skull, 0 to 1."""
+    """How closely the comb follows the skull, 0 to 1."""
     gravity: float = 0.0
     curl: float = 0.0
+    """Radius of curls."""
     turns: float = 0.0
-    """Radius of curls, and turns of a curl to the metre."""
+    """Turns of a curl per metre."""
     volume: float = 0.006
     clump: float = 0.4
-    """How far locks hold together, 0 to 1."""
+    """How closely locks hold together, 0 to 1."""
     frizz: float = 0.004
     count: int = 9000
     steps: int = 8
     part: float = 0.0
-    """Where the parting is, in skull coordinates."""
+    """Position of the parting in skull coordinates."""
     fringe: float = 0.0
     """Length over the forehead as a share of that on top; 0 for no fringe."""
     floor: float = -9.0

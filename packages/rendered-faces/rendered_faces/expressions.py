@@ -1,9 +1,9 @@
-"""The eight expressions of RaFD as facial actions, each person's own way of making them.
+"""The eight expressions of RaFD as facial actions, with differences between people.
 
 A facial action is one of 52 movements with a value in [0, 1], named as in ARKit's face tracking
-(`mouthSmileLeft`, `browInnerUp`, ...). Which actions make an expression follows the prototypes of the Facial
-Action Coding System (Ekman, Friesen and Hager, 2002) that RaFD's models were coached with (Langner et al.,
-"Presentation and validation of the Radboud Faces Database", 2010); the amounts were tuned by eye.
+(`mouthSmileLeft`, `browInnerUp`, ...). The actions of an expression follow the prototypes of the Facial Action
+Coding System (Ekman, Friesen and Hager, 2002) with which RaFD's models were coached (Langner et al., "Presentation
+and validation of the Radboud Faces Database", 2010). Their amounts were tuned by eye.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from aggan.data.expressions import EXPRESSIONS
 
 ACTIONS = tuple(
@@ -26,7 +25,7 @@ ACTIONS = tuple(
     noseSneerLeft noseSneerRight tongueOut
     """.split()
 )
-"""All 52, in alphabetical order."""
+"""All 52 facial actions in alphabetical order."""
 
 Amounts = dict[str, tuple[float, float]]
 Actions = dict[str, float]
@@ -34,13 +33,13 @@ Actions = dict[str, float]
 
 @dataclass(frozen=True)
 class Prototype:
-    """What an expression is made of: the least and greatest amount of each action at full strength."""
+    """The facial actions of an expression: the smallest and largest amount of each at full strength."""
 
     paired: Amounts
     """Actions with a left and a right side."""
     single: Amounts = field(default_factory=dict)
     one_sided: Amounts = field(default_factory=dict)
-    """Actions of the side that a person prefers."""
+    """Actions on the side that a person prefers."""
 
 
 PROTOTYPES = {
@@ -97,25 +96,25 @@ PROTOTYPES = {
 }  # fmt: skip
 STRENGTH = (0.75, 1.0)
 UNEVEN = 0.05
-"""Standard deviation of half the difference between left and right, as a share of the amount."""
+"""Standard deviation of half the difference between left and right, relative to the amount."""
 
 
 @dataclass(frozen=True)
 class Manner:
-    """One person's way of making one expression; a neutral face has strength 0."""
+    """How one person makes one expression; a neutral face has strength 0."""
 
     strength: float
     actions: Actions
 
 
 def draw(seed: int, index: int) -> dict[str, Manner]:
-    """How person `index` of a seed makes each expression; each has its own stream of random numbers."""
+    """How person `index` of a seed makes each expression; each expression has its own random stream."""
     streams = {name: np.random.default_rng([seed, index, 1, k]) for k, name in enumerate(EXPRESSIONS)}
     neutral = Manner(0.0, _resting(streams.pop("neutral")))
-    return {"neutral": neutral} | {name: _made(PROTOTYPES[name], rng) for name, rng in streams.items()}
+    return {"neutral": neutral} | {name: _manner(PROTOTYPES[name], rng) for name, rng in streams.items()}
 
 
-def _made(prototype: Prototype, rng: np.random.Generator) -> Manner:
+def _manner(prototype: Prototype, rng: np.random.Generator) -> Manner:
     strength, uneven = float(rng.uniform(*STRENGTH)), rng.normal(0, UNEVEN)
     actions = {name: rng.uniform(*amount) for name, amount in prototype.single.items()}
     for name, amount in prototype.paired.items():
@@ -127,7 +126,7 @@ def _made(prototype: Prototype, rng: np.random.Generator) -> Manner:
 
 
 def _resting(rng: np.random.Generator) -> Actions:
-    """A resting face; three in ten people have a mouth that is not quite even."""
+    """A resting face; three in ten people have a slightly uneven mouth."""
     if rng.random() > 0.3:
         return {}
     name = rng.choice(["mouthDimpleLeft", "mouthDimpleRight", "mouthLeft", "mouthRight", "mouthPressLeft"])

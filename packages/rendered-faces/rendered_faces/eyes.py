@@ -1,13 +1,14 @@
-"""Eyeballs, teeth and tongue: colours, and the reflection of the light in the wet cornea."""
+"""Eyeballs, teeth and tongue: their colours, and reflections in the wet cornea."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .light import unit
-from .paint import mix, ramp
-from .person import Person, linear
-from .scene import Light
+from rendered_faces.colours import linear
+from rendered_faces.light import unit
+from rendered_faces.paint import mix, ramp
+from rendered_faces.person import Person
+from rendered_faces.scene import Light
 
 TOOTH, GUM, TONGUE_RED = (linear(np.array(c)) for c in ([240, 232, 216], [178, 92, 92], [168, 88, 86]))
 SCLERA = linear(np.array([196, 186, 178]))
@@ -15,7 +16,7 @@ IRIS_ANGLE, PUPIL_ANGLE = 0.40, 0.15
 
 
 def eyeball(person: Person, outward: np.ndarray, gaze: np.ndarray, view: np.ndarray) -> np.ndarray:
-    """Colour of eyeball points, from their direction seen from the eye's centre."""
+    """Colour of points on the eyeball, given their direction from the eye's centre."""
     iris = person.look["iris"]
     # The iris lies under the cornea: seen from aside it shifts away from the viewer.
     seen = unit(outward + 0.10 * (view + outward * -(view * outward).sum(1, keepdims=True)))
@@ -35,13 +36,13 @@ def eyeball(person: Person, outward: np.ndarray, gaze: np.ndarray, view: np.ndar
     veins = 0.5 + 0.5 * np.sin(turn * 29 + 6 * np.sin(turn * 7) + 9 * angle)
     pink = np.clip(ramp(angle, 0.55, 1.25) * (0.55 + 0.45 * veins**3), 0, 1)
     white = mix(SCLERA * (1 - 0.12 * person.look["years"]), SCLERA * np.array([0.92, 0.60, 0.56]), pink)
-    # The exposure for dark skin would make it glare.
+    # Otherwise the exposure for dark skin would make the white glare.
     white = white * (1 - 0.38 * person.look["dark"]) * np.array([1.0, 0.98, 0.94])
     return mix(disc, white, ramp(angle, IRIS_ANGLE - 0.045, IRIS_ANGLE + 0.045))
 
 
 def glint(outward: np.ndarray, gaze: np.ndarray, view: np.ndarray, light: Light) -> np.ndarray:
-    """What the cornea mirrors, (n, 3): a window where the key light is, a weaker one for the fill, and a sheen."""
+    """Reflections in the cornea, (n, 3): a window at the key light, a weaker one at the fill light, and a sheen."""
     angle = np.arccos(np.clip(outward @ gaze, -1, 1))
     # The cornea bulges, so its normals turn faster than the eyeball's.
     bulge = (1 - ramp(angle, 0.36, 0.52))[:, None]

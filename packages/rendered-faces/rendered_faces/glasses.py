@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .head import LEFT_EYE, RIGHT_EYE, SKIN, Head
-from .light import middle
-from .paint import ramp
-from .person import Person
-from .scene import Glasses
-from .wear import FRAME, Surface, join
+from rendered_faces.head import LEFT_EYE, RIGHT_EYE, SKIN, Head
+from rendered_faces.light import middle
+from rendered_faces.paint import ramp
+from rendered_faces.person import Person
+from rendered_faces.scene import Glasses
+from rendered_faces.wear import FRAME, Surface, join
 
 
 def _tube(path: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def _tube(path: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np
 
 @dataclass
 class Spectacles:
-    """A pair of glasses on a neutral face: frame mesh, and lenses as centre and half axes."""
+    """Glasses fitted to a neutral face: the mesh of the frame, and centres and half axes of the lenses."""
 
     surface: Surface
     centres: np.ndarray
@@ -41,7 +41,7 @@ class Spectacles:
     power: float
 
     def lens(self, origin: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Share of a lens in each ray, and its distance."""
+        """Coverage of each ray by a lens, and the distance to the lens."""
         plane = self.centres[:, 1].mean()
         distance = (plane - origin[1]) / rays[:, 1]
         at = origin + rays * distance[:, None]
@@ -50,7 +50,7 @@ class Spectacles:
 
 
 def person_glasses(person: Person) -> Glasses | None:
-    """The glasses that somebody wears every day."""
+    """The glasses that a person wears every day, or None."""
     look = person.look
     return Glasses(look["frame_colour"], look["frame_rim"], look["frame_square"]) if look["glasses"] else None
 

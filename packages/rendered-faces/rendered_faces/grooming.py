@@ -1,11 +1,11 @@
-"""What people choose about their looks: hair, beard and make-up, clothing, glasses, what is on the head."""
+"""Grooming and clothing: hair, beard, make-up, clothes, glasses and head coverings."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .colours import linear
-from .cuts import NAMES
+from rendered_faces.colours import linear
+from rendered_faces.cuts import NAMES
 
 CLOTH_COLOURS = np.array(
     [[34, 38, 46], [58, 76, 112], [128, 40, 44], [222, 220, 214], [92, 98, 104], [60, 88, 70], [186, 150, 110],
@@ -25,7 +25,7 @@ COILED_MEN = {"tight curls": 3, "buzz": 3, "afro": 1, "horseshoe": 0.7}
 
 
 def haircut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
-    """What a hairdresser can change: the cut's number in `cuts.NAMES`, and lengths in metres of the template head."""
+    """A random haircut: its index in `cuts.NAMES`, and lengths in metres on the template head."""
     woman, coiled = phenotype["gender"] < 0.5, rng.random() < 1.6 * phenotype["african"] - 0.3
     usual = (COILED_WOMEN if woman else COILED_MEN) if coiled else (WOMEN if woman else MEN)
     share = np.array(list(usual.values()), float)
@@ -41,7 +41,7 @@ def haircut(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, 
     }
 
 
-# How much grows at all, on the cheeks, on the chin and above the lip, how long (metres), and how dark it looks below.
+# Density overall, on the cheeks, on the chin and above the lip; length in metres; darkness of the skin below.
 BEARD = ("beard", "beard_cheeks", "beard_chin", "beard_lip", "beard_length", "beard_shade")
 BEARDS = {
     "none": (0.0, 0.0, 0.0, 0.0, 0.001, 0.0),
@@ -53,7 +53,7 @@ BEARDS = {
 
 
 def facial_hair(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
-    """Beard, brows and lashes: lengths in metres of the template head."""
+    """Random beard, brows and lashes; lengths in metres on the template head."""
     woman = phenotype["gender"] < 0.5
     kind = "none" if woman else str(rng.choice(list(BEARDS), p=[0.34, 0.26, 0.08, 0.12, 0.2]))
     return {
@@ -69,7 +69,7 @@ def facial_hair(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[s
 
 
 def clothes(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float | np.ndarray]:
-    """Colours of clothing, what is on the head (`wear`), and glasses; heights of lenses in distances of the eyes."""
+    """Random clothing colours, head covering (see `wear`) and glasses; lens heights relative to the eyes' distance."""
     woman = phenotype["gender"] < 0.5
     # Nothing, hijab, beanie, turban, cap.
     cover = rng.choice(5, p=[0.80, 0.11, 0.06, 0.0, 0.03] if woman else [0.80, 0.0, 0.08, 0.05, 0.07])

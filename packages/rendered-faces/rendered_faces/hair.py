@@ -1,21 +1,21 @@
-"""Hair of many strands: guides grow from the scalp, strands follow their nearest guides.
+"""Hair as many strands: guides grow from the scalp, and strands follow their nearest guides.
 
-Made from the neutral head, so that it is the same in every picture of a person in a scene.
+Hair grows on the neutral head, so it is the same in every image of a person in a scene.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from . import paint
-from .cuts import CUTS, NAMES, Cut
-from .head import Head
-from .light import unit
-from .person import Person
-from .scene import Light
-from .skull import Roots, Skull
-from .strokes import Hairs, nothing
-from .volume import Volume
+from rendered_faces import paint
+from rendered_faces.cuts import CUTS, NAMES, Cut
+from rendered_faces.head import Head
+from rendered_faces.light import unit
+from rendered_faces.person import Person
+from rendered_faces.scene import Light
+from rendered_faces.skull import Roots, Skull
+from rendered_faces.strokes import Hairs, no_hairs
+from rendered_faces.volume import Volume
 
 GUIDES = 420
 STRAND = 0.00042  # metres; hairs are thinner, but there are more of them
@@ -33,7 +33,7 @@ def lengths(cut: Cut, roots: Roots, scale: float) -> np.ndarray:
 
 
 def grow(skull: Skull, cut: Cut, roots: Roots, scale: float) -> np.ndarray:
-    """Guides as points (n, steps + 1, 3): step by step along the comb, then downwards, never into the head."""
+    """Guides as points (n, steps + 1, 3): each grows along the comb, then downwards, and never into the head."""
     step = (lengths(cut, roots, scale) / cut.steps)[:, None]
     place = roots.place + 0.001 * roots.normal
     heading = unit(cut.lift * roots.normal + 0.5 * _along(cut, roots.skull, roots.skull))
@@ -49,19 +49,19 @@ def grow(skull: Skull, cut: Cut, roots: Roots, scale: float) -> np.ndarray:
 
 
 def _along(cut: Cut, at: np.ndarray, root: np.ndarray) -> np.ndarray:
-    """The comb's direction, laid onto the skull as far as the cut hugs it."""
+    """The comb's direction, projected onto the skull as far as the cut hugs it."""
     wish, out = unit(cut.comb(at, root)), unit(at)
     return unit(wish - cut.hug * np.maximum((wish * out).sum(1, keepdims=True), 0) * out)
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of each of the points (n, 3) from each of (m, 3); one matrix product, for there are millions."""
+    """Squared distances (n, m) of points (n, 3) to points (m, 3), by one matrix product because there are millions."""
     apart = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T
     return np.maximum(apart, 0)
 
 
 def follow(cut: Cut, guides: Roots, grown: np.ndarray, roots: Roots) -> np.ndarray:
-    """Strands (n, steps + 1, 3): the mean course of the three nearest guides on the same side of the parting."""
+    """Strands (n, steps + 1, 3): a weighted mean of the three nearest guides on the same side of the parting."""
     apart = squared_distances(roots.skull, guides.skull)
     apart += 9.0 * ((roots.skull[:, None, 0] > cut.part) != (guides.skull[None, :, 0] > cut.part))
     near = min(3, len(grown))
@@ -73,7 +73,7 @@ def follow(cut: Cut, guides: Roots, grown: np.ndarray, roots: Roots) -> np.ndarr
 
 
 def style(cut: Cut, skull: Skull, roots: Roots, strands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Give strands volume, curls, locks and flyaway ends."""
+    """Add volume, curls, locks and flyaway ends to strands."""
     n, m = strands.shape[:2]
     t = np.linspace(0, 1, m)[None, :, None]
     strands = roots.place[:, None] + (strands - roots.place[:, None]) * rng.uniform(0.82, 1, (n, 1, 1))
@@ -99,7 +99,7 @@ def style(cut: Cut, skull: Skull, roots: Roots, strands: np.ndarray, rng: np.ran
 
 
 class Hair:
-    """One person's hair in a scene's light; `hairs` is empty for a shaved head."""
+    """One person's hair in the light of a scene; `hairs` is empty if no hair is visible."""
 
     def __init__(self, head: Head, person: Person, light: Light, neutral: np.ndarray) -> None:
         self.person, self.light = person, light
@@ -108,8 +108,8 @@ class Hair:
         skull = Skull(head, neutral)
         guides = skull.roots(person, GUIDES, rng)
         roots = skull.roots(person, cut.count, rng)
-        if not len(roots.place) or not len(guides.place):  # nothing shows under a scarf
-            self.hairs, self.volume = nothing(), Volume(np.zeros((0, 2, 3)), np.zeros((0, 2)))
+        if not len(roots.place) or not len(guides.place):  # all hair is covered
+            self.hairs, self.volume = no_hairs(), Volume(np.zeros((0, 2, 3)), np.zeros((0, 2)))
             return
         grown = grow(skull, cut, guides, person.look["length"])
         points = style(cut, skull, roots, follow(cut, guides, grown, roots), rng)
@@ -123,12 +123,12 @@ class Hair:
         over_face = paint.ramp(-np.abs(x), -0.85, -0.7) * paint.ramp(-y, 0.5, 0.6)
         floor = cut.floor + (cut.bangs - cut.floor) * over_face
         height = z + rng.normal(0, 0.05, (len(points), 1)) - floor
-        # Once cut, a hair does not go on where the floor is lower.
-        whole = np.minimum.accumulate(paint.ramp(height, -0.04, 0.04), axis=1)
-        return (0.95 - 0.5 * tip**3) * whole
+        # A hair that is cut does not reappear where the floor is lower.
+        uncut = np.minimum.accumulate(paint.ramp(height, -0.04, 0.04), axis=1)
+        return (0.95 - 0.5 * tip**3) * uncut
 
     def _shade(self, skull: Skull, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Colour (n, m, 3) after Kajiya and Kay (1989), with a second, coloured highlight and shadows in the hair."""
+        """Colour (n, m, 3) after Kajiya and Kay (1989), with a second, coloured highlight and self-shadowing."""
         n, m = points.shape[:2]
         look, light = self.person.look, self.light
         grey = np.clip(look["grey"] + rng.normal(0, 0.35, n) * np.sqrt(look["grey"] * (1 - look["grey"])), 0, 1)

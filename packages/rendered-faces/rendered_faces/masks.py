@@ -1,24 +1,24 @@
-"""Which part of a picture is what, told by the renderer itself."""
+"""Masks of the parts of a face, from the renderer's own geometry."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from . import paint
-from .head import EYE, SKIN, Head
-from .person import Person
+from rendered_faces import paint
+from rendered_faces.head import EYE, SKIN, Head
+from rendered_faces.person import Person
 
 PARTS = ("face", "mouth", "eyes", "brows")
-"""What belongs to the body; hair is told by its own cover."""
+"""Parts of the body. The mask of hair is its coverage, which is drawn separately."""
 JAW, CREST = 0.628, 0.80
 """Template heights of the underside of the chin and of the top of the forehead."""
 
 
 def of_surface(head: Head, person: Person, part: np.ndarray, at: tuple, noise: paint.Noise) -> np.ndarray:
-    """How much each point of the body belongs to each of `PARTS`, (n, 4) in [0, 1].
+    """Share of each body point that belongs to each of `PARTS`, (n, 4) in [0, 1].
 
     `at` holds the template coordinates (n, 3) and the texture coordinates (n, 2) of the points. The face is
-    everything in front of the ears and above the jaw's edge: skin, eyes and mouth.
+    skin, eyes and mouth in front of the ears and above the jaw's edge.
     """
     points, uv = at
     is_skin = part == SKIN

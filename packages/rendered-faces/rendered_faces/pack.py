@@ -1,64 +1,61 @@
-"""The zip of rendered people that `aggan` ships.
+"""Pack the zip of sample faces that `aggan` ships: `python -m rendered_faces.pack RENDERED FACES.zip`.
 
-`python -m rendered_faces.pack RENDERED FACES.zip` packs what `aggan data render faces` wrote: its pictures as JPEGs
-(quality 92, no chroma subsampling) and its lists; not its masks.
+RENDERED is a set that `aggan data render faces` wrote. The zip holds its images as JPEG (quality 92, no chroma
+subsampling), its lists and its card, but no masks. `aggan.data.sample_faces` unpacks it.
 """
 
+import argparse
 import io
-import json
-import shutil
-import sys
 import zipfile
 from pathlib import Path
 
+from aggan.data.index import CARD, INDEX, PAIRS, read_records, to_jsonl
+from aggan.errors import UserError
 from PIL import Image as Pillow
 
-from aggan.data.index import (
-    CARD,
-    INDEX,
-    PAIRS,
-    Record,
-    counts,
-    find_card,
-    lines,
-    read_records,
-    write_card,
-    write_records,
-)
-from aggan.errors import UserError
-from aggan.io import goes_on, write_whole
-
 LARGEST = 15_000_000
-"""Bytes."""
+"""Largest size of the zip in bytes."""
 
 
 def pack(rendered: Path, target: Path) -> None:
-    """Pack a rendered set; raises `UserError` where it is not whole or gets too large to ship."""
+    """Pack a rendered set; raises `UserError` if the set is incomplete or the zip would be larger than `LARGEST`."""
     if not (rendered / CARD).exists():
-        raise UserError(f"{rendered}: no {CARD} here: render a set to its end first")
+        raise UserError(f"{rendered}: no {CARD} here: render the whole set first")
     partial = target.with_suffix(".tmp")
     with zipfile.ZipFile(partial, "w") as file:
         file.write(rendered / CARD, CARD, zipfile.ZIP_DEFLATED)
         for name in (INDEX, PAIRS):
             records = read_records(rendered / name)
-            file.writestr(name, lines(records), zipfile.ZIP_DEFLATED)
+            file.writestr(name, to_jsonl(records), zipfile.ZIP_DEFLATED)
             for record in records:
                 file.writestr(str(Path(record["file"]).with_suffix(".jpg")), _jpeg(rendered / record["file"]))
     size = partial.stat().st_size
     if size > LARGEST:
         partial.unlink()
         raise UserError(
-            f"{rendered}: packed it would have {size / 1e6:.1f} MB of {LARGEST / 1e6:.0f}: render fewer people"
+            f"{rendered}: the zip would have {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}: render fewer people"
         )
     partial.replace(target)
 
 
-def _jpeg(picture: Path) -> bytes:
+def _jpeg(path: Path) -> bytes:
     buffer = io.BytesIO()
-    with Pillow.open(picture) as image:
+    with Pillow.open(path) as image:
         image.convert("RGB").save(buffer, "JPEG", quality=92, subsampling=0, optimize=True)
     return buffer.getvalue()
 
 
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Pack rendered faces into the zip that aggan ships.")
+    parser.add_argument("rendered", type=Path, help="folder that `aggan data render faces` wrote")
+    parser.add_argument("target", type=Path, help="zip to write")
+    args = parser.parse_args()
+    try:
+        pack(args.rendered, args.target)
+    except UserError as error:
+        parser.error(str(error))
+
+
 if __name__ == "__main__":
-    pack(Path(sys.argv[1]), Path(sys.argv[2]))
+    main()

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch.nn.functional import grid_sample
 
-from .head import Head
-from .person import Person, linear
+from rendered_faces.colours import linear
+from rendered_faces.head import Head
+from rendered_faces.person import Person
 
 LATTICE = 32
 MOUTH = linear(np.array([96, 34, 34]))
@@ -23,13 +24,13 @@ class Noise:
     def __call__(
         self, points: np.ndarray, frequency: float | tuple[float, float, float], shift: float = 0
     ) -> np.ndarray:
-        """Noise at points (n, 3), `frequency` lattice cells to the metre."""
+        """Noise at points (n, 3), with `frequency` lattice cells per metre."""
         cells = np.mod(points * np.asarray(frequency) + shift, LATTICE) * (2 / LATTICE) - 1
         grid = torch.from_numpy(cells.astype(np.float32))[None, None, None]
         return grid_sample(self.volume, grid, align_corners=True)[0, 0, 0, 0].numpy()
 
 
-def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
+def ramp(x: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
     """Smooth step from 0 at `low` to 1 at `high`."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
@@ -47,7 +48,7 @@ def spot(points: np.ndarray, centre: tuple[float, float], radius: tuple[float, f
 
 
 def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: Noise) -> np.ndarray:
-    """Diffuse colour of skin points, with everything that is painted on skin."""
+    """Diffuse colour of skin points, including everything that is painted on skin."""
     look = person.look
     tone = np.broadcast_to(look["skin"], points.shape)
     # Melanin darkens in patches, blood reddens in others.
@@ -88,7 +89,7 @@ def skin(person: Person, points: np.ndarray, uv: np.ndarray, head: Head, noise: 
 
 
 def _lashes(colour: np.ndarray, person: Person, points: np.ndarray, head: Head) -> np.ndarray:
-    """The rim of the lids, where skin touches the eyeball: dark between the lashes, and eye shadow above."""
+    """Colour with the rims of the lids, where skin touches the eyeball: dark between the lashes, eye shadow above."""
     reach, look = head.eye_reach(points), person.look
     upper = ramp(points[:, 2] - head.eye_centre[2], -0.002, 0.003)
     shade = (1 - ramp(reach, 1.05, 1.55)) * upper * look["liner"]
@@ -99,7 +100,7 @@ def _lashes(colour: np.ndarray, person: Person, points: np.ndarray, head: Head) 
 
 
 def beard_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
-    """How densely hairs of the beard grow at each skin point, in [0, 1]."""
+    """Density of the beard at each skin point, in [0, 1]."""
     look, side = person.look, np.abs(points[:, 0])
     top = look["beard_top"] + 0.9 * np.clip(side - 0.03, 0, None)
     ragged = points[:, 2] + 0.004 * noise(points, 200, 2)
@@ -113,7 +114,7 @@ def beard_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
 
 
 def brow_cover(person: Person, points: np.ndarray, noise: Noise) -> np.ndarray:
-    """How much of each skin point the brows shade, in [0, 1]."""
+    """How strongly the brows shade each skin point, in [0, 1]."""
     look = person.look
     along = (np.abs(points[:, 0]) - 0.0125) / 0.036
     middle = (

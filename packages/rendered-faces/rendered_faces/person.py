@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from . import anatomy, expressions
-from .colours import linear
-from .expressions import Manner
-from .grooming import clothes, facial_hair, haircut
+from rendered_faces import anatomy, expressions
+from rendered_faces.colours import linear
+from rendered_faces.expressions import Manner
+from rendered_faces.grooming import clothes, facial_hair, haircut
 
 # sRGB skin tones from pale to dark; a person's tone is a point on this line.
 SKIN_TONES = np.array(
@@ -33,20 +34,23 @@ HAIR_COLOURS = np.array(
 EYE_COLOURS = np.array([[46, 28, 18], [76, 48, 28], [112, 92, 52], [84, 110, 84], [84, 122, 158], [110, 132, 146]])
 GREY_HAIR = np.array([158, 155, 150])
 
+Look = dict[str, Any]
+"""Numbers and linear colours, (3,), by their names in `grooming` and here."""
+
 
 @dataclass(frozen=True)
 class Person:
-    """Who it is: everything that stays the same in all pictures of one person."""
+    """Everything that stays the same in all images of one person."""
 
     index: int
     phenotype: dict[str, float]
     shape: dict[str, float]
-    look: dict[str, float | np.ndarray]
+    look: Look
     manners: dict[str, Manner]
     noise_seed: int
 
     def wearing(self, hair: Mapping[str, float]) -> Person:
-        """The same person on a day when some entries of the look differ."""
+        """The same person with some entries of the look replaced."""
         return replace(self, look={**self.look, **hair})
 
 
@@ -56,7 +60,7 @@ def _along(palette: np.ndarray, position: float) -> np.ndarray:
     return np.array([np.interp(x, np.arange(len(palette)), table[:, c]) for c in range(3)])
 
 
-def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float | np.ndarray]:
+def _colours(rng: np.random.Generator, phenotype: dict[str, float]) -> Look:
     pale = phenotype["caucasian"]
     usual = 0.92 * phenotype["african"] + 0.36 * phenotype["asian"] + 0.14 * pale
     dark = np.clip(usual + rng.normal(0, 0.09), 0, 1)
@@ -106,7 +110,7 @@ def draw(seed: int, index: int) -> Person:
 
 
 def another_haircut(person: Person, rng: np.random.Generator) -> dict[str, float]:
-    """Hair for another day, for `Person.wearing`; who is bald stays so, and nobody grows bald."""
+    """Hair for another day, for `Person.wearing`. Bald people stay bald, and nobody turns bald."""
     if person.look["bald"]:
         return {}
     while (hair := haircut(rng, person.phenotype))["bald"]:

@@ -1,7 +1,7 @@
 """Ray casting against triangle meshes on the CPU, through NVIDIA Warp (Apache-2.0, a dependency of anny).
 
-Three queries are enough for the face renderer: the nearest hit of a grid of camera rays, whether a light
-direction is blocked, seen from each of a list of points, and the nearest place outside of a mesh.
+The renderer needs three queries: the nearest hit of each camera ray, whether a light direction is blocked at each of
+a list of points, and the nearest position outside of a mesh.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _visible(
 ) -> None:
     i, j = wp.tid()
     out[i, j] = 0.0
-    # The cheap question first: half of all pairs need no ray.
+    # The cheap test comes first: half of all pairs need no ray.
     if wp.dot(normals[i], lights[j]) > 0.0:  # noqa: SIM102
         if not wp.mesh_query_ray_anyhit(mesh, points[i], lights[j], FAR):
             out[i, j] = 1.0
@@ -90,14 +90,14 @@ class Mesh:
         return face.numpy(), weights, uvt[:, 2]
 
     def visible(self, points: np.ndarray, normals: np.ndarray, lights: np.ndarray) -> np.ndarray:
-        """(points, lights) array: 1 where the light direction is above the surface and free, else 0."""
+        """Array (points, lights): 1 where the light direction is above the surface and unblocked, else 0."""
         out = wp.zeros((len(points), len(lights)), dtype=wp.float32, device="cpu")
         args = [self._mesh.id, _vectors(points), _vectors(normals), _vectors(lights), out]
         wp.launch(_visible, (len(points), len(lights)), args, device="cpu")
         return out.numpy()
 
     def outside(self, points: np.ndarray, least: float) -> np.ndarray:
-        """Points (n, 3), those nearer to the surface than `least` metres (or inside of it) moved out."""
+        """Points (n, 3), with those moved out that are inside the surface or nearer to it than `least` metres."""
         out = wp.zeros(len(points), dtype=wp.vec3, device="cpu")
         wp.launch(_outside, len(points), [self._mesh.id, _vectors(points), float(least), out], device="cpu")
         return out.numpy().astype(np.float64)

@@ -1,32 +1,37 @@
-"""What `pictures.jsonl` says of a picture: one JSON object a line."""
-
-from __future__ import annotations
+"""The records of `images.jsonl` and `pairs.jsonl`: what is known about each image."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
 from aggan.data.index import Record
+from jaxtyping import Float
 
-from .action_units import intensities
-from .expressions import ACTIONS
-from .protocols import Sitting
+from rendered_faces.action_units import intensities
+from rendered_faces.expressions import ACTIONS
+from rendered_faces.protocols import Sitting
 
 
-def place(sitting: Sitting, expression: str) -> str:
-    """Where a picture lies below the set's folder."""
-    top = "answers" if expression in sitting.answers else sitting.split
+def image_path(sitting: Sitting, expression: str) -> str:
+    """Path of an image relative to the set's folder."""
+    top = "answers" if expression in sitting.ground_truth else sitting.split
     return f"{top}/{expression}/{sitting.name}.png"
 
 
-def record(
-    sitting: Sitting, expression: str, details: Mapping[str, Any], actions: Mapping[str, float], landmarks: np.ndarray
+def image_record(
+    sitting: Sitting,
+    expression: str,
+    details: Mapping[str, Any],
+    actions: Mapping[str, float],
+    landmarks: Float[np.ndarray, "68 2"],
 ) -> Record:
-    """All that is known of a picture (`docs/data.md` lists the fields); `details` tells of the person here."""
+    """The record of one image, with the fields that `docs/data.md` lists.
+
+    `details` are further fields about the person in this sitting. Landmarks are (x, y) in pixels.
+    """
     values = {name: round(actions.get(name, 0.0), 4) for name in ACTIONS}
-    known: Record = {
-        "file": place(sitting, expression),
+    fields: Record = {
+        "file": image_path(sitting, expression),
         "split": sitting.split,
         "expression": expression,
         "person": f"{sitting.person:04d}",
@@ -40,6 +45,6 @@ def record(
         "action_units": intensities(values),
         "landmarks": [[round(float(x), 2), round(float(y), 2)] for x, y in landmarks],
     }
-    if expression in sitting.answers:
-        known["input"] = f"{sitting.split}/{sitting.expressions[0]}/{sitting.name}.png"
-    return known
+    if expression in sitting.ground_truth:
+        fields["input"] = f"{sitting.split}/{sitting.expressions[0]}/{sitting.name}.png"
+    return fields

@@ -1,6 +1,6 @@
 """Catmull-Clark subdivision (Catmull and Clark, 1978) of a quad mesh as one sparse matrix.
 
-The matrix depends on the faces alone, so it is made once and then refines any pose of the mesh.
+The matrix depends on the faces alone, so it is computed once and then refines any pose of the mesh.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def by_rows(matrix: torch.Tensor) -> torch.Tensor:
-    """A sparse matrix in the layout that multiplies fastest, without torch's notice that it is new."""
+    """A sparse matrix in the layout that multiplies fastest (CSR), without torch's warning that it is in beta state."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return matrix.coalesce().float().to_sparse_csr()
@@ -39,9 +39,9 @@ def _edges(quads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def subdivide(quads: np.ndarray, count: int) -> tuple[torch.Tensor, np.ndarray]:
-    """Matrix from `count` old vertices to the new ones, and the new quads, four for each old one in a row.
+    """Matrix from `count` old vertices to the new ones, and the new quads, four in a row for each old one.
 
-    Old vertices keep their numbers; edge points follow, then face points.
+    Old vertices keep their indices; edge points follow, then face points.
     """
     edges, side = _edges(quads)
     q, e, ones = len(quads), len(edges), np.ones(len(quads) * 4)

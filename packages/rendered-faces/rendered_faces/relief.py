@@ -10,21 +10,21 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .light import unit
-from .paint import Noise, ramp, spot
+from rendered_faces.light import unit
+from rendered_faces.paint import Noise, ramp, spot
 
 STEP = 0.00025  # metres, for slopes
 
 Height = Callable[[np.ndarray], np.ndarray]
 
 
-def groove(distance: np.ndarray, width: float) -> np.ndarray:
+def groove(distance: np.ndarray, width: float | np.ndarray) -> np.ndarray:
     """A valley of depth 1 along a line, from the distance to it."""
     return -np.exp(-((distance / width) ** 2))
 
 
 def amounts(actions: dict[str, float], years: float) -> dict[str, float]:
-    """How deep each kind of wrinkle is, about 0 to 1, with the facial actions and the share of old age."""
+    """Depth of each kind of wrinkle, about 0 to 1, for facial actions and `years`, from 0 (young) to 1 (old)."""
 
     def both(name: str) -> float:
         return 0.5 * (actions.get(name + "Left", 0.0) + actions.get(name + "Right", 0.0))
@@ -83,6 +83,6 @@ def slopes(height: Height, points: np.ndarray, here: np.ndarray) -> np.ndarray:
 
 
 def bumped(normals: np.ndarray, gradient: np.ndarray) -> np.ndarray:
-    """Normals of the surface with its relief; pose and template are nearly parallel, so no frame is turned."""
+    """Normals of the surface with its relief. Pose and template are nearly parallel, so no frame is rotated."""
     along = gradient - (gradient * normals).sum(1, keepdims=True) * normals
     return unit(normals - along)

@@ -1,7 +1,7 @@
-"""What is around a person in a picture: light, camera, gaze, background, and what the day brought.
+"""A scene: light, camera, gaze, background, and glasses, scarf and hair of the day.
 
-A scene says nothing about who is in it, so the same person can be taken in many, and many people in one.
-Angles are degrees; positive ones turn to the person's own left, or up. Colours are linear light.
+A scene does not depend on the person, so one person can be rendered in many scenes, and many people in one. Angles
+are in degrees; positive ones turn to the person's own left, or up. Colours are linear light.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageFilter
 
-from .backdrop import Backdrop
-from .expressions import Actions
+from rendered_faces.backdrop import Backdrop
+from rendered_faces.expressions import Actions
 
 
 @dataclass(frozen=True)
@@ -32,23 +32,23 @@ class Light:
 
 @dataclass(frozen=True)
 class Degradation:
-    """What a cheap camera does: blur in shares of the picture's side, and JPEG of a quality from 1 to 95."""
+    """A cheap camera: blur relative to the image's side, and JPEG compression with a quality from 1 to 95."""
 
     blur: float
     jpeg: int
 
     def apply(self, pixels: np.ndarray) -> np.ndarray:
-        """The picture, (size, size, 3) bytes, as such a camera keeps it."""
+        """The image, (size, size, 3) uint8, as this camera saves it."""
         image = Pillow.fromarray(pixels).filter(ImageFilter.GaussianBlur(self.blur * len(pixels)))
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=self.jpeg)
-        with Pillow.open(buffer) as kept:
-            return np.array(kept)
+        with Pillow.open(buffer) as saved:
+            return np.array(saved)
 
 
 @dataclass(frozen=True)
 class Glasses:
-    """A frame: its linear colour, its thickness in metres, and how square its rims are (2 is an ellipse)."""
+    """A frame: linear colour, thickness in metres, and exponent of the rims (2 is an ellipse, more is squarer)."""
 
     colour: np.ndarray
     rim: float
@@ -57,7 +57,7 @@ class Glasses:
 
 @dataclass(frozen=True)
 class Scarf:
-    """A scarf around the neck: its two linear colours, and stripes to the metre."""
+    """A scarf around the neck: two linear colours, and stripes per metre."""
 
     colour: np.ndarray
     second: np.ndarray
@@ -66,32 +66,32 @@ class Scarf:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything in a picture but the person and the expression."""
+    """Everything in an image except the person and the expression."""
 
     light: Light
     backdrop: Backdrop
     yaw: float = 0.0
-    """Where the camera stands: 0 is in front of the face."""
+    """Position of the camera; 0 is in front of the face."""
     pitch: float = 0.0
     roll: float = 0.0
-    """How far the camera is tilted, clockwise in its own view."""
+    """Tilt of the camera, clockwise in its own view."""
     gaze: tuple[float, float] = (0.0, 0.0)
-    """Sideways and upwards, seen from the head; (yaw, pitch) looks into the camera."""
+    """Sideways and upwards, relative to the head; (yaw, pitch) looks into the camera."""
     zoom: float = 1.0
-    """Larger shows less around the face."""
+    """Larger values show less around the face."""
     degradation: Degradation | None = None
     glasses: Glasses | None = None
     scarf: Scarf | None = None
     hair: Mapping[str, float] = field(default_factory=dict)
-    """What replaces entries of the person's look on this day."""
+    """Entries that replace those of the person's look."""
 
 
 FULL_TURN = 35.0
-"""Degrees of gaze at which an eyeLook action is 1."""
+"""Gaze angle in degrees at which an eyeLook action is 1."""
 
 
-def looking(gaze: tuple[float, float]) -> Actions:
-    """The facial actions with which lids follow a gaze."""
+def gaze_actions(gaze: tuple[float, float]) -> Actions:
+    """The facial actions by which the lids follow a gaze."""
     left, up = (angle / FULL_TURN for angle in gaze)
     turns = {
         "eyeLookOutLeft": left, "eyeLookInRight": left, "eyeLookInLeft": -left, "eyeLookOutRight": -left,

@@ -1,4 +1,4 @@
-"""Take a picture of a person: visible surfaces, light below the skin, highlights, hairs on top."""
+"""Render an image of a person: visible surfaces, light below the skin, highlights, hairs on top."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import brows, masks, paint
-from .expressions import Actions
-from .glasses import person_glasses, spectacles
-from .hair import Hair
-from .head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
-from .landmarks import LANDMARKS
-from .light import DISTANCE, Lit, frame, illuminate, middle
-from .looks import Looks, Seen
-from .person import Person
-from .rays import Mesh
-from .relief import amounts
-from .scene import Scene, direction, looking
-from .strokes import Strokes
-from .wear import Surface, dressed, hidden, join, wound
+from rendered_faces import brows, masks, paint
+from rendered_faces.expressions import Actions
+from rendered_faces.glasses import Spectacles, person_glasses, spectacles
+from rendered_faces.hair import Hair
+from rendered_faces.head import LEFT_EYE, RIGHT_EYE, TONGUE, Head, vertex_normals
+from rendered_faces.landmarks import LANDMARKS
+from rendered_faces.light import DISTANCE, Lit, frame, illuminate, middle
+from rendered_faces.looks import Looks, VisiblePoints
+from rendered_faces.person import Person
+from rendered_faces.rays import Mesh
+from rendered_faces.relief import amounts
+from rendered_faces.scene import Scene, direction, gaze_actions
+from rendered_faces.strokes import Strokes
+from rendered_faces.wear import Surface, dressed, hidden, join, wound
 
 SUPERSAMPLE = 2
 MASKS = (*masks.PARTS, "hair")
@@ -28,18 +28,18 @@ SUBSURFACE = (12, 3, 0)  # rounds of smoothing for red, green and blue light
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture and what is known about it."""
+    """An image and what is known about it."""
 
     image: np.ndarray
-    """(size, size, 3) bytes."""
+    """(size, size, 3) uint8."""
     masks: dict[str, np.ndarray]
-    """(size, size) bytes each: 255 where a pixel belongs to the part wholly."""
+    """(size, size) uint8 each: 255 where a pixel lies fully inside the part."""
     landmarks: np.ndarray
-    """(68, 2): x to the right and y down in pixels, the first pixel's centre being 0.5; hidden ones too."""
+    """(68, 2): x to the right and y down in pixels; the first pixel's centre is 0.5. Hidden landmarks are included."""
 
 
 class Studio:
-    """One person in one scene: what all expressions share is made once."""
+    """One person in one scene: everything that all expressions share is computed once."""
 
     def __init__(self, head: Head, person: Person, scene: Scene, size: int) -> None:
         self.head, self.scene, self.size = head, scene, size
@@ -51,7 +51,7 @@ class Studio:
         self.rays = self.camera.rays(self.pixels)
         eyes = 0.5 * (middle(self.neutral[LEFT_EYE]) + middle(self.neutral[RIGHT_EYE]))
         self.fixation = eyes + DISTANCE * direction(*scene.gaze)
-        # A camera exposes for the face, but not wholly.
+        # A camera adapts its exposure to the face, but not completely.
         self.exposure = 1.12 * (0.24 / float(person.look["skin"].mean())) ** 0.32
         self.back = scene.backdrop.paint(self.pixels)
         self.hair = Hair(head, person, scene.light, self.neutral)
@@ -67,7 +67,7 @@ class Studio:
             self.fixed.append(self.glasses.surface)
 
     def shot(self, expression: str) -> Shot:
-        """Take the picture of an expression."""
+        """Render the image of an expression."""
         actions = self.actions(expression)
         skin = self.head.vertices(self.person, actions)
         colour, depth, parts, lit = self._surfaces(skin, actions)
@@ -80,19 +80,19 @@ class Studio:
         lashes = brows.lashes(self.head, self.person, skin)
         colour, _ = Strokes(lashes, self.camera, self.pixels).draw(colour, depth)
         if self.glasses:
-            colour = self._behind_lenses(colour, depth)
+            colour = self._behind_lenses(self.glasses, colour, depth)
         colour, hair = self.strands.draw(colour, depth)
         parts[:, masks.PARTS.index("brows")] = shares[0]
         drawn = self._reduced(np.column_stack([parts * (1 - hair)[:, None], hair]))
         drawn = (255 * np.clip(drawn, 0, 1) + 0.5).astype(np.uint8)
         x, y, _ = self.camera.project(skin[LANDMARKS], self.size)
         by_name = {name: drawn[:, :, k] for k, name in enumerate(MASKS)}
-        image, camera = develop(self.exposure * self._reduced(colour)), self.scene.degradation
+        image, camera = tone_map(self.exposure * self._reduced(colour)), self.scene.degradation
         return Shot(camera.apply(image) if camera else image, by_name, np.stack([x, y], axis=1))
 
     def actions(self, expression: str) -> Actions:
-        """The facial actions of an expression in this scene, where lids follow the gaze."""
-        return {**looking(self.scene.gaze), **self.person.manners[expression].actions}
+        """The facial actions of an expression in this scene, with lids that follow the gaze."""
+        return {**gaze_actions(self.scene.gaze), **self.person.manners[expression].actions}
 
     def _reduced(self, values: np.ndarray) -> np.ndarray:
         """From rays to pixels: the mean of each pixel's rays, (size, size, channels)."""
@@ -115,7 +115,7 @@ class Studio:
         at = (values[corners] * w).sum(1)
         uv = (surface.corner_uv[face[hit]] * w).sum(1)
         place = self.camera.origin + self.rays[hit] * depth[hit][:, None]
-        seen = Seen(
+        seen = VisiblePoints(
             surface.part[face[hit]], at[:, :3], uv, place, self.rays[hit], at[:, 3:6],
             Lit(at[:, 6:9], at[:, 9], at[:, 10:13]),
         )  # fmt: skip
@@ -129,26 +129,26 @@ class Studio:
         return colour, depth, parts, lit
 
     def _lit(self, mesh: Mesh, surface: Surface, normals: np.ndarray) -> Lit:
-        """Light at every vertex; red light spreads furthest under the skin."""
+        """Light at every vertex. Red light spreads furthest below the skin."""
         towards = self.camera.origin - surface.vertices
         used = np.zeros(len(surface.vertices), bool)
         used[surface.triangles] = True
         used &= (normals * towards).sum(1) > -0.3 * np.linalg.norm(towards, axis=1)
         x, y, _ = self.camera.project(surface.vertices, 1)
         used &= (np.abs(x - 0.5) < 0.62) & (np.abs(y - 0.5) < 0.62)
-        # Light changes slowly enough to be asked for at the vertices from before refinement.
+        # Light changes slowly enough to compute it only at the vertices before refinement.
         used[self.head.coarse_end : len(self.head.template)] = False
-        some = illuminate(self.scene.light, mesh, surface.vertices[used], normals[used], self.hair.volume.transmitted)
+        lit = illuminate(self.scene.light, mesh, surface.vertices[used], normals[used], self.hair.volume.transmitted)
         values = np.zeros((len(used), 7))
-        values[used] = np.concatenate([some.colour, some.key[:, None], some.direction], axis=1)
+        values[used] = np.concatenate([lit.colour, lit.key[:, None], lit.direction], axis=1)
         skin = values[: len(self.head.template)]
         skin[:] = np.maximum(self.head.refined(skin[: self.head.coarse_end]), [0, 0, 0, 0, -9, -9, -9])
         for channel, rounds in enumerate(SUBSURFACE):
             skin[:, channel] = self.head.smooth(skin[:, channel : channel + 1], rounds)[:, 0]
         return Lit(values[:, :3], values[:, 3], values[:, 4:])
 
-    def _behind_lenses(self, colour: np.ndarray, depth: np.ndarray) -> np.ndarray:
-        share, distance = self.glasses.lens(self.camera.origin, self.rays)
+    def _behind_lenses(self, glasses: Spectacles, colour: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        share, distance = glasses.lens(self.camera.origin, self.rays)
         share = share * (distance < depth)
         x, z = self.rays[:, 0], self.rays[:, 2]
         streak = paint.ramp(np.sin(60 * (x + 0.7 * z) + 1.0), 0.2, 1.0) * paint.ramp(z, -0.02, 0.06)
@@ -156,8 +156,8 @@ class Studio:
         return colour + share[:, None] * (mirrored - 0.04 * colour)
 
 
-def develop(colour: np.ndarray) -> np.ndarray:
-    """Linear light to bytes, with a film's soft shoulder and slight toe."""
+def tone_map(colour: np.ndarray) -> np.ndarray:
+    """Linear light to 8 bits, with a film's soft shoulder and slight toe."""
     colour = np.maximum(colour, 0)
     colour = colour * (1 + colour / 5.0) / (1 + 0.62 * colour)
     encoded = np.clip(colour, 0, 1) ** (1 / 2.2)

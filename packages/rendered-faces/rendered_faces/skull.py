@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import paint
-from .head import SKIN, Head, vertex_normals
-from .light import unit
-from .person import Person
-from .rays import Mesh
-from .wear import HIJAB, covered
+from rendered_faces import paint
+from rendered_faces.head import SKIN, Head, vertex_normals
+from rendered_faces.light import unit
+from rendered_faces.person import Person
+from rendered_faces.rays import Mesh
+from rendered_faces.wear import HIJAB, covered
 
 
 @dataclass
 class Roots:
-    """Places on the scalp: position and normal in metres, on the template, and in skull coordinates; (n, 3) each."""
+    """Places on the scalp, (n, 3) each: position and normal in metres, template position, skull coordinates."""
 
     place: np.ndarray
     normal: np.ndarray
@@ -25,7 +25,7 @@ class Roots:
 
 
 class Skull:
-    """A person's neutral head as hair knows it: a surface, and coordinates from -1 to 1 over the skull."""
+    """A person's neutral head for growing hair: its surface, and coordinates from -1 to 1 over the skull."""
 
     def __init__(self, head: Head, neutral: np.ndarray) -> None:
         self.head, self.neutral = head, neutral

@@ -1,6 +1,6 @@
-"""Where the people of each protocol are taken: functions that draw a scene.
+"""The scenes of the protocols: functions that draw a random scene.
 
-Amounts of light are relative: 1 is a key light that shows skin at its own brightness. Angles are degrees.
+Amounts of light are relative: a key light of 1 shows skin at its own brightness. Angles are in degrees.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from .backdrop import Clutter, Wall
-from .person import linear
-from .scene import Degradation, Glasses, Light, Scarf, Scene, direction
+from rendered_faces.backdrop import Clutter, Wall
+from rendered_faces.colours import linear
+from rendered_faces.scene import Degradation, Glasses, Light, Scarf, Scene, direction
 
 FRAMES = linear(np.array([[22, 20, 20], [60, 40, 28], [120, 110, 100], [30, 34, 60], [96, 30, 34]]))
-"""Colours of spectacle frames."""
+"""Linear colours of spectacle frames."""
 BARE = {"glasses": 0.0, "cover": 0.0}
-"""Nothing on the head, as in sets where everybody took it off."""
+"""Nothing on the head, for data sets whose people took off glasses and coverings."""
 FARTHEST_GAZE = 28.0
-"""Degrees from straight ahead; at more the lids hide the pupils."""
+"""Largest angle of the gaze from straight ahead; beyond it the lids hide the pupils."""
 
 
 def portrait(rng: np.random.Generator) -> Scene:
-    """A room with one window: light, wall and small turns of the head differ from person to person."""
+    """A room with one window; light, wall and small turns of the head vary between people."""
     side, warm = rng.choice([-1, 1]), rng.normal(0, 0.07)
     light = Light(
         key=direction(side * rng.uniform(8, 58), rng.uniform(8, 48)),
@@ -39,7 +39,7 @@ def portrait(rng: np.random.Generator) -> Scene:
 
 
 def _soft(rng: np.random.Generator, side: float, brightness: float) -> Light:
-    """Big lamps on both sides, as photographers set them for likenesses."""
+    """Large lamps on both sides, as in portrait photography."""
     return Light(
         key=direction(side * 35 + rng.normal(0, 2), 25 + rng.normal(0, 2)),
         key_spread=0.4,
@@ -51,14 +51,14 @@ def _soft(rng: np.random.Generator, side: float, brightness: float) -> Light:
 
 
 def studio(rng: np.random.Generator, camera: float, gaze: float) -> Scene:
-    """RaFD: even light and a white wall; the camera's and the gaze's angle from straight ahead."""
+    """RaFD: even light and a white wall, for given angles of camera and gaze from straight ahead."""
     light = _soft(rng, 1.0, rng.normal(1, 0.03))
     wall = Wall(linear(np.array([232, 232, 230])), np.array([0.0, -0.06]), 0.05, int(rng.integers(2**31)))
     return Scene(light, wall, yaw=camera, pitch=float(rng.normal(0, 1.5)), gaze=(gaze, 0.0), zoom=0.84, hair=BARE)
 
 
 def visit(rng: np.random.Generator, hair: dict[str, float], glasses: float, scarf: float) -> Scene:
-    """AR Face: a white wall, light that differs from day to day, and chances of glasses and a scarf."""
+    """AR Face: a white wall and light that varies between visits; `glasses` and `scarf` are probabilities."""
     light, warm = _soft(rng, rng.choice([-1.0, 1.0]), rng.uniform(0.85, 1.15)), rng.normal(0, 0.05)
     tinted = np.array([1 + warm, 1.0, 1 - warm])
     light = replace(light, key_colour=light.key_colour * tinted, fill_colour=light.fill_colour * rng.uniform(0.3, 1.2))
@@ -78,13 +78,13 @@ def visit(rng: np.random.Generator, hair: dict[str, float], glasses: float, scar
 
 
 def scan(rng: np.random.Generator) -> Scene:
-    """BU-3DFE: a scanner's flat light from both sides, black behind."""
+    """BU-3DFE: a scanner's flat light from both sides, and a black background."""
     light = replace(_soft(rng, 1.0, 1.0), key_spread=0.5, fill_colour=np.full(3, 0.7))
     return Scene(light, Wall(np.zeros(3), np.zeros(2), 0.0, 0), pitch=float(rng.normal(0, 1.0)), zoom=0.9, hair=BARE)
 
 
 def wild(rng: np.random.Generator) -> Scene:
-    """CelebA: any light, pose and place, and a camera of the day."""
+    """CelebA: any light, pose and place, and a cheap camera."""
     warm, side = rng.normal(0, 0.14), rng.choice([-1, 1])
     tinted, sun = np.array([1 + warm, 1.0, 1 - warm]), rng.random()
     light = Light(
@@ -112,7 +112,7 @@ def wild(rng: np.random.Generator) -> Scene:
 
 
 def anywhere(rng: np.random.Generator, hair: dict[str, float]) -> Scene:
-    """One of the other kinds of place."""
+    """A scene of a random kind among the others."""
     kinds = (portrait, wild, _studio_from_any_side, scan)
     scene = kinds[rng.choice(len(kinds), p=(0.4, 0.3, 0.15, 0.15))](rng)
     return replace(scene, hair={**hair, **scene.hair})

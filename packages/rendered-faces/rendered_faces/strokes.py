@@ -1,7 +1,7 @@
-"""Draw hairs: thin antialiased strokes laid over a picture from back to front, each tested against its depth.
+"""Draw hairs: thin antialiased strokes over an image, from back to front, each tested against the image's depth.
 
-A stroke is a piece of a hair, straight and no wider than a few pixels. Strokes are blended in the given
-order by one loop on one thread, so the same strokes always give the same picture.
+A stroke is a straight piece of a hair, at most a few pixels wide. One loop on one thread blends the strokes in the
+given order, so the same strokes always give the same image.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import warp as wp
 
+from rendered_faces.light import Camera
+
 wp.config.quiet = True
 wp.init()
 
 
 @dataclass
 class Hairs:
-    """Hairs of one kind: points (n, m, 3) in metres, width (n, m) in metres, colour (n, m, 3), cover (n, m)."""
+    """Hairs of one kind: points (n, m, 3) and width (n, m) in metres, colour (n, m, 3), opacity (n, m)."""
 
     points: np.ndarray
     width: np.ndarray
@@ -25,7 +27,7 @@ class Hairs:
     cover: np.ndarray
 
 
-def nothing() -> Hairs:
+def no_hairs() -> Hairs:
     """No hairs."""
     return Hairs(np.zeros((0, 2, 3)), np.zeros((0, 2)), np.zeros((0, 2, 3)), np.zeros((0, 2)))
 
@@ -41,7 +43,7 @@ def _blend(
     cover: wp.array(dtype=wp.float32),
     order: wp.array(dtype=wp.int32),
     depth: wp.array(dtype=wp.float32),
-    picture: wp.array(dtype=wp.vec3),
+    image: wp.array(dtype=wp.vec3),
     share: wp.array(dtype=wp.float32),
 ) -> None:
     for k in range(count):
@@ -49,7 +51,7 @@ def _blend(
         a = start[i]
         b = end[i]
         w = width[i]
-        # A stroke thinner than a pixel covers it in part.
+        # A stroke thinner than a pixel covers it partly.
         thick = wp.max(w, 1.0)
         reach = 0.5 * thick + 0.5
         dx = b[0] - a[0]
@@ -68,14 +70,14 @@ def _blend(
                     at = y * size + x
                     if away < reach and a[2] + t * (b[2] - a[2]) < depth[at]:
                         alpha = cover[i] * wp.min(w / thick, 1.0) * wp.min(reach - away, 1.0)
-                        picture[at] = picture[at] * (1.0 - alpha) + colour[i] * alpha
+                        image[at] = image[at] * (1.0 - alpha) + colour[i] * alpha
                         share[at] = share[at] * (1.0 - alpha) + alpha
 
 
 class Strokes:
-    """Hairs as a camera sees them, sorted; may be drawn over many pictures."""
+    """Hairs as a camera sees them, sorted by depth. They can be drawn over many images."""
 
-    def __init__(self, hairs: Hairs, camera: object, pixels: int) -> None:
+    def __init__(self, hairs: Hairs, camera: Camera, pixels: int) -> None:
         x, y, depth = camera.project(hairs.points, pixels)
         seen = np.stack([x, y, depth], axis=-1)
         wide = hairs.width * (0.5 * pixels / np.linalg.norm(camera.right) / depth)
@@ -95,9 +97,9 @@ class Strokes:
             wp.array(order, dtype=wp.int32, device="cpu"),
         ]
 
-    def draw(self, picture: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The picture (pixels ** 2, 3) with the strokes on it, and the share of each pixel that they cover."""
-        canvas, share = _vec3(picture), wp.zeros(len(picture), dtype=wp.float32, device="cpu")
+    def draw(self, image: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The image (pixels ** 2, 3) with the strokes drawn over it, and the share of each pixel that they cover."""
+        canvas, share = _vec3(image), wp.zeros(len(image), dtype=wp.float32, device="cpu")
         wp.launch(_blend, 1, [self.count, self.pixels, *self._strokes, _floats(depth), canvas, share], device="cpu")
         return canvas.numpy().astype(np.float64), share.numpy()
 

@@ -1,4 +1,4 @@
-"""How hair shades itself and the skin under it: a grid of densities that light is marched through."""
+"""Self-shadowing of hair, and its shadow on the skin, by ray marching through a grid of densities."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from torch.nn.functional import grid_sample
 
-from .light import unit
-from .rays import Mesh
+from rendered_faces.light import unit
+from rendered_faces.rays import Mesh
 
 CELL = 0.006  # metres
 MARCH = 14
 
 
 class Volume:
-    """Hair as absorbing fog: its density is the hairs' projected area in each cell of a grid, by volume."""
+    """Hair as absorbing fog: the density of a grid cell is the projected area of its hairs per volume."""
 
     def __init__(self, points: np.ndarray, width: np.ndarray) -> None:
         """Hairs as points (n, m, 3), with their width (n, m), in metres."""
@@ -32,7 +32,7 @@ class Volume:
         self.grid = torch.from_numpy(density.reshape(self.shape).astype(np.float32))[None, None]
 
     def at(self, points: np.ndarray, grid: torch.Tensor) -> np.ndarray:
-        """Values of a grid at points (n, 3), 0 outside of it."""
+        """Values of a grid at points (n, 3); 0 outside of it."""
         place = (points - self.low) / CELL * (2 / self.shape) - 1
         place = torch.from_numpy(place[:, ::-1].astype(np.float32).copy())[None, None, None]
         return grid_sample(grid, place, align_corners=False)[0, 0, 0, 0].numpy()
@@ -47,7 +47,7 @@ class Volume:
         return np.exp(-0.5 * thick)
 
     def lit(self, direction: np.ndarray, head: Mesh, centre: np.ndarray) -> torch.Tensor:
-        """Grid of the share of light from a direction that reaches each cell with hair, past hair and head."""
+        """Grid of the share of light from a direction that gets past hair and head to each cell with hair."""
         filled = np.argwhere(self.grid[0, 0].numpy() > 0)
         place = self.low + (filled + 0.5) * CELL
         share = self.transmitted(place, direction)

@@ -1,7 +1,7 @@
-"""What people wear: clothing and head coverings as cloth laid over the skin, and scarves around the neck.
+"""Clothing: clothes and head coverings as cloth over the skin, and scarves around the neck.
 
-Cloth is a copy of the skin, raised along the normals and smoothed; where it ends it dips under the skin. What is
-around the neck is made from the neutral head, and stays where it is when the jaw moves.
+Cloth is a copy of the skin, raised along the normals and smoothed. At its edges it dips below the skin. Scarves are
+built on the neutral head, so they do not move with the jaw.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .head import CHIN, SKIN, Head, vertex_normals
-from .paint import Noise, ramp
-from .person import Person
-from .scene import Scarf
+from rendered_faces.head import CHIN, SKIN, Head, vertex_normals
+from rendered_faces.paint import Noise, ramp
+from rendered_faces.person import Person
+from rendered_faces.scene import Scarf
 
 CLOTH, SCARF, COVER, FRAME = range(4, 8)
 HIJAB, BEANIE, TURBAN, CAP = range(1, 5)
@@ -28,7 +28,7 @@ class Surface:
     template: np.ndarray
     corner_uv: np.ndarray
     part: np.ndarray
-    """One of the parts for each triangle."""
+    """The part to which each triangle belongs."""
 
 
 def join(surfaces: list[Surface]) -> Surface:
@@ -60,12 +60,12 @@ def covered(kind: float, points: np.ndarray) -> np.ndarray:
 
 
 def cloth(head: Head, skin: np.ndarray, inside: np.ndarray, thick: np.ndarray, part: int, smooth: int) -> Surface:
-    """Cloth over a pose of the skin: `inside` (metres) where it lies and how `thick` (n,) it is."""
+    """Cloth over a pose of the skin; `inside` and `thick`, (n,) in metres, say where it lies and how thick it is."""
     usable = (inside > -0.012) & (head.part == SKIN) & (head.mask("inside-mouth", head.vertex_uv) < 0.1)
     face = usable[head.triangles].all(1)
     base = _flat_ears(head, skin)
     raised = head.smooth(base, smooth).astype(float)
-    # Smoothing pulls cloth through whatever stands out.
+    # Smoothing pulls cloth through everything that stands out.
     out = vertex_normals(raised, head.triangles)
     raised += out * np.clip(((base - raised) * out).sum(1), 0, 0.02)[:, None]
     raised = skin + (raised - skin) * ramp(inside, 0.0, 0.015)[:, None]
@@ -120,7 +120,7 @@ def around_neck(head: Head, neutral: np.ndarray, part: int, noise: Noise, loose:
 
 
 def dressed(head: Head, person: Person, skin: np.ndarray, noise: Noise) -> list[Surface]:
-    """Clothing and head covering of a person on a pose of the skin."""
+    """Clothes and head covering of a person on a pose of the skin."""
     at, kind = head.template, person.look["cover"]
     folds = noise(at, (30, 30, 90), 3) + 0.6 * noise(at, (60, 60, 160), 6)
     worn = [cloth(head, skin, collar(at), 0.006 + 0.0015 * folds, CLOTH, 6)]
@@ -134,13 +134,13 @@ def dressed(head: Head, person: Person, skin: np.ndarray, noise: Noise) -> list[
 
 
 def wound(head: Head, person: Person, neutral: np.ndarray, noise: Noise, scarf: Scarf | None) -> list[Surface]:
-    """What is around the neck: a scarf, or the lower part of a head scarf."""
+    """Cloth around the neck: a scarf, or the lower part of a hijab."""
     if scarf is not None:
         return [around_neck(head, neutral, SCARF, noise, 0.022, 0.0)]
     return [around_neck(head, neutral, COVER, noise, 0.014, 0.035)] if person.look["cover"] == HIJAB else []
 
 
 def hidden(person: Person, template: np.ndarray) -> np.ndarray:
-    """Which template points lie so far under a head covering that their skin, ears above all, is not drawn."""
+    """Whether each template point is so far below a head covering that its skin (mostly the ears) is not drawn."""
     kind = person.look["cover"]
     return covered(kind, template) > 0.014 if kind else np.zeros(len(template), bool)

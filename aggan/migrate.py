@@ -1,0 +1,70 @@
+"""Reads what version 1 of the file formats called otherwise: experiment.json, config.json and journal.jsonl.
+
+Each function takes the parsed JSON of a file and returns it in today's names; what is of today already is returned as
+it is. Checkpoints of version 1 are not converted: a new run starts from their model with `--training.init-from`.
+"""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+EXPERIMENT_VERSION: Final = 2
+CARD_VERSION: Final = 2
+REMEDIES = {
+    "ramp_steps": "ramp_steps",
+    "lambda_band": "lambda_band",
+    "mask_band": "mask_band",
+    "lambda_content": "lambda_content",
+    "discriminator_rate": "discriminator_lr_scale",
+    "augment": "augment",
+}
+TRAINING = {"begin_with": "init_from", "recompute": "activation_checkpointing"}
+METHOD = {"system": "method", "encoder_rate": "encoder_lr_scale"}
+DELETED = {"mask_floor"}
+"""Settings that never changed what a trained model computes."""
+NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning", "losses", "masks"}
+MASKS = {" mean": "mean", " spread": "std"}
+
+
+def migrate_experiment(content: Json) -> Json:
+    """The content of an experiment.json."""
+    if content.get("version") != 1:
+        return content
+    rest = {key: value for key, value in content.items() if key not in ("version", "system", "training")}
+    training = {TRAINING.get(key, key): value for key, value in content.get("training", {}).items()}
+    return {"version": EXPERIMENT_VERSION, "method": _method(content["system"]), "training": training} | rest
+
+
+def migrate_card(content: Json) -> Json:
+    """The content of a model's config.json."""
+    if content.get("version") != 1:
+        return content
+    rest = {key: value for key, value in content.items() if key not in ("version", "system")}
+    return {"version": CARD_VERSION, "method": _method(content["system"])} | rest
+
+
+def migrate_journal_line(line: Json) -> Json:
+    """A line of a journal.jsonl: losses and masks used to stand beside each other."""
+    named = {key: value for key, value in line.items() if key not in NOT_LOSSES}
+    if not named:
+        return line
+    losses, masks = {}, {}
+    for key, value in named.items():
+        suffix = next((suffix for suffix in MASKS if key.endswith(suffix)), None)
+        if suffix:
+            masks.setdefault(key.removesuffix(suffix), {})[MASKS[suffix]] = value
+        else:
+            losses[key] = value
+    return {key: line[key] for key in line if key in NOT_LOSSES} | {"losses": losses, "masks": masks}
+
+
+def _method(settings: Json) -> Json:
+    """AGGAN's remedies used to stand among the paper's settings."""
+    nested = settings.get("system") in ("aggan", "aggan-domains")
+    remedies = {REMEDIES[key]: value for key, value in settings.items() if nested and key in REMEDIES}
+    flat = {
+        METHOD.get(key, key): value
+        for key, value in settings.items()
+        if key not in DELETED and not (nested and key in REMEDIES)
+    }
+    return flat | ({"remedies": remedies} if remedies else {})

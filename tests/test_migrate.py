@@ -1,0 +1,85 @@
+"""Files of version 1 are read as if they had been written today."""
+
+import json
+
+import pytest
+from cli_helpers import save_small_model
+from tiny_models import SMALL
+
+from aggan.cli.main import run
+from aggan.errors import UserError
+from aggan.methods import aggan
+from aggan.methods.pretrained import load_model, read_card
+from aggan.training import checkpoint, log
+from aggan.training.experiment import Experiment
+
+OLD_METHOD = {"system": "aggan", **SMALL, "lambda_pixel": 40.0, "ramp_steps": 7, "mask_floor": 0.0, "augment": 0.5}
+OLD_EXPERIMENT = {
+    "version": 1,
+    "system": OLD_METHOD,
+    "data": {"root": "/faces", "names": ["neutral", "happy"], "size": 32},
+    "training": {"steps": 3, "begin_with": "faces64", "recompute": True},
+}
+METHOD = aggan.Config.model_validate(SMALL | {"lambda_pixel": 40, "remedies": {"ramp_steps": 7, "augment": 0.5}})
+
+
+def test_an_old_experiment_has_todays_names(tmp_path):
+    (tmp_path / "experiment.json").write_text(json.dumps(OLD_EXPERIMENT))
+    experiment = Experiment.load(tmp_path)
+    assert experiment.version == 2
+    assert experiment.method == METHOD
+    assert experiment.data.names == ("neutral", "happy")
+    assert str(experiment.training.init_from) == "faces64"
+    assert experiment.training.activation_checkpointing
+    experiment.save(tmp_path)
+    assert Experiment.load(tmp_path) == experiment
+
+
+def test_an_old_model_loads_and_translates_alike(tmp_path):
+    folder = save_small_model(tmp_path / "model", METHOD)
+    weights = load_model(folder)[0].inference_state_dict()
+    card = json.loads((folder / "config.json").read_text())
+    old = {key: value for key, value in card.items() if key != "method"} | {"version": 1, "system": OLD_METHOD}
+    (folder / "config.json").write_text(json.dumps(old))
+    assert read_card(folder / "config.json").method == METHOD
+    loaded = load_model(folder)[0].inference_state_dict()
+    assert all((loaded[key] == value).all() for key, value in weights.items())
+
+
+def test_an_old_journal_has_losses_and_masks_apart(tmp_path):
+    old = {"step": 50, "epoch": 1, "seconds": 2.5, "gan": 0.4, "M_y mean": 0.1, "M_y spread": 0.2}
+    (tmp_path / "journal.jsonl").write_text(json.dumps(old) + "\n" + json.dumps({"step": 50, "scores": {"d": 1.0}}))
+    assert log.read(tmp_path) == [
+        {"step": 50, "epoch": 1, "seconds": 2.5, "losses": {"gan": 0.4}, "masks": {"M_y": {"mean": 0.1, "std": 0.2}}},
+        {"step": 50, "scores": {"d": 1.0}},
+    ]
+
+
+def test_an_old_checkpoint_names_the_way_on(tmp_path):
+    checkpoint.save(tmp_path, {"version": 1, "system": {}})
+    with pytest.raises(UserError, match=f"start a new one from its model with --training.init-from {tmp_path}"):
+        checkpoint.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("systems", "aggan systems: this verb is called methods now: aggan methods"),
+        ("train --system.lambda-pixel 3", "--system.lambda-pixel is called --method.lambda-pixel now"),
+        ("train --system.augment=0.5", "--system.augment is called --method.remedies.augment now"),
+        ("train --method.mask_floor 0.1", "--method.mask-floor: it was removed"),
+        ("train --training.begin_with faces64", "--training.begin-with is called --training.init-from now"),
+    ],
+)
+def test_an_old_name_on_the_command_line_names_the_new_one(command, sentence, capsys):
+    assert run(command.split()) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_an_old_section_of_a_recipe_names_the_new_one(tmp_path, capsys):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("system: {lambda_pixel: 3}")
+    assert run(["train", "--recipe", str(recipe), "--out", str(tmp_path / "run")]) == 2
+    assert "the section system is called method now" in capsys.readouterr().err
