@@ -7,8 +7,8 @@ import pytest
 from PIL import Image as Pillow
 
 from aggan.cli.main import run
-from aggan.methods.registry import AnyMethodConfig
 from aggan.methods.pretrained import ModelCard, save_model
+from aggan.methods.registry import AnyMethodConfig
 
 DOMAINS = ("neutral", "happy")
 

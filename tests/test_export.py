@@ -263,7 +263,7 @@ def test_cached_exports_translate_a_folder_like_torch(shared, folder, tmp_path, 
         assert run([*command, "--out", str(tmp_path / out), "--backend", runtime]) == 0
         for file in (tmp_path / "torch").iterdir():
             assert np.abs(difference(file, tmp_path / out / file.name)).mean() < 0.1
-        monkeypatch.setattr(exporting, "export", None)  # the second call must use the cache
+        monkeypatch.setattr(runtimes, "export", None)  # the second call must use the cache
 
 
 def difference(file: Path, other: Path) -> np.ndarray:
@@ -328,7 +328,7 @@ def test_a_backend_that_differs_from_torch_is_not_used_and_the_reason_is_reporte
     def refuse(*_) -> None:
         raise UserError("it differs")
 
-    monkeypatch.setattr(exporting, "export", refuse)
+    monkeypatch.setattr(runtimes, "export", refuse)
     monkeypatch.setattr(runtimes, "prefers_bf16", lambda: False)
     backend, messages = load(shared).backend("happy"), []
     request = RuntimeRequest(shared, "auto", 10**9, threads=1)

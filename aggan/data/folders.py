@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from aggan.data.listing import list_files, report_os_errors, require_folder
 from aggan.errors import UserError
-from aggan.images.encodings import SUFFIXES
+from aggan.images.formats import SUFFIXES
 from aggan.io import is_file_name
 
 NOT_DOMAINS = ("masks", "answers")

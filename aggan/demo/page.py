@@ -95,7 +95,7 @@ def _model(gr: Any, session: Session, first: str) -> Any:
 def _results(gr: Any) -> list[Any]:
     slider = gr.ImageSlider(label="Before and after", interactive=False, max_height=560, buttons=BUTTONS)
     with gr.Row():
-        mask = gr.Image(label="Attention mask: where", interactive=False, height=240, buttons=BUTTONS)
+        mask = gr.Image(label="Attention: where", interactive=False, height=240, buttons=BUTTONS)
         content = gr.Image(label="Content: what", interactive=False, height=240, buttons=BUTTONS)
     return [slider, mask, content, gr.DownloadButton("Download at full size", interactive=False)]
 

@@ -15,8 +15,8 @@ from PIL import Image as Pillow
 
 from aggan.errors import UserError
 from aggan.images.decode import Unreadable, open_image
-from aggan.images.encodings import FORMATS
 from aggan.images.file import ImageFile, read_image_file
+from aggan.images.formats import FORMATS
 from aggan.inference.alignment import alignment_of
 from aggan.inference.compositing import ALL_ROWS, NothingToTranslate, View
 from aggan.inference.faces import Faces

@@ -1,7 +1,7 @@
 """Training of the networks for rendered faces: `python -m aggan.evaluation.train_classifiers FACES`.
 
-FACES is what `aggan data render classifiers --out FACES --size 64` wrote. Its test people are held out: the accuracies on
-them are printed, for `classifier_weights/README.md`.
+FACES is what `aggan data render classifiers --out FACES --size 64` wrote. Its test people are held out: the accuracies
+on them are printed, for `classifier_weights/README.md`.
 """
 
 import argparse

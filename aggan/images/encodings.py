@@ -1,4 +1,4 @@
-"""Image file formats: suffixes, how a file was encoded, and its metadata, as options of Pillow's `save`.
+"""How an image file was encoded, and its metadata, as options of Pillow's `save`.
 
 Imports no torch.
 """
@@ -12,22 +12,6 @@ from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from aggan.images.sixteen_bit import XMP_IN_PNG
-
-SUFFIXES = frozenset(
-    (
-        ".apng .avif .bmp .dib .gif .j2k .jfif .jpe .jpeg .jpg .jp2 .jpx .mpo .pbm .pcx .pgm .png .pnm .ppm .qoi .sgi "
-        ".tga .tif .tiff .webp"
-    ).split()
-)
-"""Suffixes, in lower case, that make a file in a folder an image. A file given by its path may have any name."""
-
-FORMATS = dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG") | {
-    ".png": "PNG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
-"""Suffixes that outputs may have, and their formats."""
 
 SaveOptions = dict[str, Any]
 

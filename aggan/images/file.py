@@ -16,7 +16,8 @@ from PIL import Image as Pillow
 from PIL import ImageFile as PillowFile
 
 from aggan.images.decode import Unreadable, open_image, to_rgb
-from aggan.images.encodings import DEFAULTS, FORMATS, ORIENTATION, SaveOptions, encoding, format_of, metadata
+from aggan.images.encodings import DEFAULTS, ORIENTATION, SaveOptions, encoding, format_of, metadata
+from aggan.images.formats import FORMATS
 from aggan.images.sixteen_bit import read_16bit, write_16bit
 from aggan.io import write_atomic
 

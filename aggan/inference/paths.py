@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from aggan.data.listing import list_entries
 from aggan.errors import UserError
-from aggan.images.encodings import FORMATS, SUFFIXES
+from aggan.images.formats import FORMATS, SUFFIXES
 
 PNG = ".png"
 PARTS = (".mask", ".content")

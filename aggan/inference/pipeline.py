@@ -243,7 +243,7 @@ def _view(options: TranslateOptions, model: str | Path) -> View:
         return Tiles() if options.tiles else whole_image
     finder = FaceFinder()
     if options.align_like:
-        return Faces(finder, alignment_like(options.align_like, finder))
+        return Faces(finder, alignment_like(Path(options.align_like), finder))
     return Faces(finder, alignment_of(model, finder))
 
 

@@ -17,6 +17,7 @@ from aggan.data.sample_faces import sample_images
 from aggan.errors import UserError
 from aggan.images.convert import square, to_tensor
 from aggan.inference.compositing import Backend
+from aggan.inference.export import export
 from aggan.inference.exported import VERSION, load_backend
 from aggan.inference.options import Runtime
 from aggan.inference.parity import compare
@@ -105,8 +106,6 @@ def _seconds(backend: Backend, image: Image) -> float:
 def _exported(backend: TorchBackend, request: RuntimeRequest, name: str) -> Backend:
     file = _cached_file(backend, request.model, name)
     if not file.exists():
-        from aggan.inference.export import export
-
         export(backend, file, [_sample_images(backend.size)])
     return load_backend(file, request.threads)
 
