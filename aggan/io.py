@@ -1,10 +1,15 @@
-"""Atomic file writes, and locks on folders."""
+"""Files: atomic writes, locks, names, and checks of destinations before long work."""
 
+import errno
 import json
 import os
-from collections.abc import Callable, Iterator
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 from uuid import uuid4
 
 from safetensors import SafetensorError
@@ -13,12 +18,37 @@ from aggan.errors import UserError
 
 PARTIAL = ".tmp"
 """Suffix of the hidden temporary files that `write_atomic` renames."""
+_MAX_NAME, _MAX_PATH = 255, 4096
+"""Bytes, where the file system does not tell."""
+_NAME_ERRORS = (errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR)
+
+
+class UnwritableName(UserError):
+    """A file system cannot hold a file of this name in this place. Others may be written."""
+
+
+def unwritable_reason(path: Path) -> str | None:
+    """Why no file can have this path, or None: a folder or a file is in its way, or its name is too long."""
+    path = path.absolute()
+    existing = next(parent for parent in path.parents if os.path.lexists(parent))
+    if not existing.is_dir():
+        return f"{existing} is not a folder"
+    max_name, max_path = _MAX_NAME, _MAX_PATH
+    if hasattr(os, "pathconf"):
+        max_name, max_path = (os.pathconf(existing, name) for name in ("PC_NAME_MAX", "PC_PATH_MAX"))
+    longest = max(len(os.fsencode(name)) for name in path.relative_to(existing).parts)
+    if 0 < max_name < longest:
+        return f"a name of {longest} bytes is too long for this file system, which allows {max_name}"
+    if 0 < max_path <= len(os.fsencode(path)):
+        return f"a path of {len(os.fsencode(path))} bytes is too long for this system, which allows {max_path - 1}"
+    return "there is a folder of this name" if path.is_dir() else None
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file under a temporary name, then rename it: readers see the old file or the complete new one.
 
-    Missing parent folders are created. Raises `UserError` if writing fails; an existing file is unchanged then.
+    Missing parent folders are created. Raises `UserError` if writing fails, and `UnwritableName` if only the name is at
+    fault; an existing file is unchanged then.
     """
     partial = path.with_name(f".{uuid4().hex[:12]}{PARTIAL}")  # unique, as two processes may write the same file
     try:
@@ -29,7 +59,9 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(partial, path)
     # torch and safetensors report a full disk with exceptions of their own.
     except (OSError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"cannot write {path}: {error}; what was there before is unchanged") from error
+        is_name = isinstance(error, OSError) and error.errno in _NAME_ERRORS
+        kind = UnwritableName if is_name else UserError
+        raise kind(f"cannot write {path}: {error}; what was there before is unchanged") from error
     finally:
         with suppress(OSError):  # it is renamed by now, unless writing failed
             partial.unlink()
@@ -45,9 +77,86 @@ def write_json_atomic(path: Path, value: object) -> None:
     write_text_atomic(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_json(path: Path, newest: int | None = None) -> dict[str, Any]:
+    """The object in a JSON file. Raises `UserError` if there is none, or if its `version` is above `newest`."""
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: damaged: it is not a JSON object")
+    version = content.get("version")
+    if newest is not None and isinstance(version, int) and version > newest:
+        raise UserError(f"{path}: written by a newer aggan (version {version}): update aggan")
+    return content
+
+
 def is_file_name(name: str) -> bool:
     """Whether a name is that of one file or folder, without separators and other than `.` and `..`."""
     return name not in ("", ".", "..") and not set(name) & set("/\\\0")
+
+
+def normalized(name: str) -> str:
+    """A name in Unicode's composed form (NFC), in which names are compared: disks and archives keep either form."""
+    return unicodedata.normalize("NFC", name)
+
+
+def printable(name: str) -> str:
+    """A name that every text can hold: bytes that are not UTF-8 are written as `\\xNN`."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def require_output_file(path: Path, option: str) -> None:
+    """Raise `UserError` unless a file can be written to `path`. Missing parent folders are no error.
+
+    Long work checks its destinations before it begins. `option` names the path in the message.
+    """
+    if reason := unwritable_reason(path):
+        raise UserError(f"{option}: {path} cannot be written: {reason}")
+    if os.path.lexists(path) and not path.is_file():
+        raise UserError(f"{option}: {path} is not a file")
+    _require_writable(path.parent, option)
+
+
+def require_output_folder(path: Path, option: str) -> None:
+    """The same for a folder, which need not exist yet."""
+    if reason := unwritable_reason(path / PARTIAL):
+        raise UserError(f"{option}: nothing can be written to {path}: {reason}")
+    _require_writable(path, option)
+
+
+def require_not_below(path: Path, folders: Iterable[Path], option: str) -> None:
+    """Raise `UserError` if an output would lie in an input folder, where it would count as input the next time."""
+    target = path.resolve()
+    for folder in folders:
+        if folder.resolve() in (target, *target.parents):
+            raise UserError(f"{option} {path}: lies in {folder}, whose images are read: choose another place")
+
+
+def require_space(path: Path, size: int | float, purpose: str) -> None:
+    """Raise `UserError` if `size` bytes do not fit on the disk of `path`, which need not exist yet."""
+    free = shutil.disk_usage(_nearest(path)).free
+    if free < size:
+        raise UserError(
+            f"{path}: {purpose} needs about {size / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free: make room, or "
+            "choose a place on another disk"
+        )
+
+
+def _require_writable(folder: Path, option: str) -> None:
+    folder = _nearest(folder)
+    try:
+        with TemporaryFile(dir=folder):  # permissions alone do not tell: the disk may be read-only
+            pass
+    except OSError as error:
+        raise UserError(f"{option}: nothing can be written to {folder} ({error.strerror})") from error
+
+
+def _nearest(path: Path) -> Path:
+    """The path itself, or its nearest parent that exists."""
+    return next(parent for parent in (path, *path.parents) if os.path.lexists(parent))
 
 
 @contextmanager

@@ -5,6 +5,8 @@ The command line, reports, tables, model cards and docs/measures.md take names a
 
 from typing import Any, Final, Literal, NamedTuple
 
+from aggan.errors import UserError
+
 RESULTS_VERSION: Final = 3
 """Of results.json, which `aggan evaluate` writes."""
 
@@ -135,9 +137,15 @@ FEATURES = {"judge": "rendered-faces"}
 
 
 def migrate_results(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a results.json in today's keys. Content of version 3 is returned unchanged."""
-    if content.get("version") == RESULTS_VERSION:
+    """The content of a results.json in today's keys. Content of version 3 is returned unchanged.
+
+    Raises `UserError` if it is of a newer version.
+    """
+    version = content.get("version")
+    if version == RESULTS_VERSION:
         return content
+    if isinstance(version, int) and version > RESULTS_VERSION:
+        raise UserError(f"the results were written by a newer aggan (version {version}): update aggan")
     results = {**rename_keys(content), "version": RESULTS_VERSION}
     features = results.get("features")
     if features and features["name"] in FEATURES:

@@ -46,7 +46,7 @@ def small_study(folder: Path, settings: Settings | None = None) -> Path:
         for method, shade in zip(METHODS, (100, 200), strict=True)
     }
     sources = Sources(write_images(folder / "real", range(16), 0), fakes)
-    create_study(sources, TrialCounts(4, 2, 2), settings or Settings(exposure=0.2), 7, folder / "study")
+    create_study(sources, TrialCounts(4, 2, 2), settings or Settings(exposure=0.2), 7, folder / "study", print)
     return folder / "study"
 
 

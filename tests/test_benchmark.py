@@ -16,6 +16,7 @@ from aggan.cli.main import run
 from aggan.comparison import runner
 from aggan.comparison.plan import PLANS, DataSet, Plan, Trial, list_trials, read_plan
 from aggan.comparison.runner import Command, Direction, evaluation_command, training_command, training_root
+from aggan.data.folders import DataConfig, require_outside
 from aggan.errors import UserError
 
 
@@ -66,6 +67,12 @@ def test_methods_that_learn_from_pairs_get_them(tmp_path):
     assert [training_root(plan, tmp_path, trial).name for trial in list_trials(plan)] == ["faces", "faces-pairs"]
 
 
+def has_test_images(monkeypatch) -> None:
+    """Pairs of test images seem to be there."""
+    monkeypatch.setattr(runner, "find_test_folders", lambda root, domains: {name: root / name for name in domains})
+    monkeypatch.setattr(runner, "has_pairs", lambda *_: True)
+
+
 def test_after_an_interrupt_no_other_training_starts(tmp_path, monkeypatch):
     started = []
 
@@ -76,7 +83,7 @@ def test_after_an_interrupt_no_other_training_starts(tmp_path, monkeypatch):
 
     monkeypatch.setattr(runner, "run_commands", interrupted)
     plan = Plan(methods=("aggan", "cyclegan", "dualgan", "discogan", "stargan"), minutes=1)
-    monkeypatch.setattr(runner, "has_pairs", lambda *_: True)
+    has_test_images(monkeypatch)
     with pytest.raises(runner.Interrupted):
         runner.run_trials(plan, tmp_path, list_trials(plan), 2, lambda trial, status: None)
     assert len(started) == 2
@@ -85,7 +92,7 @@ def test_after_an_interrupt_no_other_training_starts(tmp_path, monkeypatch):
 def ends_with(monkeypatch, code: int) -> None:
     """Every command ends with that code."""
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], code))
-    monkeypatch.setattr(runner, "has_pairs", lambda *_: True)
+    has_test_images(monkeypatch)
 
 
 KILLED = {-9: "was killed by signal 9 (perhaps no memory was left)", -11: "was killed by signal 11"}
@@ -119,12 +126,13 @@ def test_a_started_training_is_resumed(tmp_path):
 
 
 def test_methods_are_evaluated_against_the_ground_truth_or_else_against_other_images(tmp_path, faces):
-    argv = evaluation_command(tmp_path / "run", tmp_path, Direction(faces, "neutral", "happy")).argv
+    folders = faces / "test" / "neutral", faces / "test" / "happy"
+    argv = evaluation_command(tmp_path / "run", tmp_path, Direction(*folders, "neutral", "happy")).argv
     assert argv[argv.index("--ground-truth") + 1] == str(faces / "test" / "happy")
     assert "--classifier" not in argv
     for file in sorted((faces / "test" / "happy").iterdir()):
         file.rename(file.with_stem(f"{file.stem}-of-another"))
-    argv = evaluation_command(tmp_path / "run", tmp_path, Direction(faces, "neutral", "happy", "none")).argv
+    argv = evaluation_command(tmp_path / "run", tmp_path, Direction(*folders, "neutral", "happy", "none")).argv
     assert argv[argv.index("--real") + 1] == str(faces / "test" / "happy")
     assert argv[argv.index("--classifier") + 1] == "none"
 
@@ -142,6 +150,7 @@ def test_plans_that_ship_can_be_read(name):
         ("methods: [aggan]\nminutes: 1\nepochs: 2", "a budget is either minutes or epochs"),
         ("methods: [aggan]\nminutes: 1\nsize: 32", "the faces that ship come at 64 and 128 px, not 32"),
         ("methods: [aggan]\nminutes: 1\ncolour: red", "colour: Extra inputs are not permitted"),
+        ("methods: [aggan]\nminutes: 1\ndata: {../up: {}}", "a data set cannot be called '../up'"),
         ("systems: [aggan]\nminutes: 1", "the key systems is called methods now"),
         ("- [", "not YAML"),
     ],
@@ -172,7 +181,7 @@ def test_a_plan_of_version_1_is_resumed(tmp_path, faces):
     content["systems"] = content.pop("methods")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "plan.json").write_text(json.dumps(content))
-    runner.prepare(plan, tmp_path / "out")
+    runner.prepare(plan, tmp_path / "out", print, print)
     assert json.loads((tmp_path / "out" / "plan.json").read_text())["methods"] == ["aggan"]
 
 
@@ -196,11 +205,65 @@ def test_missing_files_of_a_plan_can_be_corrected(tmp_path, faces):
         {"lpips": gone},
         {"recipe": f"{gone}.yaml"},
     ):
-        with pytest.raises(UserError, match=r"gone(.yaml)?: no such|untested/test/neutral: no such folder"):
-            runner.prepare(plan.model_copy(update=wrong), tmp_path / "out")
+        with pytest.raises(UserError, match=r"gone(.yaml)?: no such|untested: no test images of 'neutral'"):
+            runner.prepare(plan.model_copy(update=wrong), tmp_path / "out", print, print)
     assert not (tmp_path / "out").exists()
-    runner.prepare(plan, tmp_path / "out")
+    runner.prepare(plan, tmp_path / "out", print, print)
     assert len(list((tmp_path / "out" / "cartoons" / "test" / "happy").iterdir())) == 6
+
+
+def test_a_failed_trial_is_named_with_its_log_and_its_reason(tmp_path, faces, monkeypatch, capsys):
+    reason = "aggan train: the disk is on fire"
+    monkeypatch.setattr(runner, "_run", lambda *_: (2, reason))
+    out = tmp_path / "out"
+    assert run(["benchmark", str(planned(tmp_path, faces, ("aggan", "cyclegan"))), "--out", str(out)]) == 1
+    output = capsys.readouterr()
+    trials = [out / "cartoons" / name / "seed-0" for name in ("aggan", "cyclegan")]
+    assert output.err.splitlines() == [
+        f"failed: {trial.parent.name} on cartoons, seed 0: {reason} ({trial}/log.txt)" for trial in trials
+    ]
+    assert json.loads((trials[0] / "failure.json").read_text())["error"] == reason
+    assert reason in (out / "tables.md").read_text()
+
+
+def test_a_benchmark_says_first_what_it_measures(tmp_path, faces, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "_run", lambda *_: (2, "no"))
+    run(["benchmark", str(planned(tmp_path, faces, ("aggan",))), "--out", str(tmp_path / "out")])
+    neutral, happy = faces / "test" / "neutral", faces / "test" / "happy"
+    expected = f"neutral to happy: images of {neutral} (6), ground truth of each in {happy}"
+    assert capsys.readouterr().out.splitlines()[0] == expected
+
+
+def test_an_error_of_the_disk_stops_the_other_trials(tmp_path, monkeypatch):
+    has_test_images(monkeypatch)
+    started = []
+
+    def full(commands, folder, environment, on_status) -> None:
+        started.append(folder)
+        raise UserError("no space left")
+
+    monkeypatch.setattr(runner, "run_commands", full)
+    plan = Plan(methods=("aggan", "cyclegan", "dualgan"), minutes=1)
+    with pytest.raises(UserError, match="no space left"):
+        runner.run_trials(plan, tmp_path, list_trials(plan), 1, lambda trial, status: None)
+    assert len(started) == 1
+
+
+def test_results_of_a_newer_version_are_left_alone(tmp_path, faces, capsys):
+    results = tmp_path / "out" / "cartoons" / "aggan" / "seed-0" / "happy" / "results.json"
+    results.parent.mkdir(parents=True)
+    results.write_text('{"version": 9}')
+    assert run(["benchmark", str(planned(tmp_path, faces, ("aggan",))), "--out", str(tmp_path / "out")]) == 2
+    assert f"{results}: written by a newer aggan (version 9): update aggan" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "plan.json").exists()
+
+
+def test_the_runs_of_the_faces_that_ship_lie_beside_their_images(tmp_path):
+    plan = Plan(methods=("aggan",), minutes=1)
+    runner.prepare(plan, tmp_path / "out", print, print)
+    trial = list_trials(plan)[0]
+    data = DataConfig(root=training_root(plan, tmp_path / "out", trial), names=("neutral", "happy"))
+    require_outside(data, trial.folder(tmp_path / "out") / "run")
 
 
 def test_an_error_is_printed_literally():

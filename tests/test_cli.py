@@ -1,5 +1,6 @@
 """The command line: what it says, how fast it says it, and how every mistake ends."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -8,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from tiny_models import shrunk
 
 from aggan import __version__
 from aggan.cli.main import VERBS, run
+from aggan.cli.renamed import SPELLINGS, require_new_names
+from aggan.cli.train import TRAINING_GROUPS
 from aggan.data.folders import DataConfig, find
 from aggan.data.sample_faces import unpack
 from aggan.errors import UserError
 from aggan.methods.registry import METHODS
-from aggan.training.config import RECIPES
+from aggan.training.config import RECIPES, TrainingConfig
 from aggan.training.experiment import Experiment
 
 
@@ -215,7 +219,6 @@ def test_training_refuses_what_it_cannot_start_with(tmp_path, faces, capsys):
             [root, "--out", str(tmp_path / "old")],
             f"{tmp_path}/old already holds a run: resume it with --resume {tmp_path}/old",
         ),
-        ([root, "--out", run_folder, "--data.size", "16"], "at least 32 px: raise --data.size 16"),
         (["--resume", run_folder], f"{run_folder}: not a run: experiment.json cannot be read"),
         (["--resume", str(tmp_path / "old"), "--data.size", "64"], "a resumed run keeps its method and data"),
         (
@@ -236,7 +239,135 @@ def test_training_refuses_what_it_cannot_start_with(tmp_path, faces, capsys):
     assert not Path(run_folder).exists()
 
 
-@pytest.mark.parametrize("flags", [["--training.batch", "0"], ["--data.size", "x"], ["--method.bogus", "1"]])
+def test_what_was_understood_of_the_data_is_said_before_the_method_refuses_them(tmp_path, faces, capsys):
+    out = str(tmp_path / "run")
+    assert run(["train", f"--data.root={faces}", "--out", out, "--data.size", "16"]) == 2
+    told = capsys.readouterr()
+    assert told.out.startswith("data    training images: 6 happy, 6 neutral in ")
+    assert told.err == "aggan train: the discriminators need at least 32 px: raise --data.size 16\n"
+    assert not Path(out).exists()
+
+
+def test_values_out_of_range_are_one_sentence(capsys):
+    error = refused(
+        capsys, "train", "--out=run", "--training.batch=0", "--data.size=3", "--method.remedies.augment=3",
+        "--training.betas", "0.5", "2",
+    )  # fmt: skip
+    for expected in (
+        "--training.batch 0: Input should be greater than or equal to 1",
+        "--data.size 3: Input should be greater than or equal to 8",
+        "--method.remedies.augment 3.0: Input should be less than or equal to 1",
+        "--training.betas 2.0: Input should be less than 1",
+    ):
+        assert expected in error
+    assert "pydantic" not in error
+
+
+@pytest.mark.parametrize(
+    ("words", "ours"),
+    [
+        (["--batch_size", "4"], "--training.batch"),
+        (["--batch-size=4"], "--training.batch"),
+        (["--training.batch_size", "4"], "--training.batch"),
+        (["--lr", "0.1"], "--training.learning-rate"),
+        (["--training.lr", "0.1"], "--training.learning-rate"),
+        (["--epochs", "4"], "--training.epochs"),
+        (["--n_epochs", "4"], "--training.epochs"),
+        (["--gpu_ids", "0"], "--training.devices"),
+        (["--dataroot", "faces"], "--data.root"),
+        (["--training.accelerator", "cuda"], "--training.accelerator gpu"),
+        (["--training.precision=bf16"], "--training.precision bf16-mixed"),
+    ],
+)
+def test_spellings_of_other_programs_are_answered_with_ours(capsys, words, ours):
+    assert refused(capsys, "train", *words).endswith(f"here it is {ours}\n")
+
+
+def options_in_help(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit, match="0"):
+        run(["train", *arguments, "--help"])
+    return capsys.readouterr().out
+
+
+def test_spellings_name_options_that_exist(capsys):
+    text = options_in_help(capsys)
+    for ours in SPELLINGS.values():
+        assert f"{ours} " in text or f"{ours}," in text, ours
+        require_new_names("train", [ours])
+
+
+def test_the_help_of_training_is_grouped_and_without_internal_words(capsys):
+    grouped = [name for _, names in TRAINING_GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(TrainingConfig.model_fields)
+    for method, *titles in (("", "data"), ("stargan", "data", "method"), ("aggan", "method", "method.remedies")):
+        text = options_in_help(capsys, *filter(None, [method]))
+        for title in (*TRAINING_GROUPS, *titles):
+            assert f" {title} options " in text
+        for name in (*TrainingConfig.model_fields, *DataConfig.model_fields):
+            assert f".{name.replace('_', '-')} " in text or f".{name.replace('_', '-')}," in text
+        for word in ("None", "type:", "<class", "pydantic", "--method.method", "Fraction", "Absolute"):
+            assert word not in text
+
+
+def test_a_run_is_resumed_with_its_images_where_they_were_moved(tmp_path, faces, monkeypatch, capsys):
+    trained = []
+    monkeypatch.setattr("aggan.training.run.train", lambda experiment, *_, **__: trained.append(experiment) or True)
+    start = Experiment.of("aggan", "faces64").model_copy(update={"data": DataConfig(root=faces, size=64)})
+    start.save(tmp_path / "old")
+    new = tmp_path / "new"
+    for words, expected in (
+        ([], {"root": faces}),
+        (["--data.root", str(new)], {"root": new}),
+        (["--data.x", str(new / "a"), "--data.y", str(new / "b")], {"x": new / "a", "y": new / "b"}),
+        (["--data.pairs", str(new)], {"pairs": new}),
+    ):
+        assert run(["train", "--resume", str(tmp_path / "old"), *words]) == 0
+        assert trained[-1] == start.model_copy(update={"data": DataConfig(size=64, **expected)})
+    assert "a resumed run keeps its method and data" in refused(
+        capsys, "train", "--resume", str(tmp_path / "old"), "--data.root", str(new), "--data.no-flip"
+    )
+
+
+def ended(*arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    command, env = [sys.executable, "-m", "aggan", *arguments], {**os.environ, **environment}
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, check=False, text=True, env=env)
+
+
+@pytest.mark.parametrize("arguments", ["train --help", "methods", "--help"])
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = ended(*arguments.split(), stdout=writing)
+    os.close(writing)
+    assert (process.returncode, process.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", ["train --help", "methods", "--version"])
+def test_a_full_disk_under_the_output_is_one_sentence(arguments):
+    with Path("/dev/full").open("w") as full:
+        process = ended(*arguments.split(), stdout=full.fileno())
+    assert (process.returncode, process.stderr) == (1, "aggan: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict"])
+def test_names_that_the_output_cannot_show_stop_no_command(tmp_path, faces, encoding):
+    root = tmp_path / os.fsdecode("gesichter-ä".encode() + b"\xe9")
+    faces.rename(root)
+    settings = recipe(tmp_path, Experiment(method=shrunk("aggan")).model_dump_json(include={"method"}))
+    out = tmp_path / os.fsdecode(b"r\xfcn")
+    words = [f"--data.root={root}", "--data.size=32", "--recipe", settings, "--out", str(out), "--training.steps=1"]
+    first = ended("train", *words, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "\\udce9" in first.stdout
+    assert Experiment.load(out).data.root == root
+    second = ended("train", *words, PYTHONIOENCODING=encoding)
+    assert second.returncode == 2
+    assert "already holds a run" in second.stderr
+
+
+@pytest.mark.parametrize("flags", [["--training.batch", "x"], ["--data.size", "x"], ["--method.bogus", "1"]])
 def test_a_wrong_flag_ends_with_two(flags, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(["train", "--out", "run", *flags])

@@ -1,12 +1,16 @@
 """From the results of trials to tables and a page, and the comparison of existing runs."""
 
 import json
+import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
+from cli_helpers import error_line
 from PIL import Image as Pillow
 from tiny_models import shrunk
 
@@ -18,6 +22,7 @@ from aggan.comparison.plan import Plan
 from aggan.comparison.rows import Estimate, Row, quality_table, read_study
 from aggan.comparison.tables import Cell, Line, Table, latex, markdown, side_by_side
 from aggan.data.folders import DataConfig
+from aggan.errors import UserError
 from aggan.evaluation.capacity import table_three
 from aggan.images.convert import read
 from aggan.methods.pretrained import ModelCard, save_model
@@ -69,7 +74,7 @@ def compared(tmp_path, faces) -> Path:
     for former, name in COMPARISON.items():
         comparison[former] = comparison.pop(name)
     (tmp_path / "comparison.json").write_text(json.dumps(comparison | {"version": 1}))
-    compare.write(tmp_path, tmp_path / "answers.json")
+    compare.write(tmp_path, print, tmp_path / "answers.json")
     return tmp_path
 
 
@@ -140,7 +145,7 @@ def studied(folder: Path, data: list[str]) -> str:
     (folder / "study.json").write_text(json.dumps({"methods": answers}))
     task = report.Comparison("neutral", ["happy", "sad"], 32, "", ["aggan"], ["aggan"], data, [], [])
     report.save(folder, task)
-    report.write(folder)
+    report.write(folder, print)
     return (folder / "tables.md").read_text()
 
 
@@ -412,3 +417,124 @@ def test_long_heads_of_a_figure_stay_above_their_images(tmp_path):
         columns = np.flatnonzero(ink.any(axis=0))
         assert len(columns) > 0
         assert columns.max() < 64 + 2 * GAP
+
+
+def renamed(folder: Path, old: str, new: bytes) -> None:
+    (folder / old).rename(folder / os.fsdecode(new))
+
+
+NAMES = {"two encodings of Unicode": ("José.png", "NFC", "NFD"), "no Unicode": (b"Jos\xe9.png", "", "")}
+
+
+@pytest.mark.parametrize(("name", "first", "second"), NAMES.values(), ids=NAMES.keys())
+def test_a_report_pairs_and_shows_the_images_of_every_name(faces, tmp_path, name, first, second):
+    for domain, form in (("neutral", first), ("happy", second)):
+        new = normalize(form, name).encode() if isinstance(name, str) else name
+        for number in range(6):
+            file = b"%d-" % number + new
+            renamed(faces / "test" / domain, f"{number:02}.png", file)
+    out = tmp_path / "out"
+    assert run(["report", str(trained(tmp_path / "ours", faces)), "--out", str(out)]) == 0
+    assert "PSNR, dB" in (out / "tables.md").read_text()
+    # Of six images: inputs, translations, ground truth; mask, content and translation.
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 6 * 6
+
+
+def test_a_run_may_be_called_anything(faces, tmp_path):
+    ours = trained(tmp_path / "ours", faces)
+    name = os.fsdecode(b"Jos\xe9")
+    data = shutil.copytree(faces, tmp_path / name)
+    assert run(["report", f"{name}={ours}", "--data", str(data), "--out", str(tmp_path / "out")]) == 0
+    assert "Jos\\xe9" in (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("moved", ["faces", "faces/test", "faces/test/happy"])
+def test_a_run_whose_test_images_are_gone_can_be_given_others(faces, tmp_path, capsys, moved):
+    ours, other = trained(tmp_path / "ours", faces), shutil.copytree(faces, tmp_path / "other")
+    shutil.rmtree(tmp_path / moved)
+    command = ["report", str(ours), "--out", str(tmp_path / "out")]
+    assert run(command) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"aggan report: {ours}: its test images are not found: {faces}: no ")
+    assert error.endswith("; name the folder of a data set with --data ROOT\n")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert run([*command, "--data", str(other)]) == 0
+
+
+def test_a_report_says_that_it_could_not_look_at_training_images(faces, tmp_path, commands, capsys):
+    ours, gone = trained(tmp_path / "ours", faces), trained(tmp_path / "gone", tmp_path / "nowhere")
+    assert run(["report", str(ours), str(gone), "--out", str(tmp_path / "out")]) == 0
+    reason = f"{tmp_path}/nowhere: no such folder"
+    message = f"{gone}: whether it was trained on a test image cannot be checked: {reason}\n"
+    assert message in capsys.readouterr().err
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Whether gone had\nbeen trained on them could not be checked" in page
+    assert "none of them was trained on" not in page
+
+
+def test_test_images_are_found_in_every_layout_that_a_training_finds(faces, tmp_path, commands):
+    (faces / "train").rename(faces / "Train")
+    (faces / "test").rename(faces / "Test")
+    assert run(["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path / "out")]) == 0
+    assert commands[0][commands[0].index("--ground-truth") + 1] == str(faces / "Test" / "happy")
+
+
+DAMAGES = {
+    "newer": (b'{"version": 9}', "written by a newer aggan (version 9): update aggan"),
+    "damaged": (b"{", "damaged: it is not a JSON object"),
+    "no text": (b"\xff", "damaged: it is not a JSON object"),
+    "another thing": (b"[]", "damaged: it is not a JSON object"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_results_that_cannot_be_read_are_refused_before_anything_is_evaluated(
+    faces, tmp_path, commands, capsys, content, message
+):
+    command = ["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path / "out")]
+    assert run(command) == 0
+    commands.clear()
+    results = tmp_path / "out" / "faces" / "ours" / "seed-0" / "happy" / "results.json"
+    results.write_bytes(content)
+    capsys.readouterr()
+    assert error_line(capsys, run(command)) == f"aggan report: {results}: {message}; or choose another --out\n"
+    assert (commands, results.read_bytes()) == ([], content)
+
+
+@pytest.mark.parametrize(("content", "message"), DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_comparison_or_a_study_that_cannot_be_read_is_one_sentence(tmp_path, content, message):
+    for name, read_file in (("comparison.json", lambda: report.write(tmp_path, print)), ("study.json", None)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=f"{name}: {re.escape(message)}"):
+            read_file() if read_file else read_study(tmp_path / name)
+
+
+def test_a_broken_image_of_a_report_is_one_sentence(faces, tmp_path, capsys):
+    command = ["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path / "out")]
+    assert run(command) == 0
+    capsys.readouterr()
+    results = tmp_path / "out" / "faces" / "ours" / "seed-0" / "happy"
+    (results / "images" / "00.png").write_bytes(b"nonsense")
+    error = error_line(capsys, run(command))
+    assert f"images/00.png: a broken image: remove {results} and run the command again" in error
+    shutil.rmtree(results)
+    assert run(command) == 0
+
+
+def test_missing_figures_are_named(faces, tmp_path, commands, capsys):
+    out = tmp_path / "out"
+    assert run(["report", str(trained(tmp_path / "ours", faces)), "--out", str(out)]) == 0
+    error = f"no figures of faces, as no test image has a translation by every method below {out}/faces\n"
+    assert capsys.readouterr().err == error
+
+
+def test_only_pairs_are_measured_and_a_line_says_so(faces, tmp_path, commands, capsys):
+    (faces / "test" / "happy" / "00.png").unlink()
+    Pillow.new("RGB", (8, 8)).save(faces / "test" / "neutral" / "01.mask.png")
+    assert run(["report", str(trained(tmp_path / "ours", faces)), "--out", str(tmp_path / "out")]) == 0
+    output = capsys.readouterr()
+    neutral, happy = faces / "test" / "neutral", faces / "test" / "happy"
+    measured = f"of which those with ground truth in {happy} are measured (5)"
+    assert output.out.splitlines()[0] == f"neutral to happy: images of {neutral} (6), {measured}"
+    assert output.err.startswith(f"left out 1 (masks and contents of translations): {neutral}/01.mask.png\n")

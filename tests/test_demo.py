@@ -2,11 +2,7 @@
 
 import os
 import re
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +13,7 @@ import pytest
 from cli_helpers import error_line, files_below, noise, save_small_model
 from PIL import Image as Pillow
 from tiny_models import SMALL
+from web_server import below_path, free_port, server
 
 from aggan.cli.demo import _display_names
 from aggan.cli.main import run
@@ -40,12 +37,6 @@ def png(width: int, height: int) -> bytes:
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([1, 0, 0, 0, 0])
     lines = zlib.compress(bytes(min(height, 1000) * (1 + -(-width // 8))))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
 
 
 def jpeg(folder: Path, height: int = 40, width: int = 60) -> Path:
@@ -132,6 +123,11 @@ def test_visitors_learn_what_is_missing(tmp_path, session, model):
         session.translate(str(jpeg(tmp_path)), CHOICES, "happy")
 
 
+def test_a_result_of_an_upload_with_a_long_name_is_saved(tmp_path, session):
+    file = jpeg(tmp_path).rename(tmp_path / f"{'é' * 124}.jpg")
+    assert session.translate(str(file), CHOICES, "happy").file.name == f"{'é' * 50}-happy.jpg"
+
+
 def test_only_the_newest_results_stay_on_disk(tmp_path):
     store = ResultStore(tmp_path)
     folders = [store.new_folder() for _ in range(103)]
@@ -146,6 +142,7 @@ def test_mistakes_are_one_line(tmp_path, capsys):
         (("--port", "99999"), "--port must be between 1 and 65535, not 99999"),
         (("--port", "-1"), "--port must be between 1 and 65535, not -1"),
         (("--threads", "-1"), "--threads must be 1 or more, not -1"),
+        (("--root-path", "demo"), "--root-path must begin with / or be a whole URL, not demo"),
         (("faces64", "faces64"), "a model is named twice: name each model once"),
     ]:
         assert expected in error_line(capsys, run(["demo", *more]))
@@ -195,26 +192,31 @@ def test_errors_and_files_are_hidden_from_others_and_files_are_deleted_with_the_
     port = free_port()
     command = [sys.executable, "-c", INTERNAL_ERROR, "demo", str(model), "--port", str(port), "--threads", "1"]
     environment = os.environ | {"TMPDIR": str(temporary)}
-    with (
-        (tmp_path / "log").open("w") as log,
-        subprocess.Popen(command, stdout=log, stderr=log, env=environment) as server,
-    ):
-        try:
-            url = _wait_for_server(f"http://127.0.0.1:{port}", server, tmp_path / "log")
-            visitor = client.Client(url, verbose=False, download_files=False)
-            choices = ("model", "the whole image", 1.0)
-            visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/act")
-            folders = [folder for folder in temporary.iterdir() if list(folder.rglob("*.jpg"))]
-            with pytest.raises(client.exceptions.AppError, match="Choose an image first"):
-                visitor.predict(None, *choices, "happy", api_name="/act")
-            with pytest.raises(client.exceptions.AppError) as error:
-                visitor.predict(None, *choices, api_name="/act_2")
-            assert [folder.stat().st_mode & 0o077 for folder in folders] == [0]
-        finally:
-            server.terminate()
+    url = f"http://127.0.0.1:{port}"
+    with server(command, url, tmp_path / "log", environment):
+        visitor = client.Client(url, verbose=False, download_files=False)
+        choices = ("model", "the whole image", 1.0)
+        visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/act")
+        folders = [folder for folder in temporary.iterdir() if list(folder.rglob("*.jpg"))]
+        with pytest.raises(client.exceptions.AppError, match="Choose an image first"):
+            visitor.predict(None, *choices, "happy", api_name="/act")
+        with pytest.raises(client.exceptions.AppError) as error:
+            visitor.predict(None, *choices, api_name="/act_2")
+        assert [folder.stat().st_mode & 0o077 for folder in folders] == [0]
     assert "secret" not in str(error.value)
     assert "secret" in (tmp_path / "log").read_text()
     assert not files_below(temporary)
+
+
+@pytest.mark.slow
+def test_the_page_is_served_at_an_ipv6_address(tmp_path, model):
+    pytest.importorskip("gradio")
+    port = free_port()
+    for host in ("::1", "[::1]"):
+        command = [sys.executable, "-m", "aggan", "demo", str(model), "--host", host, "--port", str(port)]
+        with server(command, f"http://[::1]:{port}", tmp_path / "log"):
+            pass
+        assert f"http://[::1]:{port} (press Ctrl-C to stop)\n" in (tmp_path / "log").read_text()
 
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -235,20 +237,9 @@ def url(tmp_path_factory) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "aggan", "demo", str(folder / "smile"), str(folder / "many")]
     command += ["--port", str(port), "--threads", "1"]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
-        yield _wait_for_server(f"http://127.0.0.1:{port}", server, folder / "log")
-        server.terminate()
-
-
-def _wait_for_server(url: str, server: subprocess.Popen, log: Path) -> str:
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return url
-        except OSError:
-            assert server.poll() is None, log.read_text()
-            time.sleep(0.5)
-    raise AssertionError(log.read_text())
+    url = f"http://127.0.0.1:{port}"
+    with server(command, url, folder / "log"):
+        yield url
 
 
 @pytest.fixture
@@ -287,6 +278,41 @@ def test_an_image_is_uploaded_and_its_translation_downloaded(page, tmp_path):
     download.value.save_as(tmp_path / "output.jpg")
     with Pillow.open(tmp_path / "output.jpg") as image:
         assert (image.format, image.size) == ("JPEG", (60, 40))
+
+
+@needs_browser
+@pytest.mark.slow
+@pytest.mark.parametrize("forwarded", [("host",), ("x-forwarded-host",)])
+def test_the_page_works_below_a_path_of_another_server(tmp_path, model, forwarded):
+    pytest.importorskip("gradio")
+    sync = pytest.importorskip("playwright.sync_api")
+    port = free_port()
+    command = [sys.executable, "-m", "aggan", "demo", str(model), "--port", str(port), "--root-path", "/faces/demo"]
+    with (
+        server(command, f"http://127.0.0.1:{port}", tmp_path / "log"),
+        below_path("/faces/demo", port, *forwarded) as url,
+        sync.sync_playwright() as driver,
+    ):
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        tab = browser.new_page()
+        replies: list[tuple[int, str]] = []
+        tab.on("response", lambda response: replies.append((response.status, response.url)))
+        tab.goto(f"{url}/")
+        tab.get_by_role("button", name="Translate").wait_for()
+        upload(tab, jpeg(tmp_path))
+        tab.get_by_label("the whole image").click() if tab.get_by_label("the whole image").count() else None
+        tab.get_by_role("button", name="Translate").click()
+        button = tab.locator("a[download], button:not([disabled])", has_text="Download at full size").first
+        button.wait_for()
+        with tab.expect_download() as download:
+            button.click()
+        download.value.save_as(tmp_path / "output.jpg")
+        browser.close()
+    with Pillow.open(tmp_path / "output.jpg") as image:
+        assert (image.format, image.size) == ("JPEG", (60, 40))
+    elsewhere = [(status, at) for status, at in replies if not at.startswith((url, "data:", "blob:"))]
+    assert [reply for reply in elsewhere if not reply[1].endswith("/favicon.ico")] == []
+    assert max(status for status, at in replies if at.startswith(url)) < 400
 
 
 @needs_browser

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -372,6 +375,105 @@ def test_the_identity_encoder_that_ships_recognises_people_in_every_expression(m
     for vectors in others:
         assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-4)
         assert ((vectors @ neutral.T).argmax(1) == np.arange(len(neutral))).mean() >= 0.9
+
+
+# --- which files are measured ------------------------------------------------------------------------
+
+
+def test_masks_and_contents_of_translations_are_no_inputs_and_are_named(measured, tmp_path, capsys):
+    folder = tmp_path / "images"
+    assert measured("--save-images", str(folder))[0] == 0
+    capsys.readouterr()
+    code, results = measured(inputs=folder, paired=False)
+    assert (code, results["rows"]["translation"]["images"]) == (0, 6)
+    output = capsys.readouterr()
+    assert output.err.startswith("left out 12 (masks and contents of translations): ")
+    assert f"To happy: images of {folder} (6)\n" in output.out
+
+
+def test_masks_beside_ground_truth_and_real_images_are_left_out(measured, faces, tmp_path, capsys):
+    for name in ("00.mask.png", "00.content.png"):
+        Pillow.new("RGB", (8, 8)).save(faces / "test" / "happy" / name)
+    real = broken(tmp_path / "real", 0)
+    for index in range(12):
+        Pillow.new("RGB", (32, 32), (index, 90, 90)).save(real / f"{index}.png")
+        Pillow.new("L", (32, 32)).save(real / f"{index}.mask.png")
+    code, results = measured("--real", str(real))
+    assert (code, results["rows"]["ground_truth"]["images"]) == (0, 6)
+    lines = capsys.readouterr()
+    assert [line.split(":")[0] for line in lines.err.splitlines()] == [
+        "left out 2 (masks and contents of translations)",
+        "left out 12 (masks and contents of translations)",
+    ]
+    assert f"ground truth of each in {faces}/test/happy, real images of {real} (12)\n" in lines.out
+
+
+def test_one_letter_in_two_encodings_is_one_name(measured, faces, tmp_path):
+    for name, form in zip(PAIR, ("NFC", "NFD"), strict=True):
+        (faces / "test" / name / "00.png").rename(faces / "test" / name / normalize(form, "José.png"))
+    code, results = measured("--save-images", str(tmp_path / "images"))
+    assert (code, results["rows"]["ground_truth"]["images"]) == (0, 6)
+    assert results["each"]["name"][-1] == normalize("NFC", "José")
+    assert (tmp_path / "images" / normalize("NFC", "José.png")).exists()
+
+
+def test_two_encodings_of_one_name_in_a_folder_are_two_files_of_that_name(measured, faces, capsys):
+    for form in ("NFC", "NFD"):
+        shutil.copy(faces / "test" / "neutral" / "00.png", faces / "test" / "neutral" / normalize(form, "José.png"))
+    assert measured(paired=False)[1]["rows"]["translation"]["images"] == 7
+    assert "has the same name" in capsys.readouterr().err
+
+
+def test_names_that_are_not_utf8_are_measured_and_printable(measured, faces, tmp_path):
+    for name in PAIR:
+        (faces / "test" / name / "00.png").rename(faces / "test" / name / os.fsdecode(b"Jos\xe9.png"))
+    code, results = measured("--save-images", str(tmp_path / "images"))
+    assert (code, results["rows"]["ground_truth"]["images"]) == (0, 6)
+    assert results["each"]["name"][-1] == "Jos\\xe9"
+    json.dumps(results["each"], ensure_ascii=False).encode()
+    assert (tmp_path / "images" / "Jos\\xe9.mask.png").exists()
+
+
+def test_an_unknown_domain_is_reported_before_an_image_is_read(measured, faces, monkeypatch, capsys):
+    monkeypatch.setattr("aggan.evaluation.test_set.decode", lambda *_: pytest.fail("an image was read"))
+    assert measured(to="sad") == (2, None)
+    assert measured("--source", "sad") == (2, None)
+    assert "no domain 'sad' in this model; it knows neutral, happy" in capsys.readouterr().err
+
+
+def deep(folder: Path, peak: int) -> Path:
+    """Two 16-bit images that use values up to `peak`."""
+    folder.mkdir()
+    for index in range(2):
+        values = np.linspace(0, peak, 32 * 32).round().astype(np.uint16).reshape(32, 32)
+        Pillow.fromarray(values).save(folder / f"{index}.png")
+    return folder
+
+
+def test_deep_images_of_an_unclear_range_are_refused_with_the_option_that_decides(measured, model, tmp_path, capsys):
+    assert measured(inputs=deep(tmp_path / "twelve", 4095), paired=False) == (2, None)
+    error = capsys.readouterr().err
+    assert f"{tmp_path}/twelve/0.png: neither this nor another 16-bit image has a value above 4095" in error
+    assert "pass --bits 12, or --bits 16 if they are only dark" in error
+    code, results = measured("--bits", "12", inputs=tmp_path / "twelve", paired=False)
+    assert code == 0
+    trained_on_twelve = json.loads((model / "config.json").read_text()) | {"bits": 12}
+    (model / "config.json").write_text(json.dumps(trained_on_twelve))
+    assert measured(inputs=tmp_path / "twelve", paired=False)[1]["rows"] == results["rows"]
+    assert measured("--bits", "16", inputs=deep(tmp_path / "all", 65535), paired=False)[0] == 0
+    assert measured("--bits", "40", inputs=tmp_path / "all", paired=False)[0] == 2
+    assert "--bits 40: must be 8 to 16" in capsys.readouterr().err
+
+
+def test_a_single_image_and_identical_images_divide_by_nothing(measured, tmp_path):
+    for count in (1, 12):
+        folder = broken(tmp_path / f"{count}", 0)
+        for index in range(count):
+            Pillow.new("RGB", (32, 32)).save(folder / f"{index}.png")
+        code, results = measured("--ground-truth", str(folder), inputs=folder, paired=False)
+        rows = results["rows"]
+        assert (code, rows["translation"]["images"], rows["identity_baseline"]["psnr"]) == (0, count, None)
+        json.dumps(rows, allow_nan=False)
 
 
 # --- the choice of the classifier -------------------------------------------------------------------

@@ -22,6 +22,7 @@ from aggan.inference.runtimes import MIN_IMAGES, RuntimeRequest, choose_backend
 from aggan.inference.translator import TorchBackend, load
 from aggan.inference.views import whole_image
 from aggan.methods import aggan
+from aggan.methods.pretrained import ModelCard, save_model
 from aggan.nn.layer_spec import AffineInstanceNorm
 from aggan.types import Translation
 
@@ -336,3 +337,48 @@ def test_a_backend_that_differs_from_torch_is_not_used_and_the_reason_is_reporte
     assert messages[0] == "onnxruntime is not used: it differs"
     with pytest.raises(UserError, match="it differs"):
         choose_backend(backend, RuntimeRequest(shared, "onnxruntime", 1, threads=1), messages.append)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_destination_that_cannot_be_written_is_refused_before_the_work(shared, tmp_path, capsys, monkeypatch, format):
+    suffix = require(format)
+    monkeypatch.setattr(exporting, "_to_onnx", lambda *_: pytest.fail("the work began"))
+    (tmp_path / "file").touch()
+    (tmp_path / "out" / f"happy{suffix}.json").mkdir(parents=True)
+    for out, expected in [
+        (tmp_path / "file", f"file/neutral{suffix} cannot be written: {tmp_path}/file is not a folder"),
+        (tmp_path / "out", f"out/happy{suffix}.json cannot be written: there is a folder of this name"),
+        (Path("/proc/aggan"), "nothing can be written to /proc ("),
+    ]:
+        error = error_line(capsys, run(["export", str(shared), "--to", format, "--out", str(out)]))
+        assert expected in error
+
+
+def test_a_domain_whose_name_leaves_no_space_for_a_suffix_is_refused(tmp_path, capsys):
+    card = ModelCard(method=aggan.Config.model_validate(SMALL), domains=("neutral", "x" * 246), size=32)
+    save_model(tmp_path / "model", card, card.build().inference_state_dict())
+    error = error_line(capsys, run(["export", str(tmp_path / "model"), "--to", "onnx", "--out", str(tmp_path / "out")]))
+    assert "xx.onnx.json cannot be written: a name of 256 bytes is too long for this file system" in error
+    assert not (tmp_path / "out").exists() or not files_below(tmp_path / "out")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, backend, format):
+    resource = pytest.importorskip("resource")
+    file, limits = tmp_path / "out" / f"happy{require(format)}", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=f"cannot write {file}: "):
+            export(backend, file, [noise(1, 3, 32, 32)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not files_below(tmp_path / "out")
+
+
+def test_a_runtime_whose_copy_cannot_be_cached_is_not_used(shared, tmp_path, monkeypatch):
+    (tmp_path / "cache").touch()
+    monkeypatch.setattr(runtimes, "prefers_bf16", lambda: False)
+    backend, messages = load(shared).backend("happy"), []
+    request = RuntimeRequest(shared, "auto", 10**9, threads=1)
+    assert choose_backend(backend, request, messages.append) is backend
+    assert messages[0].startswith("onnxruntime is not used: export: ")

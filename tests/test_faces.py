@@ -1,6 +1,7 @@
 """Faces are found, aligned, translated and pasted back."""
 
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -10,15 +11,27 @@ import pytest
 import torch
 from cli_helpers import error_line, files_below, noise, read_pixels, translate
 from PIL import Image as Pillow
+from rich.console import Console
+from tiny_models import SMALL
 
+from aggan.cli.main import run
 from aggan.data.sample_faces import PACK
 from aggan.errors import UserError
 from aggan.images.convert import to_tensor
-from aggan.inference.alignment import DEFAULT_LANDMARKS, alignment_of, typical_landmarks
+from aggan.inference.alignment import (
+    DEFAULT_LANDMARKS,
+    alignment_like,
+    alignment_of,
+    measure_alignment,
+    typical_landmarks,
+)
 from aggan.inference.compositing import NothingToTranslate, composite
 from aggan.inference.faces import Faces, Similarity, blank, paste_face
 from aggan.inference.landmarks import FaceFinder
 from aggan.inference.translator import load
+from aggan.methods.pretrained import CONFIG
+from aggan.training.experiment import Experiment
+from aggan.training.run import train
 from aggan.types import Translation
 
 SIDE = 32
@@ -182,20 +195,24 @@ def test_a_face_is_found_in_a_small_tight_crop(finder):
 def test_the_alignment_is_measured_on_images(tmp_path, finder):
     for name in ("0005", "0012", "0018"):
         person(f"test/neutral/{name}.jpg").save(tmp_path / f"{name}.png")
-    files = sorted(tmp_path.iterdir())
-    alignment = typical_landmarks(files, finder)
-    assert alignment is not None
+    alignment = alignment_like(tmp_path, finder)
     assert np.abs(np.array(alignment) - load("faces64").card.face).max() < 0.04
-    Pillow.fromarray(noise(64, 64)).save(tmp_path / "a.png")
-    assert typical_landmarks([tmp_path / "a.png"], finder) is None
+    images = [read_pixels(file) for file in sorted(tmp_path.iterdir())]
+    assert np.abs(np.array(typical_landmarks(images, finder)) - alignment).max() < 0.01
+    assert typical_landmarks([*images, None, None], finder) == typical_landmarks(images, finder)
+    assert typical_landmarks([*images, None, None, None, None], finder) is None
+    assert typical_landmarks([noise(64, 64)], finder) is None
     assert typical_landmarks([], finder) is None
 
 
 def test_the_alignment_of_a_model_is_that_of_its_config_or_the_default(tmp_path, model, finder):
-    assert alignment_of("faces64", finder) == load("faces64").card.face
-    assert alignment_of(model, finder) == DEFAULT_LANDMARKS
+    messages = []
+    assert alignment_of("faces64", finder, messages.append) == load("faces64").card.face
+    assert messages == []
+    assert alignment_of(model, finder, messages.append) == DEFAULT_LANDMARKS
+    assert "its training images are not there: assuming the crops of common face detectors" in messages.pop()
     with pytest.raises(UserError, match="no model here"):
-        alignment_of(tmp_path / "gone", finder)
+        alignment_of(tmp_path / "gone", finder, messages.append)
 
 
 def test_faces_are_translated_and_images_without_one_are_copied_and_named(tmp_path, capsys):
@@ -229,6 +246,86 @@ def test_faces_are_aligned_as_in_a_folder_of_training_images(tmp_path, model, ca
     Pillow.fromarray(noise(64, 64)).save(tmp_path / "like" / "a.png")
     code = translate(model, source, out=tmp_path / "out", more=more)
     assert f"{tmp_path}/like: most of its images show no face" in error_line(capsys, code)
+
+
+def people(folder: Path, size: int = 64) -> Path:
+    """Two domains of people, cropped tightly."""
+    for domain in ("neutral", "happy"):
+        (folder / domain).mkdir(parents=True)
+        for name in ("0005", "0012", "0018"):
+            image = person(f"test/{domain}/{name}.jpg").resize((128, 128))
+            image.crop((14, 14, 114, 114)).resize((size, size)).save(folder / domain / f"{name}.png")
+    return folder
+
+
+TRAIN = ("--data.size", "64", "--training.steps", "1", "--training.sample-every", "0")
+TINY = tuple(f"--method.{name.replace('_', '-')}={value}" for name, value in SMALL.items())
+
+
+@pytest.mark.slow
+def test_faces_are_aligned_as_in_the_training_when_its_images_are_gone(tmp_path, capsys):
+    pytest.importorskip("dlib")
+    data, trained = people(tmp_path / "data"), tmp_path / "run"
+    assert run(["train", "--data.root", str(data), "--out", str(trained), *TRAIN, *TINY]) == 0
+    assert len(load(trained).card.face) == 5
+    source = group(tmp_path / "in")
+    assert translate(trained, source, out=tmp_path / "before", more=("--faces",)) == 0
+    data.rename(tmp_path / "moved")
+    capsys.readouterr()
+    assert translate(trained, source, out=tmp_path / "after", more=("--faces",)) == 0
+    assert "not known" not in capsys.readouterr().err
+    assert (tmp_path / "after" / "group.png").read_bytes() == (tmp_path / "before" / "group.png").read_bytes()
+
+
+def forget_alignment(trained: Path) -> None:
+    """Write the card as earlier trainings did."""
+    card = trained / "last" / CONFIG
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"face": []}))
+
+
+@pytest.mark.slow
+def test_a_resumed_run_keeps_its_alignment_or_measures_what_an_older_run_lacks(tmp_path, finder):
+    data, trained = people(tmp_path / "data"), tmp_path / "run"
+    assert run(["train", "--data.root", str(data), "--out", str(trained), *TRAIN, *TINY]) == 0
+    measured = load(trained).card.face
+    experiment, quiet = Experiment.load(trained), Console(quiet=True)
+    for steps, find_alignment in ((2, lambda _: pytest.fail("measured again")), (3, measure_alignment)):
+        more = experiment.training.model_copy(update={"steps": steps})
+        experiment = experiment.model_copy(update={"training": more})
+        assert train(experiment, trained, quiet, resume=True, find_alignment=find_alignment)
+        assert load(trained).card.face == measured
+        forget_alignment(trained)
+
+
+@pytest.mark.slow
+def test_without_an_alignment_one_sentence_says_what_is_assumed(tmp_path, capsys):
+    pytest.importorskip("dlib")
+    data, trained = people(tmp_path / "data"), tmp_path / "run"
+    assert run(["train", "--data.root", str(data), "--out", str(trained), *TRAIN, *TINY]) == 0
+    forget_alignment(trained)
+    source = group(tmp_path / "in")
+    assert translate(trained, source, out=tmp_path / "with-images", more=("--faces",)) == 0
+    assert "assuming" not in capsys.readouterr().err
+    data.rename(tmp_path / "moved")
+    assert translate(trained, source, out=tmp_path / "without", more=("--faces",)) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "assuming" in line]
+    assert line == (
+        f"{trained}: where faces lie in its training images is not known, as its training images are not there: "
+        "assuming the crops of common face detectors; name a folder of images like the "
+        "training images with --align-like DIR"
+    )
+    more = ("--faces", "--align-like", str(tmp_path / "moved"))
+    assert translate(trained, source, out=tmp_path / "like", more=more) == 0
+    assert "assuming" not in capsys.readouterr().err
+
+
+def test_the_alignment_of_images_without_faces_is_not_stored(finder):
+    assert measure_alignment([np.zeros((3, 64, 64, 3), np.uint8)] * 2) == ()
+
+
+def test_without_the_extra_no_alignment_is_stored(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    assert measure_alignment([np.zeros((3, 64, 64, 3), np.uint8)]) == ()
 
 
 @pytest.mark.parametrize(

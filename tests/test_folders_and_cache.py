@@ -2,21 +2,24 @@
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image as Pillow
 
 from aggan.data import cache
-from aggan.data.annotations import with_action_units
+from aggan.data.annotations import face_masks, with_action_units
 from aggan.data.cache import DecodedDomain, decode_domain
-from aggan.data.datasets import PairedDataset, Sampler, UnpairedDataset
+from aggan.data.datasets import LabelledDataset, PairedDataset, Sampler, UnpairedDataset
 from aggan.data.folders import DataConfig, Domain, find, list_images
 from aggan.data.index import FORMER_INDEX, INDEX, index_file, read_records, write_records
 from aggan.errors import UserError
 from aggan.images.convert import Unreadable, read, to_pixels
+from aggan.images.decode import Decoded, decode
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -175,13 +178,13 @@ def test_broken_files_are_reported_and_skipped_each_time(domain):
 
 
 def test_a_file_that_becomes_readable_is_no_longer_skipped(domain, monkeypatch):
-    def forbidding(file: Path) -> Pillow.Image:
+    def forbidding(file: Path, *how: object) -> Decoded:
         if file == domain.files[1]:
             raise Unreadable(f"{file}: cannot be read (Permission denied)")
-        return read(file)
+        return decode(file)
 
     with monkeypatch.context() as forbidden:
-        forbidden.setattr(cache, "read", forbidding)
+        forbidden.setattr(cache, "decode", forbidding)
         assert len(decode_domain(domain, 8, False, lambda _: None)) == 2
     assert decode_domain(domain, 8, True, nothing_skipped).pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
 
@@ -233,12 +236,12 @@ def test_a_damaged_cache_is_rebuilt(domain, suffix, content):
 def test_two_processes_may_write_the_same_cache_at_once(domain, monkeypatch):
     others = []
 
-    def meanwhile(file: Path) -> Pillow.Image:
-        monkeypatch.setattr(cache, "read", read)
+    def meanwhile(file: Path, *how: object) -> Decoded:
+        monkeypatch.setattr(cache, "decode", decode)
         others.append(decode_domain(domain, 8, False, nothing_skipped).pixels)
-        return read(file)
+        return decode(file)
 
-    monkeypatch.setattr(cache, "read", meanwhile)
+    monkeypatch.setattr(cache, "decode", meanwhile)
     assert np.array_equal(decode_domain(domain, 8, False, nothing_skipped).pixels, others[0])
     assert len(files_of_cache()) == 2
 
@@ -283,8 +286,10 @@ def numbered(count: int, first: int = 0) -> np.ndarray:
     return pixels
 
 
-def unpaired(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, flip: bool, **process: int) -> UnpairedDataset:
-    return UnpairedDataset([as_decoded("x", x), as_decoded("y", y)], Sampler(batch_size, seed, flip, **process))
+def unpaired(
+    x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, flip: bool, rank: int = 0, world_size: int = 1
+) -> UnpairedDataset:
+    return UnpairedDataset([as_decoded("x", x), as_decoded("y", y)], Sampler(batch_size, seed, flip, rank, world_size))
 
 
 def as_decoded(name: str, pixels: np.ndarray) -> DecodedDomain:
@@ -368,6 +373,94 @@ def test_missing_and_ambiguous_pairs_are_refused(tmp_path):
     fill(tmp_path / "C" / "anna", "0.bmp")
     with pytest.raises(UserError, match=r"C/anna/0\.png: 0\.bmp has that name too"):
         PairedDataset(training_domains(tmp_path, "A", "C"), Sampler(1, 0, flip=False))
+
+
+def composed_and_decomposed(name: str) -> tuple[str, str]:
+    return unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)
+
+
+def test_pairs_share_their_name_in_any_unicode_form(tmp_path):
+    composed, decomposed = composed_and_decomposed("José")
+    fill(tmp_path / "A", f"{composed}.png", "anna.png")
+    fill(tmp_path / "B", f"{decomposed}.png", "anna.png")
+    assert len(PairedDataset(training_domains(tmp_path, "A", "B"), Sampler(1, 0, flip=False)).pairs) == 2
+    fill(tmp_path / "B", f"{composed}.png")
+    with pytest.raises(UserError, match="has that name too, so its pair is unclear"):
+        PairedDataset(training_domains(tmp_path, "A", "B"), Sampler(1, 0, flip=False))
+
+
+def test_action_units_and_masks_are_found_in_any_unicode_form(tmp_path):
+    composed, decomposed = composed_and_decomposed("José")
+    for domain in "AB":
+        fill(tmp_path / domain, f"{decomposed}.png", "anna.png")
+        fill(tmp_path / "masks" / "face" / domain, f"{composed}.png", "anna.png")
+    records = [
+        {"file": f"{domain}/{name}.png", "action_units": [1.0]} for domain in "AB" for name in ("anna", composed)
+    ]
+    write_records(tmp_path / INDEX, records)
+    domains = training_domains(tmp_path, "A", "B")
+    assert all(domain.codes is not None and len(domain.codes) == 2 for domain in with_action_units(domains))
+    assert face_masks(domains[0], 8)[:, 0, 0].tolist() in ([0, 1], [1, 0])
+
+
+def labelled(
+    sizes: tuple[int, ...], batch_size: int, balance: bool, rank: int = 0, world_size: int = 1
+) -> LabelledDataset:
+    """Domains of these sizes, whose images hold their numbers."""
+    firsts = [sum(sizes[:k]) for k in range(len(sizes))]
+    domains = [
+        as_decoded(str(k), numbered(size, first)) for k, (size, first) in enumerate(zip(sizes, firsts, strict=True))
+    ]
+    return LabelledDataset(domains, Sampler(batch_size, 0, True, rank, world_size, balance))
+
+
+def drawn(dataset: LabelledDataset, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers of the images of the first steps, and their own and target domains."""
+    batches = [dataset.batch(step) for step in range(steps)]
+    numbers = np.concatenate([to_pixels(batch.image)[..., 0].min((1, 2)) for batch in batches])
+    codes = [
+        np.concatenate([code.argmax(1).numpy() for code in part])
+        for part in zip(*(b[1:] for b in batches), strict=True)
+    ]
+    return numbers, codes[0], codes[1]
+
+
+SIZES = (90, 8, 2)
+
+
+def test_without_balance_domains_are_drawn_as_their_share():
+    _, sources, targets = drawn(labelled(SIZES, 4, False), 25)
+    assert np.bincount(sources).tolist() == np.bincount(targets).tolist() == [90, 8, 2]
+
+
+def test_with_balance_every_domain_is_drawn_equally_often_as_source_and_as_target():
+    dataset = labelled(SIZES, 3, True)
+    assert dataset.steps_per_epoch == labelled(SIZES, 3, False).steps_per_epoch == 33
+    numbers, sources, targets = drawn(dataset, 33)
+    assert np.bincount(sources).tolist() == np.bincount(targets).tolist() == [33, 33, 33]
+    assert (np.searchsorted(np.cumsum(SIZES), numbers, "right") == sources).all()
+    counts = np.bincount(numbers, minlength=100)
+    assert counts[:90].max() == 1
+    assert set(counts[90:98]) == {4, 5}
+    assert set(counts[98:]) == {16, 17}
+    assert not np.array_equal(sources, targets)
+
+
+def test_balanced_draws_are_a_function_of_the_step_and_shared_by_processes():
+    alone, later = labelled(SIZES, 4, True), labelled(SIZES, 4, True)
+    ranks = [labelled(SIZES, 2, True, rank=rank, world_size=2) for rank in (0, 1)]
+    for step in (40, 3, 70):
+        batch = later.batch(step)
+        assert all(torch.equal(a, b) for a, b in zip(batch, alone.batch(step), strict=True))
+        for part in range(3):
+            together = np.concatenate([rank.batch(step)[part].numpy() for rank in ranks])
+            assert np.array_equal(together, batch[part].numpy())
+    assert not torch.equal(alone.batch(0).image, alone.batch(alone.steps_per_epoch).image)
+
+
+def test_a_batch_with_fewer_images_than_domains_is_balanced_over_steps():
+    numbers, sources, _ = drawn(labelled((1, 1, 1, 1), 1, True), 4)
+    assert sorted(numbers) == sorted(sources) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("units", ["strong", 3, ["1"], [[1]], [float("nan")], {"AU01": 1}])

@@ -275,9 +275,9 @@ def test_sixteen_bits_survive(tmp_path, channels, suffix, orientation):
 
 def read_16bit_file(file: Path) -> np.ndarray:
     with Pillow.open(file) as image:
-        values = read_16bit(image)
-    assert values is not None
-    return values
+        deep = read_16bit(image)
+    assert deep is not None
+    return deep.channels
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate"])

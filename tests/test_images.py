@@ -1,6 +1,9 @@
 """Image files of every mode become upright RGB of the right values; unreadable files are refused by name."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image as Pillow
 
+from aggan.images import opening
 from aggan.images.convert import Unreadable, read, square, to_pixels, to_tensor
+from aggan.images.file import read_image_file
+from aggan.images.sixteen_bit import write_16bit
 
 RED, GREEN, DARK = (255, 0, 0), (0, 255, 0), (10, 20, 30)
 COLOURS = np.array([[RED, GREEN, DARK]], np.uint8)
@@ -120,6 +126,55 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(Unreadable, match=r"a\.png: too large an image \(.*4096 pixels"):
         read(tmp_path / "a.png")
+
+
+def test_a_very_large_image_is_announced_in_one_sentence(tmp_path, monkeypatch, caplog, recwarn):
+    Pillow.new("RGB", (2000, 1000), (9, 8, 7)).save(tmp_path / "a.png")
+    write_16bit(tmp_path / "b.png", np.full((1000, 2000, 3), 40_000, np.uint16), "PNG", {})
+    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", 1_500_000)
+    assert read(tmp_path / "a.png").getpixel((0, 0)) == (9, 8, 7)
+    assert read_image_file(tmp_path / "b.png").pixels.max() == 40_000
+    sentences = [
+        f"{tmp_path / name}: a very large image (2 megapixels), which takes much memory" for name in ("a.png", "b.png")
+    ]
+    assert [record.getMessage() for record in caplog.records] == sentences
+    assert not recwarn.list
+
+
+def test_the_sentence_about_a_large_image_is_one_line_on_a_terminal(tmp_path):
+    Pillow.new("1", (64, 64)).save(tmp_path / "a.png")
+    program = f"""
+from pathlib import Path
+from PIL import Image
+from aggan.images.decode import read
+Image.MAX_IMAGE_PIXELS = 3000
+read(Path({str(tmp_path / "a.png")!r}))
+"""
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert process.stderr == f"{tmp_path / 'a.png'}: a very large image (0 megapixels), which takes much memory\n"
+
+
+def heic(path: Path) -> Path:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    image = Pillow.new("RGB", (64, 48), (200, 10, 10))
+    pillow_heif.from_pillow(image).save(path, quality=-1)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.heic", "a.HEIF", "a.jpg", "a"])
+def test_heic_is_read_whatever_its_name(tmp_path, name):
+    image = read(heic(tmp_path / name))
+    assert image.size == (64, 48)
+    assert np.abs(np.array(image).astype(int) - (200, 10, 10)).max() < 3
+    assert read_image_file(tmp_path / name).pixels.shape == (48, 64, 3)
+
+
+def test_without_its_extra_heic_is_refused_with_the_extra_that_reads_it(tmp_path, monkeypatch):
+    file = heic(tmp_path / "a.jpg")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    opening._register_heic.cache_clear()
+    with pytest.raises(Unreadable, match=r"a\.jpg: reading HEIC images needs pillow_heif, .* pip install '\.\[heic\]'"):
+        read(file)
 
 
 @pytest.mark.parametrize("size", [(24, 8), (8, 24)])

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from tiny_models import noise_batch, shrunk
+from torch import nn
 
 from aggan import losses
+from aggan.data.datasets import Dataset
 from aggan.errors import UserError
 from aggan.evaluation.capacity import TABLE_III, capacity
 from aggan.methods import aggan, bicyclegan, contrastgan, discogan, dualgan, ganimation, icgan
@@ -14,6 +17,11 @@ from aggan.methods.base import Method, Progress, Task, during, every
 from aggan.methods.pretrained import ModelCard, load_model, save_model
 from aggan.methods.registry import METHODS
 from aggan.nn.freeze import frozen
+from aggan.nn.unet import AlwaysDropout
+from aggan.training.config import RECIPES
+from aggan.training.experiment import Experiment
+from aggan.training.fabric import Engine
+from aggan.training.trainer import Trainer
 from aggan.types import CrossDomainBatch, Needs, UnpairedBatch
 
 TWO = Task(("neutral", "happy"), 64)
@@ -159,6 +167,7 @@ COUNTS = {
     ("pix2pix", 256, 2): {"G": 54_413_955, "D": 2_768_705, "total": 57_182_660},
     ("encoder-decoder", 256, 2): {"G": 39_080_963, "D": 2_769_601, "total": 41_850_564},
     ("bicyclegan", 256, 2): {"G": 54_794_627, "D": 3_458_978, "D_2": 3_458_978, "E": 2_590_032, "total": 64_302_615},
+    ("aggan-domains", 128, 8): {"G": 8_443_072, "D": 44_786_624, "D_a": 44_787_648, "total": 98_017_344},
     ("aggan-domains-released", 128, 8): {"G": 8_443_072, "total": 53_229_696},
     ("aggan-domains-released", 256, 8): {"total": 53_426_304},
 }
@@ -178,6 +187,127 @@ def test_table_iii_has_our_counts_where_its_figures_can_be_reproduced():
     }
     assert reproduced == {"pix2pix", "encoder-decoder", "bicyclegan", "dualgan", "discogan", "combogan"}
     assert capacity("stargan", 128, 8).compared / 1e6 == pytest.approx(53.2, abs=0.05)
+
+
+# --- recipes --------------------------------------------------------------------------------------
+
+RECIPE_NAMES = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+PAPERS_DATA_SETS = ("arface", "bu3dfe", "celeba", "rafd")
+
+
+class NoiseData(Dataset[Any]):
+    """As many images in a step as the recipe wants."""
+
+    def __init__(self, method: Any, images: int) -> None:
+        self.method, self.images = method, images
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return 10
+
+    def batch(self, step: int) -> Any:
+        return noise_batch(self.method.config, self.method.task, self.images)
+
+
+@pytest.mark.parametrize("recipe", RECIPE_NAMES)
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_trains_a_step_under_every_recipe(name, recipe, tmp_path):
+    experiment = Experiment.of(name, recipe)
+    config, training = experiment.method, experiment.training
+    config.require_batch(training.batch)
+    with torch.device("meta"):  # the size of the recipe and the full widths, without any memory
+        config.build(TWO._replace(size=experiment.data.size))
+    narrow = {key: value for key, value in dict(shrunk(name)).items() if "width" in key or "block" in key}
+    config = config.model_copy(update=narrow | ({"discriminator_padding": 1} if config.method == "aggan" else {}))
+    training = training.model_copy(update={"accelerator": "cpu", "precision": "32-true"})
+    method: Any = config.build(TWO)
+    small = Experiment(method=config, training=training)
+    trainer = Trainer(small, method.train(), NoiseData(method, training.batch), Engine(training), tmp_path)
+    before = {key: value.detach().clone() for key, value in method.named_parameters()}
+    trainer.steps = 4  # critics give their generators a turn
+    trainer.step()
+    assert all(torch.isfinite(value).all() for value in method.parameters())
+    assert any(not torch.equal(before[key], value) for key, value in method.named_parameters())
+
+
+@pytest.mark.parametrize("recipe", PAPERS_DATA_SETS)
+def test_the_papers_recipes_have_the_same_exceptions_for_single_methods(recipe):
+    exceptions, paper = (yaml.safe_load((RECIPES / f"{name}.yaml").read_text())["for"] for name in (recipe, "paper"))
+    assert exceptions == paper
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_celebas_eighty_epochs_hold_for_every_method(name):
+    training = Experiment.of(name, "celeba").training
+    assert (training.epochs, training.decay_after, training.learning_rate) == (80, 40, 1e-4)
+
+
+def test_native_has_the_lengths_and_flips_of_the_released_code():
+    dualgan, discogan = (Experiment.of(name, "native") for name in ("dualgan", "discogan"))
+    assert (dualgan.training.epochs, dualgan.training.decay_after, dualgan.data.flip) == (50, 50, False)
+    assert (discogan.training.epochs, discogan.training.decay_after, discogan.data.flip) == (5000, 5000, False)
+
+
+def test_native_follows_the_released_code_where_the_defaults_do_not():
+    assert {name for name in METHODS if getattr(Experiment.of(name, "native").method, "released_init", False)} == {
+        "stargan",
+        "ganimation",
+        "discogan",
+        "icgan",
+        "aggan-domains-released",
+    }
+    bicycle = Experiment.of("bicyclegan", "native").method
+    assert isinstance(bicycle, bicyclegan.Config)
+    assert bicycle.dropout
+    assert not any(
+        getattr(config, "released_init", False) or getattr(config, "dropout", False) for config in METHODS.values()
+    )
+
+
+# --- initial weights (decision 7) -----------------------------------------------------------------
+
+
+def std(layer: nn.Conv2d | nn.Linear) -> float:
+    return layer.weight.std().item()
+
+
+def default_std(layer: nn.Conv2d | nn.Linear) -> float:
+    """Of PyTorch's U(-1 / sqrt(fan in), 1 / sqrt(fan in))."""
+    return (3 * layer.weight[0].numel()) ** -0.5
+
+
+def he_std(layer: nn.Conv2d, slope: float) -> float:
+    return (2 / (1 + slope**2) / layer.weight[0].numel()) ** 0.5
+
+
+def convolutions(network: nn.Module) -> list[nn.Conv2d]:
+    return [part for part in network.modules() if isinstance(part, nn.Conv2d) and part.weight.numel() > 500]
+
+
+WIDE: dict[str, Any] = {"generator_width": 16, "discriminator_width": 16}
+
+
+@pytest.mark.parametrize("name", ["stargan", "ganimation", "aggan-domains", "aggan-domains-released"])
+def test_initial_deviations_of_decision_7_and_of_the_released_code(name):
+    tuned, released = (build(name, released_init=flag, **WIDE) for flag in (False, True))
+    for D in ("D", "D_a") if name == "aggan-domains" else ("D",):
+        for layer in convolutions(tuned.get_submodule(D)):
+            assert std(layer) == pytest.approx(he_std(layer, 0.01), rel=0.15)
+    for layer in convolutions(tuned.G):
+        assert std(layer) == pytest.approx(0.02, rel=0.15)
+    for layer in convolutions(released.G) + convolutions(released.D):
+        expected = 0.02 if name == "ganimation" else default_std(layer)
+        assert std(layer) == pytest.approx(expected, rel=0.15)
+
+
+def test_initial_deviations_of_discogan_and_of_icgans_encoders():
+    for name, networks in (("discogan", ("G_xy", "D_x")), ("icgan", ("E_z", "E_y"))):
+        tuned, released = (build(name, released_init=flag, **WIDE) for flag in (False, True))
+        for network in networks:
+            assert {round(std(layer), 2) for layer in convolutions(tuned.get_submodule(network))} == {0.02}
+            for layer in convolutions(released.get_submodule(network)):
+                assert std(layer) == pytest.approx(default_std(layer), rel=0.15)
+    assert {round(std(layer), 2) for layer in convolutions(released.D)} == {0.02}
 
 
 # --- losses, by hand ------------------------------------------------------------------------------
@@ -257,6 +387,15 @@ def test_every_third_step_of_discogan_trains_the_discriminators():
     assert [generators.when(Progress(step)) for step in range(4)] == [False, True, True, False]
 
 
+def test_discogan_halves_the_discriminators_loss():
+    method = build("discogan")
+    for D in (method.D_x, method.D_y):
+        nn.init.zeros_(D.head.weight)  # all logits are 0, so each cross-entropy is log 2
+    batch = noise_batch(method.config, method.task)
+    for term in method.discriminator_loss(batch, method(batch)).values():
+        assert term.item() == pytest.approx((0.6931 + 0.6931) / 2, abs=1e-4)
+
+
 def test_discogans_curriculum_is_in_steps():
     config = discogan.Config()
     assert [config.curriculum(Progress(step)) for step in (0, 9_999, 10_000)] == [0.01, 0.01, 0.5]
@@ -268,15 +407,61 @@ def test_dualgan_clips_wasserstein_critics_only():
     clipping.updates()[0].after()
     assert max(p.abs().max() for p in clipping.D_x.parameters()) <= 0.001
     plain = build("dualgan")
-    before = plain.get_submodule("D_x").tower[0][0].weight.abs().max().item()
+    first_layer = next(plain.get_submodule("D_x").parameters())
+    before = first_layer.abs().max().item()
     plain.updates()[0].after()
-    assert plain.get_submodule("D_x").tower[0][0].weight.abs().max().item() == before > 0.001
+    assert first_layer.abs().max().item() == before > 0.001
+
+
+def test_dualgans_generators_learn_twice_from_the_images_of_a_step():
+    method = build("dualgan")
+    discriminators, first, second = method.updates()
+    assert all(update.when(Progress(step)) for update in (discriminators, first, second) for step in range(4))
+    assert discriminators.networks == ("D_x", "D_y")
+    assert first.networks == second.networks == ("G_xy", "G_yx")
+    batch = noise_batch(method.config, method.task)
+    outputs = method(batch)
+    with torch.no_grad():
+        for parameter in method.G_xy.parameters():  # as the first update does
+            parameter.mul_(1.5)
+    torch.manual_seed(1)  # for the dropout
+    again = second.loss(batch, outputs)
+    torch.manual_seed(1)
+    expected = first.loss(batch, method(batch))
+    assert again == expected != first.loss(batch, outputs)
+
+
+def test_dualgans_norms_have_the_epsilon_of_the_released_code():
+    norms = [part for part in build("dualgan").modules() if type(part).__name__ == "AffineInstanceNorm"]
+    assert {norm.eps for norm in norms} == {1e-6}
+
+
+def dropout_after(name: str, kind: type[nn.Module] = AlwaysDropout, **settings: Any) -> list[int]:
+    """Sides of the outputs of the decoder's layers with dropout, at 256 px."""
+    method = build(name, TWO._replace(size=256), **settings)
+    decoder = getattr(method, "G", None) or method.G_xy
+    return [2 ** (k + 1) for k, layer in enumerate(decoder.up) if isinstance(layer[-1], kind)]
+
+
+def test_dropout_follows_the_layers_of_the_released_code():
+    assert dropout_after("pix2pix") == [4, 8, 16]
+    assert dropout_after("encoder-decoder") == [2, 4, 8]
+    assert dropout_after("dualgan") == [2, 4, 8]
+    assert dropout_after("bicyclegan") == dropout_after("bicyclegan", nn.Dropout) == []
+    assert dropout_after("bicyclegan", nn.Dropout, dropout=True) == [4, 8, 16]
+
+
+def test_bicyclegans_dropout_ends_with_the_training():
+    method = build("bicyclegan", dropout=True)
+    image, z = torch.rand(1, 3, 64, 64), torch.rand(1, 8)
+    assert not torch.equal(*(method.train().G(image, z) for _ in range(2)))
+    assert torch.equal(*(method.eval().G(image, z) for _ in range(2)))
 
 
 def test_the_norm_at_dualgans_bottleneck_passes_no_information():
     for closed in (True, False):
         bottom = build("dualgan", bottleneck_norm=closed).G_xy.down[-1]
-        features = torch.rand(1, bottom[1].in_channels, 2, 2)
+        features = torch.rand(1, next(bottom.parameters()).shape[1], 2, 2)
         assert torch.equal(bottom(features), bottom(features + 1)) == closed
 
 
@@ -296,6 +481,14 @@ def test_distancegan_measures_distances_in_each_domain_and_needs_two_images():
     outputs = method(batches[0])._replace(y=torch.cat((one, one)), x=torch.cat((one, one)))
     expected = abs(-0.5 / 0.5**0.5 - (0 - 1) / 2**0.5) + abs(1 / 2**0.5 - (0 - 1.5) / 0.5**0.5)
     assert method.generator_loss(batches[0], outputs)["distance"].item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("size", "side"), [(128, 19), (256, 35)])
+def test_combogans_discriminators_answer_as_those_of_its_first_release(size, side):
+    D = build("combogan", TWO._replace(size=size)).discriminators[0]
+    assert D(torch.rand(1, 3, size, size)).shape == (1, 1, side, side)
+    cyclegan = build("cyclegan", TWO._replace(size=size)).D_x
+    assert cyclegan(torch.rand(1, 3, size, size)).shape == (1, 1, size // 8 - 2, size // 8 - 2)
 
 
 def test_combogan_trains_only_the_two_domains_of_a_step_and_has_a_pool_for_each():
@@ -318,6 +511,49 @@ def test_combogan_trains_only_the_two_domains_of_a_step_and_has_a_pool_for_each(
 def has_gradient(loss, parameter) -> bool:
     (gradient,) = torch.autograd.grad(loss, parameter, retain_graph=True, allow_unused=True)
     return gradient is not None
+
+
+def test_icgans_encoder_learns_from_the_generator_in_eval_mode():
+    method = build("icgan").train()
+    batch = noise_batch(method.config, method.task, 8)
+    first = method(batch)
+    assert first.image.requires_grad
+    method.progress = Progress(7, 10, 0.7)
+    statistics = [value.clone() for key, value in method.G.named_buffers() if key.endswith("running_mean")]
+    image, z, y = method(batch)
+    refreshed = [value for key, value in method.G.named_buffers() if key.endswith("running_mean")]
+    assert not any(torch.equal(old, new) for old, new in zip(statistics, refreshed, strict=True))
+    assert method.G.training
+    assert not image.requires_grad
+    assert torch.equal(image, method.G.eval()(z, y))
+    assert not torch.equal(image, method.G.train()(z, y))
+
+
+@pytest.mark.parametrize("r", [0.01, 0.5])
+@pytest.mark.parametrize("name", ["aggan-domains", "aggan-domains-released"])
+def test_the_discriminators_classification_weighs_as_much_as_the_generators(name, r):
+    method, doubled = (build(name, lambda_cls=weight, r_early=r) for weight in (2, 4))
+    doubled.load_state_dict(method.state_dict())
+    batch = noise_batch(method.config, method.task)
+    outputs = method(batch)
+    terms, twice = (each.discriminator_loss(batch, outputs) for each in (method, doubled))
+    classified = [key for key in terms if key.endswith("cls")]
+    assert len(classified) == (2 if name == "aggan-domains" else 1)
+    for key in classified:
+        torch.testing.assert_close(twice[key], 2 * terms[key])
+    _, logits = method.D(batch.image)
+    torch.testing.assert_close(terms["D cls"], (1 - r) * 2 * losses.classification(logits, batch.code))
+
+
+def test_classification_as_released_has_stargans_weight():
+    method = build("aggan-domains-released")
+    batch = noise_batch(method.config, method.task)
+    outputs = method(batch)
+    for terms, key, image, code in (
+        (method.discriminator_loss(batch, outputs), "D cls", batch.image, batch.code),
+        (method.generator_loss(batch, outputs), "cls", outputs.image, batch.target),
+    ):
+        torch.testing.assert_close(terms[key], losses.classification(method.D(image)[1], code), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("name", ["stargan", "ganimation", "aggan-domains", "contrastgan"])

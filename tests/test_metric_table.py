@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aggan.comparison.rows import COMPARED
+from aggan.errors import UserError
 from aggan.metric_table import METRICS, RENAMED, RESULTS_VERSION, ROWS, documentation, migrate_results
 
 MEASURES = Path(__file__).parents[1] / "docs" / "measures.md"
@@ -80,6 +81,11 @@ def test_former_results_are_read_in_the_names_of_today(version):
         "each": {"name": ["judged", "ann"], "classified": [1.0, 0.0], "mask_on_change": [0.5, None]},
     }
     assert migrate_results(results) is results
+
+
+def test_results_of_a_newer_version_are_refused():
+    with pytest.raises(UserError, match=r"written by a newer aggan \(version 4\): update aggan"):
+        migrate_results({"version": RESULTS_VERSION + 1})
 
 
 def test_every_former_name_of_a_metric_or_row_leads_to_one_of_today():

@@ -10,7 +10,7 @@ import torch
 from aggan.data.folders import DataConfig
 from aggan.errors import UserError
 from aggan.evaluation import metrics, model_selection
-from aggan.evaluation.classifiers import EvaluationModels, load_rendered_face_models
+from aggan.evaluation.classifiers import EvaluationModels, load_expression_classifier, load_rendered_face_models
 from aggan.evaluation.model_selection import choose_score, classification_scorer, frechet_scorer, swd_score
 from aggan.evaluation.swd import SlicedWasserstein
 from aggan.methods.aggan import AGGAN
@@ -194,3 +194,9 @@ def test_images_of_any_size_have_a_sliced_wasserstein_distance(side):
     assert distance(images // 2) > 0
     with pytest.raises(ValueError, match="2 images cannot be compared with 3"):
         distance(images[:2])
+
+
+def test_a_training_in_bf16_can_be_scored():
+    images = np.zeros((2, 64, 64, 3), np.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert np.isfinite(load_expression_classifier().features(images)).all()

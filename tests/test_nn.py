@@ -16,7 +16,8 @@ from aggan.nn.freeze import frozen
 from aggan.nn.generators import resnet_trunk
 from aggan.nn.image_pool import ImagePool
 from aggan.nn.init import init_normal
-from aggan.nn.layer_spec import NORMS, InstanceNorm, Style, build_layers
+from aggan.nn.layer_spec import NORMS, InstanceNorm, Style, build_layers, no_norm
+from aggan.nn.unet import UNet, UNetStyle
 
 TASK = Task(("x", "y"), 256)
 CONFIGS = {name: config for name, config in METHODS.items() if isinstance(config, aggan.Config)}
@@ -120,6 +121,12 @@ def test_the_smallest_images_of_large_patches(small, padding, size):
         config.build(Task(("x", "y"), size - 1))
 
 
+def test_batch_norm_has_weights_that_instance_norm_lacks():
+    """Decision 2: also with a batch size of 1 the two differ by these scales and shifts."""
+    batch = aggan.Config(generator_norm="batch").build_generator()
+    assert count(batch) - count(aggan.Config().build_generator()) == 7_424
+
+
 def test_more_than_two_domains_raise():
     with pytest.raises(UserError, match="two domains"):
         METHODS["aggan"].build(Task(("a", "b", "c"), 64))
@@ -183,6 +190,42 @@ def test_initial_weights_have_a_std_of_two_hundredths():
     assert float(norm.weight.detach().mean()) == pytest.approx(1, abs=0.01)
     assert convolution.bias is not None
     assert not convolution.bias.any()
+
+
+# --- TensorFlow's SAME padding
+
+
+def seen_offsets(layer: nn.Module, conv: nn.Conv2d) -> list[int]:
+    """Where the first and the last column of a kernel look, relative to twice the column of the output."""
+    offsets = []
+    image = torch.arange(16.0).expand(1, 1, 16, 16)
+    for column in (0, conv.kernel_size[1] - 1):
+        with torch.no_grad():
+            conv.weight.zero_()
+            conv.weight[:, :, 2, column] = 1
+            offsets.append(int(layer(image)[0, 0, 3, 3]) - 2 * 3)
+    return offsets
+
+
+@pytest.mark.parametrize(("same_padding", "expected"), [(True, [-1, 3]), (False, [-2, 2])])
+def test_same_padding_is_one_pixel_before_and_two_behind(same_padding, expected):
+    layers, _ = build_layers("F1+", 1, Style(same_padding=same_padding, slope=1.0, bias_without_norm=False))
+    conv = next(part for part in layers.modules() if isinstance(part, nn.Conv2d))
+    assert seen_offsets(layers, conv) == expected
+    assert layers(torch.rand(1, 1, 16, 16)).shape == (1, 1, 8, 8)
+
+
+@pytest.mark.parametrize(("kernel", "expected"), [(4, [-1, 2]), (5, [-1, 3])])
+def test_a_unet_pads_like_tensorflow_and_its_decoder_is_the_transpose_of_its_encoder(kernel, expected):
+    unet = UNet(5, UNetStyle(no_norm, kernel=kernel, width=1, skips=False, bias=False))
+    down, up = unet.down[1], unet.up[-2]
+    (conv,) = (part for part in down.modules() if isinstance(part, nn.Conv2d))
+    (transposed,) = (part for part in up.modules() if isinstance(part, nn.ConvTranspose2d))
+    with torch.no_grad():
+        transposed.weight.copy_(conv.weight)
+    x, y = torch.rand(1, 1, 8, 8), torch.rand(1, 2, 4, 4)  # positive, so the activations change nothing
+    torch.testing.assert_close((down(x) * y).sum(), (x * up(y)).sum())
+    assert seen_offsets(down, conv) == expected
 
 
 # --- real and fake in one pass

@@ -1,5 +1,6 @@
 """OpenFace's CSV files become the 17 action units of images.jsonl, or a reason why not."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,15 @@ def test_results_that_match_no_image_are_refused_before_anything_is_written(sour
     )
     assert not (tmp_path / "dst").exists()
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+def test_results_are_joined_by_names_in_any_unicode_form(tmp_path, as_table):
+    composed, decomposed = (unicodedata.normalize(form, "José") for form in ("NFC", "NFD"))
+    if as_table:
+        write_openface(tmp_path / "all.csv", [GOOD | {"file": f"{decomposed}.jpg"}], first="file")
+    else:
+        write_openface(tmp_path / f"{decomposed}.csv", [GOOD])
+    records = [{"file": "train/happy/1.png", "source": f"{composed}.jpg"}]
+    assert join(records, read(tmp_path / "all.csv" if as_table else tmp_path, 0.8)) == []
+    assert records[0]["action_units"] == list(STRENGTHS.values())

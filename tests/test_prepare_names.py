@@ -226,7 +226,49 @@ def test_people_of_the_training_part_are_excluded_from_the_test_split(tmp_path, 
 def test_more_images_than_celeba_has_are_refused(tmp_path, capsys):
     source = make_celeba(tmp_path / "src")
     messages = refused(capsys, "celeba", source, tmp_path / "dst", "--test", "5")
-    assert "--test 5: there are only 4 neutral images in this part; lower it" in messages
+    assert "--test 5: this part has only 4 neutral images: lower it" in messages
+
+
+def test_one_image_too_few_is_counted_in_good_english(tmp_path, capsys):
+    source = make_celeba(tmp_path / "src", 9)
+    messages = refused(capsys, "celeba", source, tmp_path / "dst", "--train", "2", "--test", "2")
+    assert "--test 2: this part has only 1 neutral image: lower it" in messages
+
+
+def as_csv(source: Path, *names: str) -> None:
+    """Replace lists by those that Kaggle distributes."""
+    header = {celeba.ATTRIBUTES: ["image_id", *ATTRIBUTES.split()], celeba.PARTITION: ["image_id", "partition"]}
+    for name in names:
+        lines = (source / name).read_text().splitlines()
+        rows = [header[name], *(line.split() for line in lines if len(line.split()) > 1 and ".jpg" in line)]
+        (source / name).unlink()
+        (source / name).with_suffix(".csv").write_text("".join(",".join(row) + "\r\n" for row in rows))
+
+
+def with_byte_order_mark(source: Path, *names: str) -> None:
+    for name in names:
+        (source / name).write_bytes(b"\xef\xbb\xbf" + (source / name).read_bytes())
+
+
+def without_a_count(source: Path, *names: str) -> None:
+    (source / names[0]).write_text("".join((source / names[0]).read_text().splitlines(keepends=True)[1:]))
+
+
+@pytest.mark.parametrize("change", [as_csv, with_byte_order_mark, without_a_count])
+def test_celeba_is_read_as_people_have_it(change, tmp_path):
+    source = make_celeba(tmp_path / "src")
+    assert prepare("celeba", source, tmp_path / "published") == 0
+    change(source, celeba.ATTRIBUTES, celeba.PARTITION)
+    assert prepare("celeba", source, tmp_path / "dst") == 0
+    assert records(tmp_path / "dst") == records(tmp_path / "published")
+
+
+def test_a_broken_csv_of_kaggle_is_refused(tmp_path, capsys):
+    source = make_celeba(tmp_path / "src")
+    as_csv(source, celeba.ATTRIBUTES, celeba.PARTITION)
+    attributes = (source / celeba.ATTRIBUTES).with_suffix(".csv")
+    attributes.write_text(attributes.read_text()[:-5])
+    assert "line 41 is not a name and 4 values of 1 or -1" in refused(capsys, "celeba", source, tmp_path / "dst")
 
 
 def without_last_line(text: str) -> str:
@@ -236,8 +278,8 @@ def without_last_line(text: str) -> str:
 BROKEN = [
     (celeba.ATTRIBUTES, without_last_line, "has 39 of the 40 images it announces: copy it again"),
     (celeba.ATTRIBUTES, lambda text: text[:-6], "line 42 is not a name and 4 values of 1 or -1"),
-    (celeba.ATTRIBUTES, lambda text: text[:20], "must begin with a count and the names of the attributes"),
-    (celeba.ATTRIBUTES, lambda _: "", "must begin with a count and the names"),
+    (celeba.ATTRIBUTES, lambda text: text[:20], "must begin with the names of the attributes"),
+    (celeba.ATTRIBUTES, lambda _: "", "must begin with the names"),
     (celeba.ATTRIBUTES, lambda text: text.replace(ATTRIBUTES, "A B C D"), "Smiling among them"),
     (celeba.ATTRIBUTES, lambda text: text.replace("1  1", "1  2").replace(" 1 -1\n", " 3 -1\n"), "values of 1 or -1"),
     (celeba.PARTITION, without_last_line, "lacks 000040.jpg, which is in list_attr_celeba.txt (names that differ: 1)"),

@@ -1,4 +1,4 @@
-"""`aggan-released` against the layers of the released code, written down a second time without the shorthand."""
+"""The released methods against the layers of the released code, written down a second time without the shorthand."""
 
 import pytest
 import torch
@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from aggan.cli.main import run
 from aggan.errors import UserError
 from aggan.inference.translator import load
+from aggan.methods.base import Task
 from aggan.methods.pretrained import read_state
-from aggan.methods.registry import RELEASED
-from aggan.methods.released import load_discriminator, load_generator
+from aggan.methods.registry import METHODS, RELEASED
+from aggan.methods.released import load_discriminator, load_domain_generator, load_generator
 
 
 class Block(nn.Module):
@@ -65,6 +66,45 @@ class Discriminator(nn.Module):
         return self.conv_tower(x)
 
 
+def instance_norm(channels: int) -> nn.Module:
+    return nn.InstanceNorm2d(channels, affine=True, track_running_stats=True)
+
+
+class DomainBlock(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for last in (False, True):
+            layers += [nn.Conv2d(256, 256, 3, padding=1, bias=False), instance_norm(256)]
+            layers += [] if last else [nn.ReLU()]
+        self.main = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.main(x)
+
+
+class DomainGenerator(nn.Module):
+    """StarGAN's generator with a fourth channel, the mask."""
+
+    def __init__(self, domains: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            *(nn.Conv2d(3 + domains, 64, 7, padding=3, bias=False), instance_norm(64), nn.ReLU()),
+            *(nn.Conv2d(64, 128, 4, 2, 1, bias=False), instance_norm(128), nn.ReLU()),
+            *(nn.Conv2d(128, 256, 4, 2, 1, bias=False), instance_norm(256), nn.ReLU()),
+            *(DomainBlock() for _ in range(6)),
+            *(nn.ConvTranspose2d(256, 128, 4, 2, 1, bias=False), instance_norm(128), nn.ReLU()),
+            *(nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False), instance_norm(64), nn.ReLU()),
+            nn.Conv2d(64, 4, 7, padding=3, bias=False),
+        )
+
+    def forward(self, x: Tensor, code: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        maps = code[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        out = self.main(torch.cat((x, maps), 1))
+        mask, content = torch.sigmoid(out[:, :1]), out[:, 1:]
+        return content * mask + x * (1 - mask), mask, content
+
+
 def randomize(network: nn.Module) -> nn.Module:
     """Weights and statistics with which every layer has an effect, in eval mode."""
     generator = torch.Generator().manual_seed(5)
@@ -117,6 +157,75 @@ def test_an_imported_model_translates_as_the_released_generator(released, tmp_pa
         expected = released(x)[0]
     assert translator.domains == ("old", "young")
     torch.testing.assert_close(translator.batch(x, "young").image, expected)
+
+
+DOMAINS = ("angry", "contemptuous", "happy", "neutral")
+
+
+@pytest.fixture(scope="module")
+def released_for_domains() -> DomainGenerator:
+    generator = randomize(DomainGenerator(len(DOMAINS)))
+    assert isinstance(generator, DomainGenerator)
+    return generator
+
+
+@pytest.mark.parametrize("file", ["200000-G.ckpt", "G.safetensors"])
+def test_an_imported_model_for_many_domains_translates_as_the_released_generator(released_for_domains, file, tmp_path):
+    state = {key: value.clone() for key, value in released_for_domains.state_dict().items()}
+    if file.endswith("safetensors"):
+        save_file(state, tmp_path / file)
+    else:
+        torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / file)
+    options = ["--generator", str(tmp_path / file), "--out", str(tmp_path / "model")]
+    assert run(["import", *options, "--domains", *DOMAINS]) == 0
+    translator = load(tmp_path / "model")
+    assert translator.domains == DOMAINS
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    released_for_domains.train()  # as its authors translate: without the running statistics
+    for k, name in enumerate(DOMAINS):
+        with torch.no_grad():
+            expected = released_for_domains(x, torch.eye(len(DOMAINS))[[k, k]])
+        for ours, theirs in zip(translator.batch(x, name), expected, strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+        assert expected[1].std() > 1e-4
+
+
+def test_other_numbers_of_domains_are_refused_with_the_number_that_there_are(released_for_domains, tmp_path, capsys):
+    file = tmp_path / "G.pth"
+    torch.save(released_for_domains.state_dict(), file)
+    command = ["import", "--generator", str(file), "--out", str(tmp_path / "model"), "--domains", "neutral", "happy"]
+    assert run(command) == 2
+    assert f"{file}: the generator has 4 domains, but 2 are named: name all" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "give --generator-xy and --generator-yx, or --generator alone"),
+        (("--generator-xy", "a.pth"), "give --generator-xy and --generator-yx, or --generator alone"),
+        (("--generator", "a.pth", "--generator-yx", "b.pth"), "give --generator-xy and --generator-yx, or --generator"),
+        (("--generator", "a.pth", "--domains", "a", "b", "a"), "two domains have the same name"),
+        (
+            ("--generator-xy", "a.pth", "--generator-yx", "b.pth", "--domains", "a", "b", "c"),
+            "choose with --domains X Y",
+        ),
+        (("--generator", "a.pth", "--size", "100"), "set --size"),
+        (("--generator", "a.pth"), "a.pth: no such file"),
+    ],
+)
+def test_generators_that_make_no_model_are_refused_in_one_sentence(options, message, tmp_path, capsys):
+    assert run(["import", *options, "--out", str(tmp_path / "model")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_generator_for_two_domains_is_none_for_many(released):
+    network = METHODS["aggan-domains-released"].build(Task(DOMAINS, 64)).get_submodule("G")
+    with pytest.raises(UserError, match=r"not a released generator for many domains: 'model.1.weight'"):
+        load_domain_generator(network, released.state_dict(), "file")
+    with pytest.raises(UserError, match="0 tensors, but the network has"):
+        load_domain_generator(network, {"main.1.running_mean": torch.zeros(64)}, "file")
 
 
 def test_states_without_batch_counters_load_too(released):

@@ -13,6 +13,7 @@ from aggan.cli.main import run
 from aggan.comparison import run_report
 from aggan.comparison.curves import plot, plot_losses, plot_masks
 from aggan.metric_table import METRICS, RESULTS_VERSION
+from aggan.training import log
 
 ROW = {"images": 2, "classified": 0.5, "psnr": 20.0, "mse": 3.0, "background_change": 1.25}
 
@@ -95,6 +96,16 @@ def test_curves_skip_lines_without_losses_or_masks():
     assert "M_y std" in plot_masks(JOURNAL)
     assert (plot_losses([]), plot_masks(JOURNAL[1:3])) == ("", "")
     assert plot({}, "loss").startswith("<svg")
+
+
+def test_a_curve_of_zeros_is_drawn():
+    assert plot_losses([{"step": step, "losses": {"gan": 0.0}} for step in (1, 2)]).startswith("<svg")
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b"[1]\n", b"\0\0\0\n"])
+def test_a_damaged_journal_ends_where_the_damage_begins(tmp_path, content):
+    (tmp_path / log.FILE).write_bytes(b'{"step": 1}\n' + content)
+    assert log.read(tmp_path) == [{"step": 1}]
 
 
 @pytest.mark.slow

@@ -117,8 +117,9 @@ def world(tmp_path_factory) -> World:
 def whole(world) -> str:
     """The run of two processes that nobody interrupts; the others are held against it."""
     first, second = [task.finish() for task in world.slurm(*world.command("whole"))]
-    assert first.startswith("Done.")
-    assert first.count("\n") == 1
+    assert ", processes: 2, " in first
+    assert first.splitlines()[-1].startswith("Done.")
+    assert first.count("data    ") == first.count("run     ") == 1
     assert second == ""
     return "whole"
 
@@ -243,12 +244,16 @@ def test_under_slurm_one_line_tells_that_a_process_hangs_and_resume_goes_on_exac
     said = first.finish(code=2)
     second.process.kill()
     assert second.finish(code=-signal.SIGKILL) == ""
-    assert said.startswith(STOPPED)
-    assert said.count("\n") == 1
+    (line,) = [line for line in said.splitlines(keepends=True) if line.startswith("aggan train:")]
+    assert said.endswith(line)
+    assert line.startswith(STOPPED)
     assert world.state("hung")["steps"] < 15
-    assert said.removeprefix("aggan train: ") == (world.root / "hung" / "stopped.txt").read_text()
+    assert line.removeprefix("aggan train: ") == (world.root / "hung" / "stopped.txt").read_text()
     again = world.slurm("train", "--resume", str(world.root / "hung"))
-    assert [task.finish().count("\n") for task in again] == [1, 0]
+    first, second = [task.finish() for task in again]
+    assert "resumes at step " in first
+    assert first.splitlines()[-1].startswith("Done.")
+    assert second == ""
     assert_same_run(world, "hung", whole)
 
 

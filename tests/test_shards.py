@@ -84,6 +84,7 @@ def test_a_killed_translation_continues_and_translates_no_image_twice(command, t
     out = tmp_path / "out"
     process = subprocess.Popen([sys.executable, "-m", "aggan", *command, "--jobs", "1"], stderr=subprocess.DEVNULL)
     while len(list(out.glob("*.png"))) < 3:
+        assert process.poll() is None
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

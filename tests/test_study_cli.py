@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import secrets
+import shutil
 import signal
 import ssl
 import subprocess
@@ -13,8 +15,10 @@ import urllib.request
 from contextlib import closing, suppress
 from http.client import HTTPException
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
+from cli_helpers import error_line
 from studies import METHODS, TRIALS, convert_to_version_1, small_study, write_images
 
 from aggan.cli.main import run
@@ -81,6 +85,68 @@ def test_consent_and_settings_can_be_chosen(tmp_path):
     run(["study", "create", "--real", real, "--fake", f"x={real}", "--out", str(tmp_path / "study"), *options])
     settings = read_plan(tmp_path / "study").settings
     assert settings == Settings(title="Faces", consent=("One paragraph.", "Another."), exposure=0, forbid_repeats=True)
+
+
+def test_create_names_what_it_leaves_out(tmp_path, capsys):
+    real, good, bad = (write_images(tmp_path / name, range(9), 9) for name in ("real", "good", "bad"))
+    shutil.copy(good / "00.png", good / "00.mask.png")
+    shutil.copy(good / "00.png", good / "00.content.png")
+    (bad / "03.png").unlink()
+    fakes = ["--fake", f"good={good}", "--fake", f"bad={bad}"]
+    assert run(["study", "create", "--real", str(real), *fakes, "--out", str(tmp_path / "study")]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"left out 2 (masks and contents of translations): {good}/00.content.png, {good}/00.mask.png",
+        "left out 1 (not translated by every method): 03",
+    ]
+    plan = read_plan(tmp_path / "study")
+    assert len(plan.pairs) + len(plan.practice) + len(plan.checks) == 8
+
+
+def test_images_of_another_study_are_never_images_of_this_one(tmp_path, capsys):
+    real = write_images(tmp_path / "real", range(9), 9)
+    command = ["study", "create", "--real", str(real), "--fake", f"x={real}", "--seed", "1", "--out"]
+    assert run([*command, str(tmp_path / "first")]) == 0
+    shutil.move(tmp_path / "first", real / "first")
+    capsys.readouterr()
+    assert run([*command, str(tmp_path / "second")]) == 0
+    output = capsys.readouterr()
+    assert f"{tmp_path}/second: 9 pairs, 9 with the matching real image" in output.out
+    assert f"left out 1 (studies or comparisons): {real}/first" in output.err
+
+
+def test_one_letter_in_two_encodings_is_one_name(tmp_path, capsys):
+    composed, decomposed = normalize("NFC", "José"), normalize("NFD", "José")
+    for folder, name in (("real", decomposed), ("good", composed), ("bad", decomposed)):
+        for file in write_images(tmp_path / folder, range(6), 9).iterdir():
+            file.rename(file.with_name(f"{name}-{file.name}"))
+    fakes = ["--fake", f"good={tmp_path}/good", f"bad={tmp_path}/bad"]
+    assert run(["study", "create", "--real", f"{tmp_path}/real", *fakes, "--out", str(tmp_path / "study")]) == 0
+    assert "6 pairs, 6 with the matching real image" in capsys.readouterr().out
+
+
+def test_names_that_are_not_utf8_make_a_study_and_its_tables(tmp_path):
+    strange = os.fsdecode(b"Jos\xe9")
+    real = write_images(tmp_path / "real", range(16), 9)
+    for file in real.iterdir():
+        file.rename(file.with_name(f"{strange}-{file.name}"))
+    study = tmp_path / strange
+    assert run(["study", "create", "--real", str(real), "--fake", f"{strange}={real}", "--out", str(study)]) == 0
+    add_participants(study, 2, fooled_by="Jos\\xe9")
+    assert run(["study", "results", str(study), "--json", "--csv", "--participants"]) == 0
+    rows = list(csv.DictReader((study / "answers.csv").read_text(encoding="utf-8").splitlines()))
+    assert {row["method"] for row in rows} == {"Jos\\xe9", ""}
+    assert all(row["pair"].startswith("Jos\\xe9-") for row in rows)
+    assert list(json.loads((study / "study.json").read_text(encoding="utf-8"))["methods"]) == ["Jos\\xe9"]
+
+
+def test_a_study_of_one_identical_pair_divides_by_nothing(tmp_path, capsys):
+    real = str(write_images(tmp_path / "real", range(1), 9))
+    options = ["--real", real, "--out", str(tmp_path / "study")]
+    assert run(["study", "create", *options, "--fake", f"a={real}"]) == 0
+    assert "1 pair, 1 with" in capsys.readouterr().out
+    add_participants(tmp_path / "study", 1, fooled_by="a")
+    assert run(["study", "results", str(tmp_path / "study"), "--json"]) == 0
+    assert json.loads((tmp_path / "study" / "study.json").read_text())["methods"]["a"]["fooled"] == 1
 
 
 @pytest.mark.parametrize(
@@ -166,6 +232,21 @@ def test_mistakes_in_the_other_actions_are_one_sentence(study, capsys, argv, mes
     assert message in error
 
 
+@pytest.mark.parametrize("damage", ["the folder", "one image"])
+@pytest.mark.parametrize("action", ["serve", "simulate"])
+def test_a_study_whose_images_are_missing_is_refused_at_once(study, capsys, action, damage):
+    if damage == "the folder":
+        shutil.rmtree(study / "images")
+    else:
+        (study / "images" / "00003.png").unlink()
+    options = ["--rates", *(f"{method}=0" for method in METHODS)] if action == "simulate" else []
+    error = error_line(capsys, run(["study", action, str(study), *options]))
+    count, first = ("46", "00002.png") if damage == "the folder" else ("1", "00003.png")
+    assert f"{study}/images: {count} of the study's 46 images are missing, for example {first}" in error
+    assert not (study / "answers.sqlite").exists()
+    assert run(["study", "results", str(study)]) == 0
+
+
 @pytest.mark.parametrize("action", ["serve", "simulate", "results"])
 def test_a_study_that_nobody_can_take_is_refused_at_once(study, capsys, action):
     plan = json.loads((study / "plan.json").read_text())
@@ -180,6 +261,13 @@ def test_a_damaged_plan_is_reported_in_one_sentence(study, capsys):
     (study / "plan.json").write_text("{}")
     assert run(["study", "results", str(study)]) == 2
     assert "plan.json: damaged or of an unknown version: study: Field required" in capsys.readouterr().err
+
+
+def test_a_study_of_a_newer_version_is_refused_in_one_sentence(study, capsys):
+    plan = json.loads((study / "plan.json").read_text())
+    (study / "plan.json").write_text(json.dumps(plan | {"version": 9}))
+    error = error_line(capsys, run(["study", "results", str(study)]))
+    assert error == f"aggan study: {study}/plan.json: written by a newer aggan (version 9): update aggan\n"
 
 
 def test_results_say_who_is_counted_and_who_is_not(study, capsys):

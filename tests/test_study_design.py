@@ -195,7 +195,7 @@ def test_images_of_a_study_differ_only_in_their_pixels(tmp_path):
     fake = write_images(tmp_path / "fake", range(8), 0)
     for path in fake.iterdir():
         Pillow.open(path).resize((32, 48)).convert("RGBA").save(path)
-    study = create_study(Sources(real, {"s": fake}), TrialCounts(2, 1, 1), Settings(), 0, tmp_path / "study")
+    study = create_study(Sources(real, {"s": fake}), TrialCounts(2, 1, 1), Settings(), 0, tmp_path / "study", print)
     assert study.resized
     paths = list((tmp_path / "study" / IMAGES).iterdir())
     assert len({path.stat().st_size for path in paths}) == 1
@@ -228,7 +228,7 @@ def test_a_broken_image_leaves_nothing_behind(tmp_path):
     real, fake = (write_images(tmp_path / name, range(8), 0) for name in ("real", "fake"))
     next(fake.iterdir()).write_bytes(b"no image")
     with pytest.raises(UserError, match="not an image: remove or replace it"):
-        create_study(Sources(real, {"s": fake}), TrialCounts(2, 1, 1), Settings(), 0, tmp_path / "study")
+        create_study(Sources(real, {"s": fake}), TrialCounts(2, 1, 1), Settings(), 0, tmp_path / "study", print)
     assert {path.name for path in tmp_path.iterdir()} == {"real", "fake"}
 
 
@@ -236,7 +236,7 @@ def test_two_images_of_one_name_are_ambiguous(tmp_path):
     real = write_images(tmp_path / "real", range(8), 0)
     Pillow.open(real / "00.png").save(real / "00.jpg")
     with pytest.raises(UserError, match="have the same name '00': remove one"):
-        create_study(Sources(real, {"s": real}), TrialCounts(), Settings(), 0, tmp_path / "study")
+        create_study(Sources(real, {"s": real}), TrialCounts(), Settings(), 0, tmp_path / "study", print)
 
 
 def test_masks_and_contents_beside_an_image_are_not_images_of_their_own(tmp_path):
@@ -244,7 +244,7 @@ def test_masks_and_contents_beside_an_image_are_not_images_of_their_own(tmp_path
     for name in ("a.png", "a.mask.png", "a.content.png", "b.jpg", "b.jpg.mask.png", "c.mask.png", "sub/a.content.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         image.save(tmp_path / name)
-    assert set(find_images(tmp_path)) == {"a", "b", "c.mask", "sub/a.content"}
+    assert set(find_images(tmp_path, print)) == {"a", "b", "c.mask", "sub/a.content"}
 
 
 def test_only_its_owner_can_read_a_study(tmp_path):

@@ -1,6 +1,9 @@
 """The promises of training: updates, exact resume, averages, the watch, processes."""
 
+import io
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,18 +22,24 @@ from aggan.data.folders import DataConfig
 from aggan.errors import UserError
 from aggan.inference.translator import load
 from aggan.io import exclusive_lock, write_atomic
-from aggan.methods.base import Task
+from aggan.methods.aggan import Config as AGGANConfig
+from aggan.methods.base import Progress, Task
 from aggan.methods.registry import METHODS
-from aggan.training import checkpoint, log
+from aggan.ops import cpu_features
+from aggan.training import checkpoint, fabric, log, trainer
 from aggan.training.config import RECIPES, TrainingConfig
 from aggan.training.ema import EMA
 from aggan.training.experiment import Experiment
 from aggan.training.fabric import Engine
 from aggan.training.run import train
+from aggan.training.summary import Space, forecast
 from aggan.training.trainer import Trainer, interruptible, step_seed
-from aggan.training.watch import Diverged, MaskWatch, MetricAccumulator
+from aggan.training.watch import Diverged, MaskStatistics, MaskWatch, MetricAccumulator
 from aggan.types import Image, Translation
 
+RESULTS = Path(__file__).parents[1] / "results"
+RECORDED = json.loads(Path(__file__).with_name("recorded_masks.json").read_text())
+"""Masks of two real runs, as their journals had them."""
 QUIET = Console(quiet=True)
 FAST = {"batch": 2, "journal_every": 2, "save_every": 3, "sample_every": 0, "accelerator": "cpu", "threads": 1}
 
@@ -42,6 +51,16 @@ def experiment(faces: Path, name: str = "aggan", **training) -> Experiment:
     recipe = TrainingConfig.model_validate({**FAST, "epochs": 4, "decay_after": 1, **training})
     data = DataConfig(root=faces, names=("neutral", "happy"), size=32 if method.method == "aggan" else 64)
     return Experiment(method=method, data=data, training=recipe)
+
+
+def output() -> Console:
+    """A console that is no terminal and keeps what is printed."""
+    return Console(record=True, width=200, file=StringIO())
+
+
+def changed(experiment: Experiment, section: str, **settings) -> Experiment:
+    content = experiment.model_dump()
+    return Experiment.model_validate(content | {section: content[section] | settings})
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -184,6 +203,103 @@ def test_settings_of_the_training_may_change_in_the_middle(faces, tmp_path):
         torch.testing.assert_close(value, torch.lerp(state["method"][key], before[key], 4 / 13), msg=key)
 
 
+def test_progress_is_counted_in_epochs_when_the_batch_size_changes(faces, tmp_path):
+    asked, run = experiment(faces, epochs=2, batch=1), tmp_path / "run"
+    train(asked, run, QUIET)
+    assert checkpoint.load(run)["steps"] == 12
+    console, longer = output(), experiment(faces, epochs=4, batch=3)
+    assert train(longer, run, console, resume=True)
+    state = checkpoint.load(run)
+    assert state["steps"] == 12 + 2 * 2  # two more epochs of two steps
+    assert [line["epoch"] for line in log.read(run) if "epoch" in line][-1] == 4
+    assert "resumes at step 12, after 2.00 epochs" in console.export_text()
+    assert train(experiment(faces, epochs=5, batch=6), run, QUIET, resume=True)
+    assert checkpoint.load(run)["steps"] == 17
+    assert train(experiment(faces, epochs=6, batch=1), run, QUIET, resume=True)
+    assert checkpoint.load(run)["steps"] == 23
+
+
+def test_a_curriculum_in_epochs_keeps_its_length_when_the_batch_size_changes():
+    config = shrunk("aggan").model_copy(update={"curriculum_epochs": 10})
+    # Two epochs of 100 steps, then epochs of 25: eight more make 400 steps.
+    assert config.curriculum(Progress(399, steps_per_epoch=25, shift=-150)) == config.r_early
+    assert config.curriculum(Progress(400, steps_per_epoch=25, shift=-150)) == config.r_late
+    in_steps = config.model_copy(update={"curriculum_steps": 300})
+    assert in_steps.curriculum(Progress(300, steps_per_epoch=25, shift=-150)) == config.r_late
+
+
+def test_images_that_came_or_went_are_mentioned_and_epochs_go_on(faces, tmp_path):
+    asked, run = experiment(faces, epochs=2, batch=1), tmp_path / "run"
+    train(asked, run, QUIET)
+    folder = faces / "train" / "happy"
+    for name in ("new-1.png", "new-2.png", "new-3.png"):
+        shutil.copy(folder / "00.png", folder / name)
+    (folder / "01.png").unlink()
+    shutil.copy(folder / "02.png", folder / "03.png")
+    console = output()
+    assert train(changed(asked, "training", epochs=3), run, console, resume=True)
+    assert "happy: 3 more, 1 fewer, 1 changed" in console.export_text()
+    assert checkpoint.load(run)["steps"] == 12 + 8
+    console = output()
+    assert train(changed(asked, "training", epochs=4), run, console, resume=True)
+    assert "changed since" not in console.export_text()
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_moved_images_are_accepted_if_they_are_the_same_ones(faces, tmp_path, touched):
+    asked, whole, run = experiment(faces), tmp_path / "whole", tmp_path / "run"
+    assert train(asked, whole, QUIET)
+    train(changed(asked, "training", epochs=2, decay_after=2), run, QUIET)
+    faces.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"no such folder; if the images were moved, pass their folder with --data"):
+        train(asked, run, QUIET, resume=True)
+    moved = changed(asked, "data", root=None, x=tmp_path / "moved/train/neutral", y=tmp_path / "moved/train/happy")
+    if touched:
+        shutil.copy(tmp_path / "moved/train/happy/00.png", tmp_path / "moved/train/happy/01.png")
+        before = (run / "experiment.json").read_text()
+        with pytest.raises(UserError, match=r"not the images that .*/run has learned from \(happy: 1 changed\)"):
+            train(moved, run, QUIET, resume=True)
+        assert (run / "experiment.json").read_text() == before
+    else:
+        console = output()
+        assert train(moved, run, console, resume=True)
+        assert "in another place and otherwise the same" in console.export_text()
+        assert Experiment.load(run) == moved
+
+
+def test_a_finished_run_that_gets_longer_tells_how_the_learning_rate_rises(faces, tmp_path):
+    asked, run = experiment(faces, epochs=2, decay_after=1), tmp_path / "run"
+    train(asked, run, QUIET)
+    console = output()
+    train(asked, run, console, resume=True)
+    assert "The run has finished: for more of it, raise --training.epochs" in console.export_text()
+    console = output()
+    train(changed(asked, "training", epochs=5), run, console, resume=True)
+    assert "The learning rate rises from 0 to 7.5e-05" in console.export_text()
+
+
+def test_a_run_folder_inside_the_images_is_refused_before_anything_is_written(faces, tmp_path):
+    flat = faces / "train"
+    for asked, run in [
+        (changed(experiment(faces), "data", root=None, x=flat / "neutral", y=flat / "happy"), flat / "happy" / "run"),
+        (experiment(faces), faces / "train" / "run"),
+        (changed(experiment(faces), "data", root=flat), flat / "runs" / "run"),
+        (experiment(faces), tmp_path),
+    ]:
+        before = sorted(faces.rglob("*"))
+        with pytest.raises(UserError, match=r"(lies inside|contains) the training images"):
+            train(asked, run, QUIET)
+        assert sorted(faces.rglob("*")) == before
+    assert not (tmp_path / "experiment.json").exists()
+
+
+def test_a_destination_that_cannot_be_written_is_found_before_images_are_decoded(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr("aggan.training.run.decode_domain", lambda *_: pytest.fail("decoded"))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"--out.*/file"):
+        train(experiment(faces), tmp_path / "file" / "run", QUIET)
+
+
 def test_a_domain_that_came_or_went_is_told(faces, tmp_path):
     asked, run = experiment(faces, "stargan", steps=1), tmp_path / "run"
     train(asked, run, QUIET)
@@ -285,16 +401,105 @@ def test_the_accumulator_returns_means_and_is_empty_then():
     assert accumulator.flush() == {}
 
 
-def test_a_collapsing_mask_is_reported_once_with_advice():
+EVEN, SELECTIVE = 0.01, 0.2
+"""Standard deviations of masks that are the same everywhere, and that select a region."""
+
+
+def notices(watch: MaskWatch, step: int, may_recover: bool = False, **masks: tuple[float, float]) -> list[str]:
+    statistics = {name: MaskStatistics(*mask) for name, mask in masks.items()}
+    return [notice.text for notice in watch.check(step, statistics, may_recover)]
+
+
+def test_a_collapsing_mask_is_reported_once_with_advice_and_its_recovery_once():
     watch = MaskWatch(shrunk("aggan").build(Task(("a", "b"), 32)).mask_advice)
-    assert watch.check(10, {"M_y": 0.2, "M_x": 0.5}) == []
-    (empty,) = watch.check(20, {"M_y": 0.01, "M_x": 0.5})
-    assert "M_y collapses at step 20" in empty
+    assert notices(watch, 10, M_y=(0.2, SELECTIVE), M_x=(0.5, SELECTIVE)) == []
+    (empty,) = notices(watch, 20, M_y=(0.01, EVEN), M_x=(0.5, SELECTIVE))
+    assert "M_y collapses at step 20: it is empty (mean 0.0100" in empty
     assert "--method.r-late" in empty
-    assert watch.check(30, {"M_y": 0.001, "M_x": 0.5}) == []
-    (full,) = watch.check(40, {"M_y": 0.2, "M_x": 0.99})
-    assert "full" in full
-    assert len(watch.check(50, {"M_y": 0.01, "M_x": 0.99})) == 1
+    assert notices(watch, 30, M_y=(0.001, EVEN), M_x=(0.5, SELECTIVE)) == []
+    recovered, full = sorted(notices(watch, 40, M_y=(0.2, SELECTIVE), M_x=(0.99, EVEN)), reverse=True)
+    assert "M_y has recovered at step 40 (mean 0.2000" in recovered
+    assert "M_x collapses at step 40: it is full" in full
+    assert len(notices(watch, 50, M_y=(0.01, EVEN), M_x=(0.99, EVEN))) == 1
+
+
+def test_a_mask_at_the_limit_is_reported_once():
+    watch = MaskWatch(lambda empty: "")
+    means = [0.019, 0.021, 0.019, 0.03, 0.019, 0.05, 0.019]
+    texts = [text for step, mean in enumerate(means) for text in notices(watch, step, M=(mean, EVEN))]
+    assert ["collapses" in text for text in texts] == [True, False, True]
+
+
+def test_a_small_mask_that_selects_a_region_is_no_alarm():
+    watch = MaskWatch(lambda empty: "")
+    assert notices(watch, 10, M_y=(0.011, 0.042), M_x=(0.99, 0.05)) == []
+
+
+def test_a_mask_that_may_recover_is_given_time():
+    watch = MaskWatch(lambda empty: "")
+    assert notices(watch, 100, may_recover=True, M=(0.01, EVEN)) == []
+    assert notices(watch, 599, may_recover=True, M=(0.01, EVEN)) == []
+    (late,) = notices(watch, 600, may_recover=True, M=(0.01, EVEN))
+    assert "collapses at step 600" in late
+    fresh = MaskWatch(lambda empty: "")
+    notices(fresh, 100, may_recover=True, M=(0.01, EVEN))
+    assert len(notices(fresh, 150, may_recover=False, M=(0.01, EVEN))) == 1
+
+
+def replayed(masks: list[tuple[int, dict[str, MaskStatistics]]], config) -> list[str]:
+    """What the watch says about recorded masks of a method."""
+    method = config.build(Task(("a", "b"), 64))
+    watch, texts = MaskWatch(method.mask_advice), []
+    for step, statistics in masks:
+        method.progress = Progress(step, steps_per_epoch=200)
+        texts += [notice.text for notice in watch.check(step, statistics, method.mask_may_recover)]
+    return texts
+
+
+def recorded(name: str, interval: int) -> list[tuple[int, dict[str, MaskStatistics]]]:
+    """The masks of a recorded run, as a journal with a line every `interval` steps has them (but for the variance)."""
+    rows = RECORDED[name]["rows"]
+    merged = [rows[k : k + interval // 10] for k in range(0, len(rows), interval // 10)]
+    means = [[sum(column) / len(part) for column in zip(*part, strict=True)] for part in merged]
+    steps = [part[-1][0] for part in merged]
+    return [
+        (step, {"M_y": MaskStatistics(*mean[1:3]), "M_x": MaskStatistics(*mean[3:])})
+        for step, mean in zip(steps, means, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("interval", [10, 50, 100])
+def test_no_alarm_sounds_for_a_mask_that_opens_by_itself(interval):
+    assert replayed(recorded("opens", interval), Experiment.of("aggan", "faces64").method) == []
+
+
+@pytest.mark.parametrize("interval", [10, 50, 100])
+def test_the_alarm_sounds_for_masks_that_die(interval):
+    config = Experiment.of("aggan", "faces64").method
+    assert isinstance(config, AGGANConfig)
+    dying = config.model_copy(update={"r_late": 0.5, "remedies": config.remedies.model_copy(update={"ramp_steps": 0})})
+    first, second = replayed(recorded("dies", interval), dying)
+    for text, name in ((first, "M_y"), (second, "M_x")):
+        step = int(text.split("at step ")[1].split(":")[0])
+        assert f"{name} collapses" in text
+        assert 500 < step <= 500 + 2 * interval
+
+
+def test_the_recovery_of_a_recorded_mask_is_reported():
+    late = Experiment.of("aggan", "faces64").method.model_copy(update={"curriculum_steps": 0})
+    warning, recovery = replayed(recorded("opens", 10), late)
+    assert "M_y collapses at step 90" in warning
+    assert "M_y has recovered at step 210" in recovery
+
+
+@pytest.mark.parametrize("run", sorted(file.parent for file in RESULTS.rglob("journal.jsonl")), ids=str)
+def test_no_alarm_sounds_in_the_runs_of_the_results(run):
+    masks = [
+        (line["step"], {name: MaskStatistics(**mask) for name, mask in line["masks"].items()})
+        for line in log.read(run)
+        if line.get("masks")
+    ]
+    assert not masks or replayed(masks, Experiment.load(run).method) == []
 
 
 def test_a_mask_that_collapses_in_training_is_in_the_journal(faces, tmp_path, monkeypatch):
@@ -315,6 +520,170 @@ def test_a_mask_that_collapses_in_training_is_in_the_journal(faces, tmp_path, mo
     assert {"gan", "agan", "cycle", "pixel", "tv", "D_ya"} <= lines[0]["losses"].keys()
     assert lines[0]["masks"].keys() == {"M_y", "M_x"}
     assert lines[0]["masks"]["M_y"].keys() == {"mean", "std"}
+
+
+# --- display --------------------------------------------------------------------------------------
+
+
+def test_a_start_says_what_it_will_do_before_the_first_step(faces, tmp_path, monkeypatch):
+    asked = experiment(faces, epochs=2, ema=0.5, sample_every=3, keep=2, save_every=1)
+    (faces / "train" / "happy" / "photo.cr2").touch()
+    (faces / "train" / "happy" / "broken.png").touch()
+    printed, console = [], output()
+
+    def step(self: Trainer) -> None:
+        if not printed:
+            printed.append(console.export_text(clear=False))
+        original(self)
+
+    original = Trainer.step
+    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr(trainer, "MEASURED_STEPS", 1)
+    monkeypatch.setattr(trainer, "MEASURED_SECONDS", 0.0)
+    run = tmp_path / "my run"
+    train(asked, run, console)
+    (block,) = printed
+    for expected in (
+        "data    training images: 6 neutral, 7 happy",
+        "test images: 6 neutral, 6 happy",
+        "photo.cr2",
+        "broken.png",
+        "method  aggan, ",
+        "generator_width 4, ",
+        "device  cpu, threads: 1, precision: 32-true",
+        "length  2 epochs, 6 steps; an epoch has 3 steps with a batch size of 2",
+        f"aggan train --resume '{run}'",
+    ):
+        assert expected in block
+    after = console.export_text().removeprefix(block)
+    assert (run / checkpoint.FILE).stat().st_size > 1e5
+    size = sum(file.stat().st_size for file in run.rglob("*") if file.is_file()) / 1e6
+    said = float(after.split("takes about ")[1].split(" MB")[0])
+    assert after.startswith("about 0:00:0")
+    assert size / 2 < said < 2 * size
+
+
+def test_a_forecast_names_the_space_that_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 3e6}))
+    assert forecast(65.0, Space(2_000_000, 500_000), tmp_path).endswith("about 2 MB")
+    assert forecast(65.0, Space(2_000_000, 2_000_000), tmp_path).endswith("about 2 MB, but only 3 MB are free")
+
+
+def test_a_line_of_80_columns_shows_the_time_left_and_the_masks():
+    output = StringIO()
+    display = log.Display(Console(width=80, file=output, force_terminal=True))
+    losses: dict[str, float] = dict.fromkeys(("gan", "cycle", "pixel", "tv", "content", "agan", "D_y", "D_x"), 0.123456)
+    with display:
+        display.set_values(losses, {"M_y": 0.0712, "M_x": 0.0834})
+        display.show(123_456, 0.5, 12.34, 36_000.0)
+    last = [line for line in output.getvalue().splitlines() if "step" in line][-1]
+    for part in ("step 123456", "12.34/s", "10:00:00 left", "M_y 0.0712", "M_x 0.0834"):
+        assert part in last
+    assert "content" not in last
+
+
+def test_losses_follow_the_masks_while_there_is_room():
+    parts = ("step 1", "M_y 0.1", "gan 0.2", "cycle 0.3")
+    assert log.fit(parts, 80) == "step 1  M_y 0.1  gan 0.2  cycle 0.3"
+    assert log.fit(parts, 24) == "step 1  M_y 0.1  gan 0.2"
+    assert log.fit(parts, 3) == "step 1"
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left on device")])
+def test_a_training_whose_output_nobody_reads_saves_and_stops(faces, tmp_path, error):
+    class Closed(StringIO):
+        def write(self, text: str) -> int:
+            if (tmp_path / "run" / checkpoint.FILE).exists():
+                raise error
+            return len(text)
+
+        def fileno(self) -> int:
+            return os.open(os.devnull, os.O_WRONLY)
+
+    asked, run = experiment(faces, steps=100, score_every=1, save_every=2), tmp_path / "run"
+    distances = iter(range(1000, 0, -1))
+    with pytest.raises(BrokenPipeError):
+        train(asked, run, Console(file=Closed()), scorer=lambda _: lambda _: {"distance": float(next(distances))})
+    assert checkpoint.load(run)["steps"] == 3
+
+
+def test_intermediate_models_are_kept_as_many_as_configured(faces, tmp_path):
+    asked, run = experiment(faces, steps=7, save_every=2, keep=2), tmp_path / "run"
+    train(asked, run, QUIET)
+    assert sorted(folder.name for folder in (run / "models").iterdir()) == ["step-000004", "step-000006"]
+    kept, last = load(run / "models" / "step-000004"), load(run)
+    assert kept.domains == last.domains
+    assert (kept.card.steps, last.card.steps) == (4, 7)
+    (run / "models" / "of mine").mkdir()
+    train(changed(asked, "training", steps=10, keep=1), run, QUIET, resume=True)
+    assert sorted(folder.name for folder in (run / "models").iterdir()) == ["of mine", "step-000010"]
+
+
+def test_a_kept_model_is_removed_only_after_the_next_one_is_complete(faces, tmp_path, monkeypatch):
+    asked, run = experiment(faces, steps=4, save_every=2, keep=1), tmp_path / "run"
+    original = trainer.save_model
+
+    def full(folder: Path, *rest) -> None:
+        if folder.name == "step-000004":
+            raise UserError("No space left")
+        original(folder, *rest)
+
+    monkeypatch.setattr(trainer, "save_model", full)
+    with pytest.raises(UserError, match="No space left"):
+        train(asked, run, QUIET)
+    assert [folder.name for folder in (run / "models").iterdir()] == ["step-000002"]
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("real", "chosen"), [(False, "32-true"), (True, "bf16-mixed")])
+def test_precision_auto_does_not_take_emulated_bf16_for_real(monkeypatch, real, chosen):
+    def is_bf16_supported(including_emulation: bool = True) -> bool:
+        return including_emulation or real
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    assert fabric._precision(TrainingConfig(precision="auto", accelerator="gpu")) == chosen
+
+
+VERSION_1 = "cpu,cpuacct/cpu.cfs_quota_us", "cpu,cpuacct/cpu.cfs_period_us"
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores"),
+    [
+        ("0::/", {"cpu.max": "max 100000"}, 8),
+        ("0::/", {"cpu.max": "150000 100000"}, 2),
+        ("0::/slurm/job/task", {"slurm/job/cpu.max": "300000 100000", "slurm/job/task/cpu.max": "max 100000"}, 3),
+        ("0::/../outside", {"cpu.max": "50000 100000"}, 1),
+        ("5:memory:/x\n4:cpu,cpuacct:/docker/1", dict(zip(VERSION_1, ("200000", "100000"), strict=True)), 2),
+        ("4:cpu,cpuacct:/", dict(zip(VERSION_1, ("-1", "100000"), strict=True)), 8),
+        ("4:cpu:/", {}, 8),
+        (None, {}, 8),
+    ],
+)
+def test_cores_are_counted_as_the_process_may_use_them(tmp_path, monkeypatch, membership, files, cores):
+    for name, text in files.items():
+        (tmp_path / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cgroup" / name).write_text(text + "\n")
+    if membership is not None:
+        (tmp_path / "membership").write_text(membership + "\n")
+    monkeypatch.setattr(cpu_features, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(cpu_features, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    assert cpu_features.available_cores() == cores
+
+
+def test_threads_are_no_more_than_the_cores_that_the_process_may_use(monkeypatch):
+    threads = [64]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(cpu_features, "available_cores", lambda: 3)
+    Engine(TrainingConfig(accelerator="cpu"))
+    assert threads[-1] == 3
+    Engine(TrainingConfig(accelerator="cpu", threads=5))
+    assert threads[-1] == 5
 
 
 # --- schedules ------------------------------------------------------------------------------------
@@ -434,6 +803,29 @@ def test_recipes_that_ship_suit_every_method(recipe, method):
     assert kept == METHODS[method].model_dump(include=METHODS[method].model_fields_set)
 
 
+def test_file_names_in_another_encoding_neither_stop_a_training_nor_get_lost(faces, tmp_path, monkeypatch):
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    faces.rename(root)
+    broken = root / "train" / "happy" / os.fsdecode(b"br\xf6ken.png")
+    broken.touch()
+    (root / "train" / "happy" / "00.png").rename(root / "train" / "happy" / os.fsdecode(b"\xff.png"))
+    asked, run = experiment(root, steps=2), tmp_path / os.fsdecode(b"r\xfcn")
+    stream = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
+    assert train(asked, run, Console(file=stream, width=500))
+    assert Experiment.load(run) == asked
+    stream.seek(0)
+    text = stream.read()
+    assert "br\\udcf6ken.png" in text
+    assert train(Experiment.load(run), run, QUIET, resume=True)
+    monkeypatch.setattr(MetricAccumulator, "flush", diverge)
+    with pytest.raises(UserError, match="became nan"):
+        train(changed(asked, "training", steps=3), run, QUIET, resume=True)
+
+
+def diverge(accumulator: MetricAccumulator) -> None:
+    raise Diverged("'gan' became nan")
+
+
 # --- several processes ----------------------------------------------------------------------------
 
 
@@ -464,3 +856,16 @@ def test_every_method_trains_in_two_processes(faces, tmp_path, name):
     subprocess.run([*command, "--training.devices", "2"], check=True, timeout=200)
     assert checkpoint.load(run)["steps"] == 4
     assert len(checkpoint.load(run)["ranks"]) == 2
+
+
+def test_another_metric_chooses_the_best_model_anew(faces, tmp_path):
+    run = tmp_path / "run"
+
+    def scorer(name: str, value: float):
+        return lambda test_images: lambda method: {name: value}
+
+    train(experiment(faces, steps=2, score_every=2), run, QUIET, scorer=scorer("frechet_distance", 5.0))
+    train(experiment(faces, steps=4, score_every=4), run, QUIET, resume=True, scorer=scorer("swd", 170.0))
+    assert json.loads((run / "best" / "config.json").read_text())["steps"] == 4
+    train(experiment(faces, steps=6, score_every=6), run, QUIET, resume=True, scorer=scorer("swd", 180.0))
+    assert json.loads((run / "best" / "config.json").read_text())["steps"] == 4

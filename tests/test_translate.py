@@ -1,6 +1,8 @@
 """`aggan translate`, `translate_files` and the `Translator`: sizes, names and pixels outside the mask stay."""
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -348,14 +350,147 @@ def test_no_other_file_of_the_sources_folder_is_overwritten(tmp_path, model, cap
 
 
 def test_no_result_overwrites_another(tmp_path, model, capsys):
-    for name in ("one/a.png", "two/a.png", "two/a.mask.png"):
+    for name in ("one/a.png", "two/a.png", "three/a.mask.png"):
         write_image(tmp_path / name)
     out = tmp_path / "out"
     image = error_line(capsys, translate(model, tmp_path / "one", tmp_path / "two", out=out))
     assert f"two inputs would be written to {out}/a.png: pass their common folder" in image
-    mask = error_line(capsys, translate(model, tmp_path / "two", out=out, more=("--masks",)))
+    inputs = (tmp_path / "two", tmp_path / "three")
+    mask = error_line(capsys, translate(model, *inputs, out=out, more=("--masks",)))
     assert f"two inputs would be written to {out}/a.mask.png" in mask
-    assert translate(model, tmp_path / "two", out=out) == 0
+    assert translate(model, *inputs, out=out) == 0
+
+
+def test_no_result_is_written_where_another_one_needs_a_folder(tmp_path, model, capsys):
+    for name in ("in/a.bmp", "in/a.png/b.png"):
+        write_image(tmp_path / name)
+    error = error_line(capsys, translate(model, tmp_path / "in", out=tmp_path / "out"))
+    assert f"one input would be written to {tmp_path}/out/a.png, and another one below it: use an --out for" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("pattern", ["", "*.png", "*.*"])
+def test_masks_and_contents_of_an_earlier_translation_are_not_translated_again(tmp_path, model, capsys, pattern):
+    write_image(tmp_path / "in" / "a.png")
+    write_image(tmp_path / "in" / "b.jpg")
+    assert translate(model, tmp_path / "in", out=tmp_path / "one", more=("--masks",)) == 0
+    assert len(files_below(tmp_path / "one")) == 6
+    capsys.readouterr()
+    assert translate(model, tmp_path / "one" / pattern, out=tmp_path / "two") == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"{1 if pattern == '*.png' else 2} translated to {tmp_path}/two\n"
+    assert f"left out 4 (masks and contents of translations): {tmp_path}/one/a.content.png, " in captured.err
+
+
+def test_a_mask_that_is_named_by_itself_is_translated(tmp_path, model):
+    mask = write_image(tmp_path / "a.mask.png")
+    write_image(tmp_path / "a.png")
+    assert translate(model, mask, out=tmp_path / "out") == 0
+    assert files_below(tmp_path / "out") == {"a.mask.png"}
+
+
+def test_a_name_that_leaves_no_space_for_the_mask_is_named_and_the_others_are_translated(tmp_path, model, capsys):
+    long = write_image(tmp_path / "in" / "a.png").rename(tmp_path / "in" / ("é" * 122 + "a.png"))
+    write_image(tmp_path / "in" / "b.png")
+    for more in (("--masks",), ("--masks", "--skip-existing")):
+        assert translate(model, tmp_path / "in", out=tmp_path / "out", more=more) == 0
+        captured = capsys.readouterr()
+        assert captured.out.startswith(f"{int(len(more) == 1)} translated to {tmp_path}/out, 1 skipped")
+        assert f"skipped {long}: " in captured.err
+        reason = "a name of 257 bytes is too long for this file system, which allows 255"
+        assert f".content.png cannot be written to {tmp_path}/out: {reason}\n" in captured.err
+    assert files_below(tmp_path / "out") == {"b.png", "b.mask.png", "b.content.png"}
+    assert translate(model, long, out=tmp_path / "out", more=("--masks",)) == 2
+    assert translate(model, long, out=tmp_path / "out") == 0
+
+
+def test_outputs_that_exist_as_folders_and_folders_that_exist_as_files_are_named(tmp_path, model, capsys):
+    for name in ("in/a.png", "in/b.png", "in/deep/c.png"):
+        write_image(tmp_path / name)
+    (tmp_path / "out" / "a.png").mkdir(parents=True)
+    (tmp_path / "out" / "deep").touch()
+    assert translate(model, tmp_path / "in", out=tmp_path / "out") == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"1 translated to {tmp_path}/out, 2 skipped\n"
+    assert f"a.png cannot be written to {tmp_path}/out: there is a folder of this name\n" in captured.err
+    assert f"c.png cannot be written to {tmp_path}/out/deep: {tmp_path}/out/deep is not a folder\n" in captured.err
+
+
+def test_a_name_that_only_the_file_system_refuses_is_named(tmp_path, model, capsys, monkeypatch):
+    def replace(partial: Path, path: Path) -> None:
+        if path.name == "a:.png":
+            raise OSError(errno.EINVAL, "Invalid argument")
+        partial.rename(path)
+
+    write_image(tmp_path / "in" / "a:.png")
+    write_image(tmp_path / "in" / "b.png")
+    monkeypatch.setattr("aggan.io.os.replace", replace)
+    assert translate(model, tmp_path / "in", out=tmp_path / "out") == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"1 translated to {tmp_path}/out, 1 skipped\n"
+    assert f"skipped cannot write {tmp_path}/out/a:.png: " in captured.err
+    assert files_below(tmp_path / "out") == {"b.png"}
+
+
+@pytest.mark.parametrize("out", ["file", "/proc/aggan"])
+def test_a_destination_that_cannot_be_written_is_one_line_before_the_work(tmp_path, model, capsys, monkeypatch, out):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("aggan.inference.pipeline.choose_backend", lambda *_: pytest.fail("the work began"))
+    for more in ((), ("--skip-existing",)):
+        code = translate(model, write_image(tmp_path / "a.png"), out=tmp_path / out, more=more)
+        assert "--out: nothing can be written to " in error_line(capsys, code)
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+from aggan.cli.main import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full and limits of file sizes")
+@pytest.mark.parametrize(
+    ("limit", "out", "expected"),
+    [
+        (10**9, "/dev/full", "aggan: cannot write the output: No space left on device\n"),
+        (200, "/dev/null", "aggan translate: cannot write OUT/a.png: [Errno 27] File too large; what was there befo"),
+    ],
+    ids=["the disk of the printed line", "the disk of the results"],
+)
+def test_a_full_disk_is_one_line(tmp_path, model, limit, out, expected):
+    command = ["translate", str(model), str(write_image(tmp_path / "a.png")), "--to", "happy"]
+    command = [sys.executable, "-c", LIMITED, str(limit), *command, "--out", str(tmp_path / "out")]
+    with Path(out).open("w") as output:
+        process = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True)
+    assert process.returncode in (1, 2)
+    assert expected.replace("OUT", str(tmp_path / "out")) in process.stderr
+    assert "Traceback" not in process.stderr
+    assert len(files_below(tmp_path / "out")) == int(limit > 200)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs pipes")
+@pytest.mark.parametrize("argv", [["translate", "--help"], ["methods"]])
+def test_a_reader_that_is_gone_is_no_error(argv):
+    command = f"{sys.executable} -m aggan {' '.join(argv)} | true; echo ${{PIPESTATUS[0]}}"
+    process = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert process.stderr == ""
+    assert process.stdout in ("141\n", "0\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are not UTF-8")
+def test_names_that_are_not_utf8_are_printed_where_the_encoding_is_strict(tmp_path, model):
+    name = os.fsdecode(b"caf\xe9")
+    write_image(tmp_path / "in" / f"{name}.png")
+    (tmp_path / "in" / f"{name}.jpg").write_bytes(b"nonsense")
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    command = ["translate", str(model), str(tmp_path / "in"), "--to", "happy", "--out", str(tmp_path / name)]
+    command = [sys.executable, "-m", "aggan", *command]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0
+    assert process.stdout == f"1 translated to {tmp_path}/caf\\udce9, 1 skipped\n"
+    assert f"skipped {tmp_path}/in/caf\\udce9.jpg: not an image\n" in process.stderr
+    assert files_below(tmp_path / name) == {f"{name}.png"}
 
 
 def break_config(model: Path, **changes: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -45,7 +46,8 @@ def main(argv: list[str]) -> int:
     trials = _select_trials(plan, args.only)
     if args.jobs < 1:
         raise UserError(f"--jobs {args.jobs}: must be 1 or more")
-    runner.prepare(plan, args.out)
+    runner.require_space_for(plan, args.out, trials)
+    runner.prepare(plan, args.out, print, _warn)
     console = Console()
     statuses = {trial: runner.trial_status(args.out, trial, plan.targets) for trial in list_trials(plan)}
     lock = Lock()
@@ -61,10 +63,20 @@ def main(argv: list[str]) -> int:
         except runner.Interrupted:
             console.print(f"Stopped; everything is saved. The same command resumes in {args.out}.", markup=False)
             return INTERRUPTED
+    if not console.is_terminal:
+        console.print()  # rich ends the table without a line break there
     report.save(args.out, compare.describe_plan(plan, args.out))
-    page = compare.write(args.out)
+    page = compare.write(args.out, _warn)
+    failed = [trial for trial in trials if statuses[trial] != runner.DONE]
+    for trial in failed:
+        log = trial.folder(args.out) / runner.LOG
+        _warn(f"failed: {trial.method} on {trial.data}, seed {trial.seed}: {statuses[trial]} ({log})")
     print(f"Report: {page.resolve().as_uri()}")
-    return 0 if all(statuses[trial] == runner.DONE for trial in trials) else 1
+    return 1 if failed else 0
+
+
+def _warn(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
 
 
 def _select_trials(plan: Plan, only: tuple[str, ...]) -> list[Trial]:

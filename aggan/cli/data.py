@@ -1,4 +1,4 @@
-"""`aggan data ACTION`: unpack the sample faces, render data sets, prepare original ones.
+"""`aggan data ACTION`: unpack the sample faces, render data sets, prepare original ones, look after the cache.
 
 Other packages add actions with an entry point in the group `aggan.data`. Its name is the action. Its object is called
 with the remaining command-line arguments and returns an exit code.
@@ -16,11 +16,12 @@ from aggan.data.sample_faces import unpack
 from aggan.errors import UserError
 
 GROUP = "aggan.data"
-ACTIONS = ("faces", "render", "prepare")
+ACTIONS = ("faces", "render", "prepare", "cache")
 """Actions that the usage always lists; `render` is the entry point of the package rendered-faces."""
 USAGE = """usage: aggan data faces --out DIR [--size {64,128}] [--pairs]      unpack the sample faces
        aggan data render PROTOCOL --out DIR      render a data set (package rendered-faces)
-       aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST      lay out an original data set for training"""
+       aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST      lay out an original data set for training
+       aggan data cache [--clear] [--older-than DAYS]      list or clear the cache of decoded images"""
 NO_RENDERER = (
     "aggan data render needs the package rendered-faces: "
     "pip install ./packages/rendered-faces (in a checkout of this repository)"
@@ -41,6 +42,10 @@ def main(argv: list[str]) -> int:
         from aggan.cli import data_prepare
 
         return data_prepare.main(rest)
+    if action == "cache":
+        from aggan.cli import data_cache
+
+        return data_cache.main(rest)
     if action in plugins:
         return _load(plugins[action])(rest)
     if action == "render":
@@ -52,7 +57,7 @@ def _load(plugin: EntryPoint) -> Callable[[list[str]], int]:
     """The function of an entry point; raises `UserError` if its package is broken."""
     try:
         return plugin.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a broken package raises errors of many types
         raise UserError(f"the action {plugin.name!r} {_package(plugin)} cannot be loaded: {error}") from error
 
 

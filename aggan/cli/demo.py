@@ -27,6 +27,8 @@ class Demo:
     """The address to listen on. 0.0.0.0 admits other machines; browsers allow them the camera only through HTTPS."""
     port: int = 7860
     """The port to listen on."""
+    root_path: str = ""
+    """The path under which a web server in front of the page serves it, for example /demo, or its whole URL."""
     megapixels: float = 12.0
     """Larger images are refused."""
     threads: int | None = None
@@ -40,15 +42,16 @@ def main(argv: list[str]) -> int:
     names = _display_names(args.models)
     import torch
 
-    from aggan.demo.page import launch
+    from aggan.demo.page import launch, page_url
     from aggan.demo.session import ResultStore, Session, load_model
 
     if args.threads:
         torch.set_num_threads(args.threads)
     models = {name: load_model(model) for name, model in zip(names, args.models, strict=True)}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, so that the temporary folder is deleted
-    page = launch(Session(models, args.megapixels, ResultStore(_temporary_folder())), args.host, args.port)
-    print(f"http://{args.host}:{args.port} (press Ctrl-C to stop)", flush=True)
+    host = args.host.strip("[]")
+    page = launch(Session(models, args.megapixels, ResultStore(_temporary_folder())), host, args.port, args.root_path)
+    print(f"{page_url(host, args.port)} (press Ctrl-C to stop)", flush=True)
     page.block_thread()
     return 0
 
@@ -58,6 +61,8 @@ def _check(args: Demo) -> None:
         raise UserError(f"--megapixels must be above 0, not {args.megapixels:g}")
     if not 0 < args.port < 2**16:
         raise UserError(f"--port must be between 1 and 65535, not {args.port}")
+    if args.root_path and not args.root_path.startswith(("/", "http://", "https://")):
+        raise UserError(f"--root-path must begin with / or be a whole URL, not {args.root_path}")
     if args.threads is not None and args.threads < 1:
         raise UserError(f"--threads must be 1 or more, not {args.threads}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aggan.errors import UserError
+from aggan.io import require_output_file
 from aggan.metric_table import METRICS, ROWS
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Evaluate:
     none."""
     expression: str | None = None
     """The class that the classifier should predict, if the domain has another name."""
+    bits: int | None = None
+    """Bits that 16-bit images really use, 12 for many cameras; by default those of the training images."""
     save_images: Path | None = None
     """Folder for the translations: NAME.png, and with attention NAME.mask.png and NAME.content.png."""
     inception: Path | None = None
@@ -52,19 +56,44 @@ class Evaluate:
 def main(argv: list[str]) -> int:
     """Run the verb and return its exit code."""
     args = tyro.cli(Evaluate, args=argv, prog="aggan evaluate")
+    if args.bits is not None and not 8 <= args.bits <= 16:
+        raise UserError(f"--bits {args.bits}: must be 8 to 16")
+    if args.out.is_dir():
+        raise UserError(f"--out {args.out}: is a folder: name a file, for example {args.out / 'results.json'}")
+    require_output_file(args.out, "--out")
+    _require_results(args.out)
     from aggan.evaluation.evaluate import evaluate, save_results
     from aggan.evaluation.test_set import TestSet
     from aggan.inference.translator import load
+    from aggan.training.log import Display
 
     console, errors = Console(), Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     models = _load_models(args)
-    test_set = TestSet(args.to, args.inputs, args.ground_truth, args.real, args.source, args.expression)
-    results = evaluate(load(args.model), test_set, models, errors.print, args.save_images)
+    folders = args.inputs, args.ground_truth, args.real
+    test_set = TestSet(args.to, *folders, args.source, args.expression, args.bits)
+    with Display(console).counting("reading images") as count:
+        results = evaluate(load(args.model), test_set, models, errors.print, args.save_images, print, count)
     results["model"] = args.model
     save_results(args.out, results)
     console.print(results_table(results))
     print(f"written to {args.out}")
     return 0
+
+
+def _require_results(out: Path) -> None:
+    """Raise `UserError` if the file would replace something other than results."""
+    try:
+        text = out.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be read: {error.strerror}") from error
+    try:
+        is_results = "rows" in json.loads(text)
+    except (ValueError, TypeError):
+        is_results = not text
+    if not is_results:
+        raise UserError(f"--out {out}: holds something other than results, which would be lost: choose another file")
 
 
 def _load_models(args: Evaluate) -> EvaluationModels:

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     size = _parse_size(args.size)
     from rich.console import Console
 
-    from aggan.inference.export import export, parity_batches
+    from aggan.inference.export import export, parity_batches, require_destination
     from aggan.inference.translator import load
 
     translator = load(args.model)
@@ -49,8 +49,10 @@ def main(argv: list[str]) -> int:
     any_size = size is None and not translator.method.fixed_size
     images = _read_images(args.images) if args.images else sample_images(MAX_IMAGES)
     batches = parity_batches(images, size or translator.card.size, any_size)
-    for backend in backends:
-        file = args.out / f"{backend.to}{SUFFIXES[args.to]}"
+    files = [args.out / f"{backend.to}{SUFFIXES[args.to]}" for backend in backends]
+    for file in files:
+        require_destination(file, "--out")
+    for backend, file in zip(backends, files, strict=True):
         with Console(stderr=True).status(f"exporting {file.name}"):
             parity = export(backend, file, batches, size)
         difference = parity.outputs["translation"]

@@ -1,9 +1,12 @@
 """`aggan VERB ...`: each verb is a module of `aggan.cli`, imported only when it is used."""
 
+import errno
 import importlib
+import os
 import sys
 import time
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from aggan import __version__
 from aggan.cli.renamed import require_new_names
@@ -25,6 +28,10 @@ VERBS = {
 }
 """Verb: its module in `aggan.cli`, and what it does."""
 
+BROKEN_PIPE = 141
+"""The exit code of programs whose reader is gone, as in `aggan methods | head -1`."""
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 USAGE = "\n".join(
     (
         "usage: aggan VERB [options]      (aggan VERB --help explains the options)",
@@ -38,7 +45,34 @@ USAGE = "\n".join(
 
 def main() -> None:
     """Entry point of the `aggan` command. Exits with 2 if the user has something to correct."""
-    sys.exit(run(sys.argv[1:]))
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be in any encoding
+    try:
+        try:
+            code = run(sys.argv[1:])
+        finally:
+            print(end="", flush=True)
+    except OSError as error:
+        code = _output_failure(error)
+    except SystemExit as exit_:
+        if not isinstance(exit_.__context__, BrokenPipeError):  # from which rich makes a SystemExit(1)
+            raise
+        code = BROKEN_PIPE
+    sys.exit(code)
+
+
+def _output_failure(error: OSError) -> int:
+    """The exit code if what the command prints cannot be written. Raises other errors again."""
+    if not isinstance(error, BrokenPipeError) and error.errno not in DISK_ERRORS:
+        raise error
+    try:
+        print(end="", flush=True)
+    except OSError:  # Python would try it again when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE
+    print(f"aggan: cannot write {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+    return 1
 
 
 def run(argv: Sequence[str]) -> int:

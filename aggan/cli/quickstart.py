@@ -32,6 +32,7 @@ def main(argv: list[str]) -> int:
     """Run the verb and return its exit code."""
     args = tyro.cli(Quickstart, args=argv, prog="aggan quickstart")
     from aggan.data.sample_faces import unpack
+    from aggan.inference.alignment import measure_alignment
     from aggan.training.experiment import FILE, Experiment
     from aggan.training.run import train
 
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
     console = Console()
     print(f"Unpacking the faces to {faces}")
     unpack(faces, SIZE)
-    if not train(experiment, run, console, resume=resume):
+    if not train(experiment, run, console, resume=resume, find_alignment=measure_alignment):
         return INTERRUPTED
     _evaluate(args.out, run, faces / "test", console)
     return 0

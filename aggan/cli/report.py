@@ -1,6 +1,7 @@
 """`aggan report [NAME=]RUN... --out DIR`: the tables and the page of a benchmark, from existing runs."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from aggan.errors import UserError
+from aggan.io import normalized
 
 INTERRUPTED = 130
 
@@ -45,25 +47,43 @@ def main(argv: list[str]) -> int:
     from aggan.comparison import compare, runner
     from aggan.comparison.rows import read_study
     from aggan.comparison.runs import read_runs
+    from aggan.evaluation.test_set import find_test_folders
 
     if args.study:
         read_study(args.study)  # a mistake is reported before anything is evaluated
     runs = read_runs(args.runs)
     root = args.data or runs[0].experiment.data.root
     if root is None:
-        raise UserError(f"{runs[0].folder} was trained on two folders without test images: name a --data ROOT")
-    source = args.source or runs[0].card.domains[0]
-    targets = args.to or tuple(domain for domain in runs[0].card.domains if domain != source)[:1]
-    comparison = compare.RunComparison(runs, root, source, targets, args.classifier, args.inception, args.lpips)
+        raise UserError(f"{runs[0].folder} was trained on folders without test images: name a --data ROOT")
+    domains = runs[0].card.domains
+    spellings = {normalized(domain): domain for domain in domains}
+    source = spellings.get(normalized(args.source), args.source) if args.source else domains[0]
+    targets = tuple(spellings.get(normalized(to), to) for to in args.to)
+    targets = targets or tuple(domain for domain in domains if domain != source)[:1]
     try:
-        complete = compare.evaluate_runs(comparison, args.out, dict(os.environ), _print_status)
+        folders = find_test_folders(root, (source, *targets))
+    except UserError as error:
+        whose = "" if args.data else f"{runs[0].folder}: its test images are not found: "
+        raise UserError(f"{whose}{error}; name the folder of a data set with --data ROOT") from error
+    networks = args.classifier, args.inception, args.lpips
+    comparison = compare.RunComparison(runs, root, folders, source, targets, *networks)
+    try:
+        complete = compare.evaluate_runs(comparison, args.out, dict(os.environ), _print_status, _print, _warn)
     except runner.Interrupted:
         print(f"Stopped; everything is saved. The same command resumes in {args.out}.")
         return INTERRUPTED
-    page = compare.write(args.out, args.study)
+    page = compare.write(args.out, _warn, args.study)
     print(f"Report: {page.resolve().as_uri()}")
     return 0 if complete else 1
 
 
+def _print(message: str) -> None:
+    print(message, flush=True)
+
+
+def _warn(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
 def _print_status(name: str, status: str) -> None:
-    print(f"{name}: {status}", flush=True)
+    _print(f"{name}: {status}")

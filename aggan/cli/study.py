@@ -3,7 +3,7 @@
 import importlib
 
 from aggan.errors import UserError
-from aggan.extras import missing_module
+from aggan.extras import import_failure
 
 USAGE = """usage: aggan study create --real DIR --fake NAME=DIR ... --out STUDY      plan which pairs participants see
        aggan study serve STUDY [--host H] [--port P]                      serve the study to participants' browsers
@@ -20,8 +20,6 @@ MODULES = {
     "power": "study_power",
 }
 """The module in `aggan.cli` of each action."""
-EXTRA_MODULES = {"fastapi", "sqlmodel", "sqlalchemy", "uvicorn", "starlette", "psycopg"}
-"""Modules that the extra `study` installs."""
 
 
 def main(argv: list[str]) -> int:
@@ -34,10 +32,11 @@ def main(argv: list[str]) -> int:
         raise UserError(f"unknown action {action!r}; choose from {', '.join(MODULES)}")
     try:
         return importlib.import_module(f"aggan.cli.{MODULES[action]}").main(options)
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRA_MODULES:
+    except ImportError as error:
+        package = (error.name or "the extra study").split(".")[0]
+        if package == "aggan":
             raise
-        raise missing_module(error.name, "study", action) from error
+        raise import_failure(error, package, "study", action) from error
 
 
 def parse_pairs(values: list[str], option: str) -> dict[str, str]:

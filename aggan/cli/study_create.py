@@ -4,6 +4,7 @@ import math
 import re
 import secrets
 import shlex
+import sys
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,7 @@ import tyro
 
 from aggan.cli.study import parse_pairs
 from aggan.errors import UserError
+from aggan.io import printable
 
 MINIMUM = {"trials": 1, "practice": 0, "checks": 0, "exposure": 0, "max_missed_checks": 0, "size": 16}
 
@@ -59,7 +61,7 @@ def main(argv: list[str]) -> int:
     from aggan.study.sampling import TrialCounts
 
     _check(args)
-    fakes = {name: Path(folder) for name, folder in parse_pairs([*chain(*args.fake)], "--fake").items()}
+    fakes = {printable(name): Path(folder) for name, folder in parse_pairs([*chain(*args.fake)], "--fake").items()}
     settings = Settings(
         title=args.title,
         consent=_paragraphs(args.consent) if args.consent else DEFAULT_CONSENT,
@@ -73,18 +75,27 @@ def main(argv: list[str]) -> int:
 
     counts = TrialCounts(args.trials, args.practice, args.checks)
     seed = secrets.randbits(128) if args.seed is None else args.seed
-    study = create_study(Sources(args.real, fakes, args.size), counts, settings, seed, args.out)
+    study = create_study(Sources(args.real, fakes, args.size), counts, settings, seed, args.out, _warn)
     plan = study.plan
     pairs = len(plan.pairs) + len(plan.practice) + len(plan.checks)
-    print(f"{args.out}: {pairs} pairs, {study.matched} with the matching real image, {study.size} px, seed {seed}")
+    matched = f"{study.matched} with the matching real image"
+    print(f"{args.out}: {_count(pairs, 'pair')}, {matched}, {study.size} px, seed {seed}")
     if study.resized:
         print("note: some images were resized; resizing blurs some more than others, which may give them away")
     print(
-        f"Each participant sees {len(plan.practice)} practice trials, {plan.trials} main trials "
-        f"({plan.trials // len(plan.methods)} per method) and {len(plan.checks)} attention checks."
+        f"Each participant sees {_count(len(plan.practice), 'practice trial')}, {_count(plan.trials, 'main trial')} "
+        f"({plan.trials // len(plan.methods)} per method) and {_count(len(plan.checks), 'attention check')}."
     )
     print(f"Next: aggan study serve {shlex.quote(str(args.out))}")
     return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _warn(message: str) -> None:
+    print(message, file=sys.stderr)
 
 
 def _check(args: Create) -> None:

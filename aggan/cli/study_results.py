@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from aggan.io import require_output_file
+
 if TYPE_CHECKING:
     from aggan.study.results import Results
 
@@ -39,18 +41,23 @@ def main(argv: list[str]) -> int:
     from aggan.study.results import RESULTS, compute_results, write_results
 
     plan = read_plan(args.study)
+    outputs = {"--json": RESULTS, "--csv": ANSWERS, "--participants": PARTICIPANTS}
+    requested = [option for option in outputs if getattr(args, option.removeprefix("--"))]
+    for option in requested:
+        require_output_file(args.study / outputs[option], option)
     with closing(AnswerDatabase(database_url(args.study, args.database), plan.study)) as database:
         participations = load_participations(plan, database)
     results = compute_results(plan, participations)
     print_results(results)
-    for requested, name, write in (
-        (args.json, RESULTS, lambda path: write_results(results, path)),
-        (args.csv, ANSWERS, lambda path: write_answers(participations, path)),
-        (args.participants, PARTICIPANTS, lambda path: write_participants(participations, path)),
-    ):
-        if requested:
-            write(args.study / name)
-            print(f"Wrote {args.study / name}")
+    writers = {
+        "--json": lambda path: write_results(results, path),
+        "--csv": lambda path: write_answers(participations, path),
+        "--participants": lambda path: write_participants(participations, path),
+    }
+    for option in requested:
+        path = args.study / outputs[option]
+        writers[option](path)
+        print(f"Wrote {path}")
     return 0
 
 

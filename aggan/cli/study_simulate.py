@@ -33,10 +33,11 @@ def main(argv: list[str]) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from aggan.study.plan import read_plan
+    from aggan.study.plan import read_plan, require_images
     from aggan.study.simulate import Population, simulate
 
     plan = read_plan(args.study)
+    require_images(args.study, plan)
     rates = {name: _fraction(f"--rates {name}", value) for name, value in parse_pairs(args.rates, "--rates").items()}
     if set(rates) != set(plan.methods):
         raise UserError(f"--rates: give one rate for each of {', '.join(plan.methods)}")

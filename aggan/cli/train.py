@@ -1,13 +1,16 @@
 """`aggan train [METHOD] --data.x DIR --data.y DIR --out RUN`."""
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+from pydantic import ValidationError
 from rich.console import Console
 
+from aggan.cli.data_options import require_folders
+from aggan.cli.option_groups import OptionGroup, add_options, group_of, option_errors, settings_of
 from aggan.data.folders import DataConfig
 from aggan.errors import UserError
 from aggan.training.config import TrainingConfig
@@ -19,7 +22,30 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 FIXED = ("optimizer", "init_from")
 """Training settings that a resumed run cannot change."""
+PLACES = ("root", "pairs", "x", "y")
+"""Data settings that say where the images are. A resumed run can change them, and the names, which may be folders'."""
 LENGTHS = ("--training.epochs", "--training.steps", "--training.minutes")
+TRAINING_GROUPS = {
+    "length": (
+        "How long. The defaults are the paper's (Sec. IV-A) for AR Face, Bu3dfe and RaFD. A length in steps or minutes "
+        "replaces the epochs, and the learning rate decays over the same fraction of it. A length on the command line "
+        "replaces the recipe's.",
+        ("epochs", "decay_after", "steps", "minutes", "processor_time"),
+    ),
+    "learning": (
+        "How fast, and from what start.",
+        ("batch", "optimizer", "learning_rate", "betas", "weight_decay", "ema", "seed", "init_from"),
+    ),
+    "hardware": (
+        "On what. Several machines: docs/scale.md.",
+        ("accelerator", "devices", "timeout", "precision", "threads", "activation_checkpointing"),
+    ),
+    "output": (
+        "What the run folder gets, and when.",
+        ("journal_every", "save_every", "keep", "sample_every", "score", "classifier", "score_every"),
+    ),
+}
+"""Groups of training settings: what they are about, and their names."""
 
 
 @dataclass
@@ -29,32 +55,48 @@ class Options:
     `aggan methods` lists the methods; `aggan train METHOD --help` also lists the settings of one.
     """
 
-    out: Path | None = None
-    """Run folder to write."""
-    recipe: str | None = None
-    """Settings to start from: a recipe that ships (native, paper, arface, bu3dfe, celeba, rafd, faces64,
-    faces128, photographs64) or a YAML file."""
-    resume: Path | None = None
-    """Run folder to resume, exactly where it stopped."""
-    data: DataConfig = field(default_factory=DataConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="", help="Run folder to write.")] = None
+    recipe: Annotated[
+        str | None,
+        tyro.conf.arg(
+            metavar="NAME|FILE",
+            help_behavior_hint="",
+            help="Settings to start from: a recipe that ships (native, paper, arface, bu3dfe, celeba, rafd, faces64, "
+            "faces128, photographs64) or a YAML file.",
+        ),
+    ] = None
+    resume: Annotated[
+        Path | None,
+        tyro.conf.arg(
+            metavar="DIR",
+            help_behavior_hint="",
+            help="Run folder to resume, exactly where it stopped. Settings of the training may change, and the folders "
+            "of images that were moved.",
+        ),
+    ] = None
 
 
 def main(argv: list[str]) -> int:
     """Train or resume. Returns 130 if a signal ended the training with everything saved."""
     if argv[:1] in (["-h"], ["--help"]):  # without a method, so torch is not needed
-        tyro.cli(Options, args=argv, prog="aggan train [METHOD]")
+        tyro.cli(add_options(Options, _groups(DataConfig(), TrainingConfig())), args=argv, prog="aggan train [METHOD]")
     with report_once_per_machine():
+        require_folders(argv)  # first, as importing torch takes seconds
         experiment, run, resume = _parse(argv)
     from aggan.evaluation.model_selection import choose_score
+    from aggan.inference.alignment import measure_alignment
     from aggan.training.run import train
 
-    console = Console()
+    console, scorer = Console(), None
     with report_once_per_machine():
-        choice = choose_score(experiment.training, experiment.data)
-    if experiment.training.score_every and is_local_zero():
-        console.print(choice.description, markup=False, highlight=False, soft_wrap=True)
-    return 0 if train(experiment, run, console, resume=resume, scorer=choice.scorer) else INTERRUPTED
+        if experiment.training.score_every:
+            description, scorer = choose_score(experiment.training, experiment.data)
+            if is_local_zero():
+                console.print(description, markup=False, highlight=False, soft_wrap=True)
+        elif experiment.training.score not in (None, "none") or experiment.training.classifier:
+            raise UserError("nothing is scored without an interval: set --training.score-every N")
+    finished = train(experiment, run, console, resume=resume, scorer=scorer, find_alignment=measure_alignment)
+    return 0 if finished else INTERRUPTED
 
 
 def _parse(argv: list[str]) -> tuple["Experiment", Path, bool]:
@@ -71,9 +113,18 @@ def _parse(argv: list[str]) -> tuple["Experiment", Path, bool]:
     other_method = has_method and Experiment.of(method, None).method.method != start.method.method
     if known.resume and (known.recipe or other_method):
         raise UserError(f"{known.resume} resumes with its own method and settings: leave out the method and --recipe")
-    options = _options(_without_length(start) if _gives_length(rest) else start)
-    args = tyro.cli(options, args=rest, prog=f"aggan train {method}", console_outputs=is_local_zero())
-    experiment = Experiment(method=args.method, data=args.data, training=args.training)
+    groups = _groups_of(_without_length(start) if _gives_length(rest) else start)
+    args = tyro.cli(
+        add_options(Options, groups), args=rest, prog=f"aggan train {method}", console_outputs=is_local_zero()
+    )
+    sections = settings_of(args, groups)
+    sections["method"] = start.method.model_dump(include={"method"}) | sections["method"]
+    if args.resume:
+        sections["data"] = _moved(start.data, sections["data"])
+    try:
+        experiment = Experiment.model_validate(sections)
+    except ValidationError as error:
+        raise option_errors(error, {"method": start.method.method}) from error
     if args.resume:
         _require_resumable(experiment, start)
     if args.resume and args.out:
@@ -84,10 +135,23 @@ def _parse(argv: list[str]) -> tuple["Experiment", Path, bool]:
     return experiment, run, args.resume is not None
 
 
+def _moved(start: DataConfig, data: dict[str, Any]) -> dict[str, Any]:
+    """The data settings of a resumed run; places on the command line replace those where the images were."""
+    changed = [name for name in PLACES if data[name] and data[name].absolute() != getattr(start, name)]
+    if not changed:
+        return data
+    kept = {"x", "y"} if {"x", "y"} & set(changed) else set(changed)
+    return data | dict.fromkeys(set(PLACES) - kept)
+
+
 def _require_resumable(experiment: "Experiment", start: "Experiment") -> None:
     """Raise `UserError` if a resumed run would change what it cannot change."""
-    if (experiment.method, experiment.data) != (start.method, start.data):
-        raise UserError("a resumed run keeps its method and data; only --training settings can change")
+    movable = {*PLACES, "names"}
+    data, start_data = (settings.data.model_dump(exclude=movable) for settings in (experiment, start))
+    if (experiment.method, data) != (start.method, start_data):
+        raise UserError(
+            "a resumed run keeps its method and data; only --training settings can change, and where the images are"
+        )
     for name in FIXED:
         if getattr(experiment.training, name) != getattr(start.training, name):
             option = name.replace("_", "-")
@@ -103,14 +167,17 @@ def _without_length(start: "Experiment") -> "Experiment":
     return start.model_copy(update={"training": start.training.model_copy(update={"steps": None, "minutes": None})})
 
 
-def _options(start: "Experiment") -> type:
-    """The options with the method's settings among them, and the settings to start from as defaults."""
+def _groups_of(start: "Experiment") -> list[OptionGroup]:
+    """All options, with the settings to start from as defaults."""
+    return [*group_of("method", start.method), *_groups(start.data, start.training)]
 
-    @dataclass
-    class MethodOptions(Options):
-        method: type(start.method) = field(default_factory=lambda: start.method)  # pyright: ignore
-        data: DataConfig = field(default_factory=lambda: start.data)
-        training: TrainingConfig = field(default_factory=lambda: start.training)
 
-    MethodOptions.__doc__ = Options.__doc__
-    return MethodOptions
+def _groups(data: DataConfig, training: TrainingConfig) -> list[OptionGroup]:
+    """The options of every method."""
+    return [
+        *group_of("data", data),
+        *(
+            OptionGroup(title, "training", training, names, description)
+            for title, (description, names) in TRAINING_GROUPS.items()
+        ),
+    ]

@@ -1,6 +1,5 @@
 """The costs of methods: time and memory of their runs, and their parameters beside the paper's Table III."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from aggan.comparison.figures import run_folder
 from aggan.comparison.migrate import migrate_capacity
 from aggan.comparison.rows import Row, read_results
 from aggan.comparison.tables import EMPTY, Cell, Line, Table
+from aggan.io import read_json
 from aggan.training import log
 
 COST_HEADINGS = ("steps", "minutes", "seconds per step", "peak memory, MB", "seconds per image")
@@ -34,7 +34,7 @@ def _costs(out: Path, row: Row, to: str) -> tuple[Cell, ...]:
     return (
         Cell(f"{steps:,}"),
         Cell(f"{seconds / 60:.1f}") if seconds else EMPTY,
-        Cell(f"{seconds / steps:.3f}") if seconds else EMPTY,
+        Cell(f"{seconds / steps:.3f}") if seconds and steps else EMPTY,
         Cell(f"{memory:,.0f}") if memory else EMPTY,
         Cell(f"{per_image:.4f}") if per_image is not None else EMPTY,
     )
@@ -42,7 +42,7 @@ def _costs(out: Path, row: Row, to: str) -> tuple[Cell, ...]:
 
 def capacity_table(path: Path) -> Table:
     """Table III, from a capacity.json."""
-    content = migrate_capacity(json.loads(path.read_text(encoding="utf-8")))
+    content = migrate_capacity(read_json(path))
     lines = tuple(Line(entry["name"], _capacity(entry)) for entry in content["methods"])
     about = (
         f"Parameters of one model at full width, how many models m = {content['domains']} domains need, and what the "

@@ -36,7 +36,7 @@ def plot(curves: Curves, label: str, log: bool = False) -> str:
     axes = figure.subplots()
     for name, points in curves.items():
         axes.plot(*zip(*points, strict=True), label=name, linewidth=1.2)
-    if log:
+    if log and any(value > 0 for points in curves.values() for _, value in points):
         axes.set_yscale("log")
     axes.set(xlabel="step", ylabel=label)
     axes.grid(color=GRID, linewidth=0.5)

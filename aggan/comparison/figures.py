@@ -7,15 +7,18 @@ OUT/DATA/METHOD/seed-N/run/samples/        sample sheets of the training
 
 import base64
 import io
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
-from aggan.comparison.migrate import images_folder
+from aggan.comparison.fonts import Font, is_drawable, load_font
+from aggan.comparison.migrate import FORMER_IMAGES, IMAGES, images_folder
 from aggan.comparison.rows import Row, read_results
+from aggan.errors import UserError
 from aggan.io import write_atomic
 from aggan.metric_table import GROUND_TRUTH, METRICS, ROWS
 
@@ -23,7 +26,7 @@ COLUMNS = 8
 """Images in a row."""
 MOMENTS = 6
 """Sample sheets of a training."""
-SHEET_PARTS = ("input", "attention mask", "content mask", "translation", "reconstruction")
+SHEET_PARTS = ("input", "attention mask", "content", "translation", "reconstruction")
 """What a sample sheet shows of an image, of a method with attention that translates in both directions."""
 SHEET_IMAGE = 128
 """Smaller images are enlarged to this side on sample sheets, by a whole number."""
@@ -92,8 +95,20 @@ class FigureData(NamedTuple):
 
 
 def embed_png(path: Path) -> str:
-    """A PNG file as a data URI."""
+    """A PNG file as a data URI. Raises `UserError` if it is broken."""
+    read_rgb(path)
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def read_rgb(path: Path) -> Pillow.Image:
+    """Read an image that this package wrote. Raises `UserError` if it is broken."""
+    try:
+        with Pillow.open(path) as file:
+            return file.convert("RGB")
+    except OSError as error:
+        folders = (folder.parent for folder in path.parents if folder.name in (IMAGES, FORMER_IMAGES))
+        source = next((folder for folder in folders if (folder / "results.json").exists()), path)
+        raise UserError(f"{path}: a broken image: remove {source} and run the command again") from error
 
 
 def embed_jpeg(image: Pillow.Image) -> str:
@@ -125,7 +140,7 @@ def make_figures(data: FigureData) -> Iterator[Sheet]:
 
 
 def _strip(label: str, paths: Sequence[Path]) -> Strip:
-    return Strip(label, tuple(embed_png(path) if path.exists() else "" for path in paths))
+    return Strip(label, tuple(embed_png(path) if os.path.lexists(path) else "" for path in paths))
 
 
 def _same_images(data: FigureData) -> Sheet:
@@ -156,7 +171,7 @@ def _attention(data: FigureData, row: Row) -> Sheet:
         stems = [data.images_of(row, to) / names[0] for to in data.targets]
     else:
         stems = [data.images_of(row, data.targets[0]) / name for name in names]
-    parts = {"attention mask": ".mask.png", "content mask": ".content.png", "translation": ".png"}
+    parts = {"attention mask": ".mask.png", "content": ".content.png", "translation": ".png"}
     strips = (_strip(label, [stem.with_name(stem.name + part) for stem in stems]) for label, part in parts.items())
     about = "Where the attention mask is white, the content replaces the input; where it is black, the input stays."
     return Sheet(f"What {row.name} attends to", about, tuple(strips), data.targets if several else ())
@@ -168,8 +183,8 @@ def _learning(data: FigureData, row: Row) -> Iterator[Sheet]:
     paths = dict.fromkeys(paths[round(k * (len(paths) - 1) / (MOMENTS - 1))] for k in range(MOMENTS) if paths)
     strips, side = [], data.size * max(1, SHEET_IMAGE // data.size)
     for path in paths:
-        with Pillow.open(path) as sheet:
-            parts = [sheet.crop((left, 0, left + side, side)) for left in range(0, side * len(SHEET_PARTS), side)]
+        sheet = read_rgb(path)
+        parts = [sheet.crop((left, 0, left + side, side)) for left in range(0, side * len(SHEET_PARTS), side)]
         strips.append(Strip(f"step {int(path.stem.split('-')[1]):,}", tuple(map(embed_jpeg, parts))))
     if strips:
         yield Sheet(f"How {row.name} learned", "One test image during the training.", tuple(strips), SHEET_PARTS)
@@ -200,7 +215,7 @@ def _worst_by(data: FigureData, folder: Path, columns: dict[str, list[Any]], key
 
 
 def _mosaic(columns: Sequence[Sequence[Path]]) -> Pillow.Image:
-    images = [[_read(path) for path in column] for column in columns]
+    images = [[read_rgb(path) for path in column] for column in columns]
     width, height = images[0][0].size
     mosaic = Pillow.new("RGB", (width * len(images), height * len(images[0])))
     for x, column in enumerate(images):
@@ -209,17 +224,15 @@ def _mosaic(columns: Sequence[Sequence[Path]]) -> Pillow.Image:
     return mosaic
 
 
-def _read(path: Path) -> Pillow.Image:
-    with Pillow.open(path) as file:
-        return file.convert("RGB")
-
-
 def draw(path: Path, sheet: Sheet) -> None:
-    """Write a figure as a PNG file: labels on the left, heads above, images in their own size."""
+    """Write a figure as a PNG file: labels on the left, heads above, images in their own size.
+
+    Letters that no installed font has are drawn as boxes; `undrawable` names them.
+    """
     rows = [[_decode(uri) for uri in strip.images] for strip in sheet.strips]
     width, height = (max(image.size[axis] for row in rows for image in row if image) for axis in (0, 1))
-    font = ImageFont.load_default(FONT_SIZE)
-    left = GAP + max(round(font.getlength(strip.label)) for strip in sheet.strips)
+    fonts = [load_font(strip.label, FONT_SIZE) for strip in sheet.strips]
+    left = GAP + max(round(font.getlength(strip.label)) for font, strip in zip(fonts, sheet.strips, strict=True))
     top = FONT_SIZE + 2 * GAP if sheet.heads else 0
     note_height = FONT_SIZE + GAP if any(strip.notes for strip in sheet.strips) else 0
     columns = max(len(row) for row in rows)
@@ -227,10 +240,9 @@ def draw(path: Path, sheet: Sheet) -> None:
         "RGB", (left + GAP + columns * (width + GAP), top + len(rows) * (height + note_height + GAP)), "white"
     )
     pen = ImageDraw.Draw(canvas)
-    head_font = _head_font(sheet.heads, width)
-    for column, head in enumerate(sheet.heads):
-        pen.text((left + GAP + column * (width + GAP), GAP), head, INK, head_font)
-    for index, (strip, images) in enumerate(zip(sheet.strips, rows, strict=True)):
+    for column, (head, font) in enumerate(zip(sheet.heads, _head_fonts(sheet.heads, width), strict=True)):
+        pen.text((left + GAP + column * (width + GAP), GAP), head, INK, font)
+    for index, (strip, font, images) in enumerate(zip(sheet.strips, fonts, rows, strict=True)):
         y = top + index * (height + note_height + GAP)
         pen.text((0, y + height // 2), strip.label, INK, font, anchor="lm")
         for column, image in enumerate(images):
@@ -238,15 +250,20 @@ def draw(path: Path, sheet: Sheet) -> None:
             if image:
                 canvas.paste(image, (x, y))
             if strip.notes:
-                pen.text((x, y + height), strip.notes[column], INK, font)
+                pen.text((x, y + height), strip.notes[column], INK, load_font(strip.notes[column], FONT_SIZE))
     write_atomic(path, lambda partial: canvas.save(partial, "PNG"))
 
 
-def _head_font(heads: Sequence[str], width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """A font in which the longest head fits above its image."""
-    font = ImageFont.load_default(FONT_SIZE)
-    longest = max((font.getlength(head) for head in heads), default=0)
-    return font if longest <= width else ImageFont.load_default(FONT_SIZE * width / longest)
+def undrawable(sheet: Sheet) -> list[str]:
+    """The labels and heads of a figure that are drawn with boxes."""
+    return [text for text in (*sheet.heads, *(strip.label for strip in sheet.strips)) if not is_drawable(text)]
+
+
+def _head_fonts(heads: Sequence[str], width: int) -> list[Font]:
+    """Fonts of one size, in which the longest head fits above its image."""
+    longest = max((load_font(head, FONT_SIZE).getlength(head) for head in heads), default=0)
+    size = FONT_SIZE if longest <= width else FONT_SIZE * width / longest
+    return [load_font(head, size) for head in heads]
 
 
 def _decode(uri: str) -> Pillow.Image | None:

@@ -11,6 +11,7 @@ Json = dict[str, Any]
 
 PLAN_VERSION: Final = 2
 COMPARISON_VERSION: Final = 2
+STUDY_VERSION: Final = 2
 IMAGES, FORMER_IMAGES = "images", "pictures"
 COMPARISON = {"systems": "methods", "unpaired": "without_ground_truth", "by_pairs": "learn_from_pairs"}
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from aggan.comparison.migrate import PLAN_VERSION
 from aggan.data.sample_faces import SIZES
 from aggan.errors import UserError
+from aggan.io import is_file_name
 from aggan.methods.registry import METHODS
 from aggan.training.experiment import validation_errors
 
@@ -44,6 +45,7 @@ class Plan(BaseModel):
         default=("happy",), min_length=1, description="The domains to translate to; the main tables compare the first."
     )
     size: int = Field(default=64, ge=16, description="Side of the images in pixels.")
+    bits: int | None = Field(default=None, ge=8, le=16, description="Bits that 16-bit images really use.")
     recipe: str = Field(default="faces64", description="A recipe that ships, or a YAML file.")
     minutes: float | None = Field(default=None, gt=0, description="Budget of each training in minutes.")
     epochs: int | None = Field(default=None, ge=1, description="Or the budget in epochs.")
@@ -60,6 +62,9 @@ class Plan(BaseModel):
 
     @model_validator(mode="after")
     def _validate(self) -> "Plan":
+        for name in self.data:
+            if not is_file_name(name):
+                raise ValueError(f"a data set cannot be called {name!r}: a folder is named after it")
         for name in (*self.methods, *self.more_seeds):
             if name not in METHODS:
                 raise ValueError(f"no method {name!r}; there are {', '.join(METHODS)}")

@@ -6,8 +6,7 @@ OUT/tables.md, OUT/tables.csv, OUT/tables.tex
 OUT/figures/           the figures of the page as PNG files
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aggan.comparison.costs import capacity_table, cost_table
 from aggan.comparison.curves import plot_losses
-from aggan.comparison.figures import WORST_TITLE, FigureData, draw, make_figures, run_folder
+from aggan.comparison.figures import WORST_TITLE, FigureData, Sheet, draw, make_figures, run_folder, undrawable
+from aggan.comparison.fonts import missing_font_warning
 from aggan.comparison.migrate import COMPARISON_VERSION, migrate_comparison
 from aggan.comparison.rows import STUDY, Row, comma_separated, quality_table, read_rows, read_study, with_study
 from aggan.comparison.tables import Table, latex, markdown, side_by_side
-from aggan.io import write_json_atomic, write_text_atomic
+from aggan.io import read_json, unwritable_reason, write_json_atomic, write_text_atomic
 from aggan.training import log
 
 FILE, CAPACITY, PAGE = "comparison.json", "capacity.json", "report.html"
@@ -44,6 +44,8 @@ class Comparison(NamedTuple):
     """Data sets whose test images are not pairs."""
     learn_from_pairs: list[str]
     """Methods."""
+    unchecked: Sequence[str] = ()
+    """Runs of which it is not known whether they were trained on a test image, as their training images are gone."""
     version: int = COMPARISON_VERSION
 
     def read_rows(self, out: Path, data: str, to: str) -> list[Row]:
@@ -57,9 +59,12 @@ def save(out: Path, comparison: Comparison) -> None:
     write_json_atomic(out / FILE, comparison._asdict())
 
 
-def write(out: Path) -> Path:
-    """Write the tables and the page of everything that is finished. Returns the page's path."""
-    comparison = Comparison(**migrate_comparison(json.loads((out / FILE).read_text(encoding="utf-8"))))
+def write(out: Path, warn: Callable[[str], object]) -> Path:
+    """Write the tables and the page of everything that is finished. Returns the page's path.
+
+    `warn` is called with a sentence about what the figures lack.
+    """
+    comparison = Comparison(**migrate_comparison(read_json(out / FILE, newest=COMPARISON_VERSION)))
     main = comparison.targets[0]
     rows_of = {data: comparison.read_rows(out, data, main) for data in comparison.data}
     if len(rows_of) == 1 and (out / STUDY).exists():  # a study is about one data set and one target
@@ -74,8 +79,13 @@ def write(out: Path) -> Path:
     for data, rows in rows_of.items():
         task = comparison.source, tuple(comparison.targets), comparison.size
         figures[data] = list(make_figures(FigureData(out, data, rows, *task)))
+        if any(row.folders for row in rows) and not figures[data]:
+            warn(f"no figures of {data}, as no test image has a translation by every method below {out / data}")
         for sheet in figures[data]:
-            draw(out / "figures" / f"{data}-{sheet.title.lower().replace(' ', '-')}.png", sheet)
+            _draw(out / "figures" / f"{data}-{sheet.title.lower().replace(' ', '-')}.png", sheet, warn)
+    boxes = dict.fromkeys(text for sheets in figures.values() for sheet in sheets for text in undrawable(sheet))
+    if boxes:
+        warn(missing_font_warning(boxes))
     environment = Environment(loader=PackageLoader("aggan.comparison", "."), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("report.html.j2").render(
         comparison=comparison,
@@ -91,6 +101,13 @@ def write(out: Path) -> Path:
     )
     write_text_atomic(out / PAGE, page)
     return out / PAGE
+
+
+def _draw(path: Path, sheet: Sheet, warn: Callable[[str], object]) -> None:
+    if reason := unwritable_reason(path):
+        warn(f"not drawn: {path}: {reason}")
+    else:
+        draw(path, sheet)
 
 
 def _quality_tables(comparison: Comparison, out: Path, rows_of: dict[str, list[Row]]) -> Iterator[Table]:

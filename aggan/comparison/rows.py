@@ -2,18 +2,26 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from aggan.comparison.migrate import migrate_failure, migrate_study
+from aggan.comparison.migrate import STUDY_VERSION, migrate_failure, migrate_study
 from aggan.comparison.tables import EMPTY, Cell, Line, Table
 from aggan.errors import UserError
-from aggan.metric_table import GROUND_TRUTH, IDENTITY_BASELINE, METRICS, ROWS, TRANSLATION, migrate_results
+from aggan.io import read_json
+from aggan.metric_table import (
+    GROUND_TRUTH,
+    IDENTITY_BASELINE,
+    METRICS,
+    RESULTS_VERSION,
+    ROWS,
+    TRANSLATION,
+    migrate_results,
+)
 
 COMPARED = tuple(key for key, metric in METRICS.items() if metric.direction and metric.interval)
 """The metrics in tables: those with a better direction and an interval."""
@@ -91,8 +99,8 @@ def read_rows(out: Path, data: str, methods: Sequence[str], to: str, learn_from_
 
 
 def read_results(folder: Path) -> dict[str, Any]:
-    """The results.json of a folder, also of an earlier version."""
-    return migrate_results(_read_json(folder / "results.json"))
+    """The results.json of a folder, also of an earlier version. Raises `UserError` if it cannot be read."""
+    return migrate_results(read_json(folder / "results.json", newest=RESULTS_VERSION))
 
 
 def _features(results: dict[str, Any]) -> str:
@@ -111,11 +119,7 @@ def _estimates(rows: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
 
 def _read_error(trials: Sequence[Path]) -> str:
     failures = [trial / "failure.json" for trial in trials if (trial / "failure.json").exists()]
-    return migrate_failure(_read_json(failures[0]))["error"] if failures else "not finished"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return migrate_failure(read_json(failures[0]))["error"] if failures else "not finished"
 
 
 class MethodAnswers(BaseModel):
@@ -135,10 +139,8 @@ class Study(BaseModel):
 def read_study(path: Path) -> dict[str, Estimate]:
     """The share of people fooled, by method. Raises `UserError` if the file does not hold the results of a study."""
     try:
-        methods = Study.model_validate(migrate_study(_read_json(path))).methods
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError) as error:
+        methods = Study.model_validate(migrate_study(read_json(path, newest=STUDY_VERSION))).methods
+    except ValidationError as error:
         raise UserError(f"{path}: not written by `aggan study results STUDY --json`") from error
     return {
         name: Estimate(answers.fooled, *answers.interval)

@@ -21,7 +21,7 @@ from aggan.metric_table import METRICS, ROWS
 PARTS = {
     "input": "input",
     "mask": "attention mask",
-    "content": "content mask",
+    "content": "content",
     "output": "translation",
     "ground_truth": "ground truth",
 }

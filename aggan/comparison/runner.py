@@ -12,7 +12,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -23,15 +23,28 @@ from pydantic import ValidationError
 
 from aggan.comparison.migrate import IMAGES, migrate_failure, migrate_plan
 from aggan.comparison.plan import Plan, Trial, list_trials
+from aggan.comparison.rows import read_results
 from aggan.data.folders import DataConfig, find, list_images
 from aggan.data.index import CARD
+from aggan.data.listing import report_os_errors
 from aggan.data.sample_faces import unpack
 from aggan.errors import UserError
+from aggan.evaluation.capacity import count_parameters
+from aggan.evaluation.test_set import files_by_name, find_test_folders
 from aggan.images.decode import Unreadable, read, square
-from aggan.io import write_atomic, write_json_atomic, write_text_atomic
+from aggan.io import (
+    read_json,
+    require_not_below,
+    require_output_folder,
+    require_space,
+    write_atomic,
+    write_json_atomic,
+    write_text_atomic,
+)
 from aggan.methods.registry import METHODS
+from aggan.ops.cpu_features import available_cores
 from aggan.training.config import load_recipe
-from aggan.training.experiment import FILE
+from aggan.training.experiment import FILE, Experiment
 from aggan.types import Needs
 
 PLAN, RESULTS, FAILURE, LOG, COMMANDS, TEST = (
@@ -70,7 +83,9 @@ class Command(NamedTuple):
 class Direction(NamedTuple):
     """What is evaluated: the test images of one domain, translated to another."""
 
-    root: Path
+    inputs: Path
+    real: Path
+    """Images of the target domain: ground truth if they have the names of the inputs."""
     source: str
     to: str
     classifier: str | None = None
@@ -78,19 +93,20 @@ class Direction(NamedTuple):
     lpips: Path | None = None
 
     @property
-    def inputs(self) -> Path:
-        return self.root / "test" / self.source
-
-    @property
-    def real(self) -> Path:
-        """Images of the target domain: ground truth if they have the names of the inputs."""
-        return self.root / "test" / self.to
-
-    @property
     def options(self) -> list[str]:
         """The options of `aggan evaluate` for the networks of the metrics."""
         options = {"--classifier": self.classifier, "--inception": self.inception, "--lpips": self.lpips}
         return [word for option, value in options.items() if value for word in (option, str(value))]
+
+    def describe(self) -> str:
+        """What will be measured, in one line."""
+        inputs, real = (files_by_name(folder, _ignore).keys() for folder in (self.inputs, self.real))
+        line = f"{self.source} to {self.to}: images of {self.inputs} ({len(inputs)})"
+        if inputs <= real:
+            return f"{line}, ground truth of each in {self.real}"
+        if inputs & real:
+            return f"{line}, of which those with ground truth in {self.real} are measured ({len(inputs & real)})"
+        return f"{line}, no ground truth, as no image of {self.real} has the name of one of these"
 
     @property
     def files(self) -> list[Path]:
@@ -108,6 +124,7 @@ def training_command(plan: Plan, out: Path, trial: Trial) -> Command:
     argv = ["train", trial.method, "--recipe", plan.recipe, "--out", str(run)]
     argv += ["--data.root", str(training_root(plan, out, trial)), "--data.names", plan.source, *plan.targets]
     argv += ["--data.size", str(plan.size), "--training.seed", str(trial.seed)]
+    argv += ["--data.bits", str(plan.bits)] if plan.bits else []
     argv += ["--training.threads", str(plan.threads)] if plan.threads else []
     argv += ["--training.processor-time"] if plan.processor_time else []
     argv += ["--training.minutes", str(plan.minutes)] if plan.minutes else ["--training.epochs", str(plan.epochs)]
@@ -126,8 +143,22 @@ def evaluation_command(run: Path, folder: Path, direction: Direction) -> Command
 
 def has_pairs(inputs: Path, others: Path) -> bool:
     """Whether an image of one folder has the name of one in the other."""
-    names = [{file.relative_to(folder).with_suffix("") for file in list_images(folder)} for folder in (inputs, others)]
-    return bool(names[0] & names[1])
+    first, second = (files_by_name(folder, _ignore).keys() for folder in (inputs, others))
+    return bool(first & second)
+
+
+def _ignore(message: str) -> None:
+    """`announce_directions` has named what is left out."""
+
+
+def announce_directions(
+    directions: Sequence[Direction], folders: Mapping[str, Path], announce: Report, warn: Report
+) -> None:
+    """Say before the work begins what will be measured, and which files of the folders are left out."""
+    for folder in folders.values():
+        files_by_name(folder, warn)
+    for direction in directions:
+        announce(direction.describe())
 
 
 def training_root(plan: Plan, out: Path, trial: Trial) -> Path:
@@ -141,22 +172,34 @@ def training_root(plan: Plan, out: Path, trial: Trial) -> Path:
 # --- preparation ----------------------------------------------------------------------------------
 
 
-def prepare(plan: Plan, out: Path) -> None:
+def prepare(plan: Plan, out: Path, announce: Report, warn: Report) -> None:
     """Write plan.json, unpack the faces that ship and copy the test images.
 
-    Raises `UserError` if data are missing, or if `out` holds the results of another plan.
+    `announce` is called with what will be trained and measured, `warn` about files that are left out. Raises
+    `UserError` if data are missing, if `out` holds the results of another plan, or if `out` cannot hold the results.
     """
+    require_output_folder(out, "--out")
     if (out / PLAN).exists():
         _require_same_plan(plan, out)
     else:
         _require_data(plan, out)  # first, as the paths of a saved plan can no longer be corrected
+    for data in plan.data:
+        require_known_results(out / data)
     write_text_atomic(out / PLAN, plan.model_dump_json(indent=2) + "\n")
     if any(data_set.root is None for data_set in plan.data.values()):
         for name, pairs in (("faces", False), ("faces-pairs", True)):
             if not (out / name / CARD).exists():
                 unpack(out / name, plan.size, pairs)
     for data, data_set in plan.data.items():
-        copy_test_images(data_set.root or out / "faces", out / data / TEST, (plan.source, *plan.targets), plan.size)
+        folders = find_test_folders(data_set.root or out / "faces", (plan.source, *plan.targets))
+        announce_directions(_directions(plan, folders), folders, announce, warn)
+        copy_test_images(folders, out / data / TEST, plan.size, bits=plan.bits)
+
+
+def _directions(plan: Plan, folders: Mapping[str, Path]) -> list[Direction]:
+    """What is evaluated on one data set, whose test images lie in these folders."""
+    inputs, networks = folders[plan.source], (plan.classifier, plan.inception, plan.lpips)
+    return [Direction(inputs, folders[to], plan.source, to, *networks) for to in plan.targets]
 
 
 def _require_same_plan(plan: Plan, out: Path) -> None:
@@ -174,9 +217,35 @@ def _require_data(plan: Plan, out: Path) -> None:
     require_files(plan.inception, plan.lpips)
     domains = plan.source, *plan.targets
     for root in {training_root(plan, out, trial) for trial in list_trials(plan) if plan.data[trial.data].root}:
-        find(DataConfig(root=root, names=domains))
-        for domain in domains:
-            list_images(root / "test" / domain)
+        training = find(DataConfig(root=root, names=domains)).train
+        test = find_test_folders(root, domains)
+        require_not_below(out, [*(domain.folder for domain in training), *test.values()], "--out")
+        for folder in test.values():
+            list_images(folder)
+
+
+def require_space_for(plan: Plan, out: Path, trials: Sequence[Trial]) -> None:
+    """Raise `UserError` if the checkpoints of the trials that are not done do not fit on the disk."""
+    pending = [trial for trial in trials if trial_status(out, trial, plan.targets) != DONE]
+    require_space(out, sum(_checkpoint_size(plan, trial) for trial in pending), "training the methods")
+
+
+def _checkpoint_size(plan: Plan, trial: Trial) -> int:
+    """Bytes of a training's checkpoint, about: its weights with two moments each; 0 if the method cannot be built."""
+    try:
+        networks = count_parameters(Experiment.of(trial.method, plan.recipe).method, plan.size, len(plan.targets) + 1)
+    except UserError:
+        return 0  # the training reports it
+    return 3 * 4 * sum(networks.values())
+
+
+def require_known_results(folder: Path) -> None:
+    """Raise `UserError` if results below the folder of a data set are damaged, or of a newer version."""
+    for file in folder.glob(f"*/seed-*/*/{RESULTS}"):
+        try:
+            read_results(file.parent)
+        except UserError as error:
+            raise UserError(f"{error}; or choose another --out") from error
 
 
 def require_files(*files: Path | None) -> None:
@@ -186,19 +255,22 @@ def require_files(*files: Path | None) -> None:
             raise UserError(f"{file}: no such file")
 
 
-def copy_test_images(root: Path, target: Path, domains: Iterable[str], size: int, replace: bool = False) -> None:
-    """Copy the test images as squares of `size` px, for figures. Existing copies stay unless `replace`.
+def copy_test_images(
+    folders: Mapping[str, Path], target: Path, size: int, replace: bool = False, bits: int | None = None
+) -> None:
+    """Copy the test images as squares of `size` px to `target`/DOMAIN, for figures.
 
-    Raises `UserError` if a domain has no test images.
+    Existing copies stay unless `replace`, and nothing is written to a folder of test images. Raises `UserError` if a
+    domain has no test images.
     """
-    for domain in domains:
-        folder = root / "test" / domain
-        keep = not replace or folder.resolve() == (target / domain).resolve()
-        for file in list_images(folder):
-            copy = target / domain / file.relative_to(folder).with_suffix(".png")
-            if not (keep and copy.exists()):
+    for domain, folder in folders.items():
+        if folder.resolve() == (target / domain).resolve():
+            continue
+        for name, file in files_by_name(folder, _ignore).items():
+            copy = target / domain / f"{name}.png"
+            if replace or not copy.exists():
                 try:
-                    image = Pillow.fromarray(square(read(file), size))
+                    image = Pillow.fromarray(square(read(file, bits), size))
                 except Unreadable:
                     continue  # the evaluation reports it
                 write_atomic(copy, lambda path, image=image: image.save(path, "PNG"))
@@ -215,7 +287,7 @@ def run_trials(
     Raises `Interrupted`.
     """
     # Several trainings whose threads compete for the same cores run many times slower.
-    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs)), **os.environ}
+    environment = {"OMP_NUM_THREADS": str(max(1, available_cores() // jobs)), **os.environ}
     stop = Event()
 
     def run_trial(trial: Trial) -> None:
@@ -225,13 +297,13 @@ def run_trials(
         if trial_status(out, trial, plan.targets) == DONE:
             on_status(trial, DONE)
             return
-        root, networks = training_root(plan, out, trial), (plan.classifier, plan.inception, plan.lpips)
-        directions = [Direction(root, plan.source, to, *networks) for to in plan.targets]
+        folders = find_test_folders(training_root(plan, out, trial), (plan.source, *plan.targets))
+        directions = _directions(plan, folders)
         evaluations = [evaluation_command(folder / "run", folder, direction) for direction in directions]
         try:
             commands = [training_command(plan, out, trial), *evaluations]
             run_commands(commands, folder, environment, lambda status: on_status(trial, status))
-        except Interrupted:
+        except BaseException:
             stop.set()  # at once: the other threads would start the next trials
             raise
 
@@ -251,7 +323,7 @@ def trial_status(out: Path, trial: Trial, targets: tuple[str, ...]) -> str:
     if all((folder / to / RESULTS).exists() for to in targets):
         return DONE
     if (folder / FAILURE).exists():
-        return migrate_failure(json.loads((folder / FAILURE).read_text(encoding="utf-8")))["error"]
+        return migrate_failure(read_json(folder / FAILURE))["error"]
     return "started" if (folder / "run" / FILE).exists() else "to do"
 
 
@@ -260,8 +332,9 @@ def run_commands(commands: list[Command], folder: Path, environment: dict[str, s
 
     Raises `Interrupted`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FAILURE).unlink(missing_ok=True)
+    with report_os_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FAILURE).unlink(missing_ok=True)
     for command in commands:
         if command.output and command.output.exists():
             continue
@@ -276,9 +349,10 @@ def run_commands(commands: list[Command], folder: Path, environment: dict[str, s
     on_status(DONE)
 
 
+@report_os_errors()
 def _run(argv: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
     """The exit code, and the reason: the last line of the output, or the signal that ended the command."""
-    with (folder / COMMANDS).open("a", encoding="utf-8") as file:
+    with (folder / COMMANDS).open("a", encoding="utf-8", errors="surrogateescape") as file:
         file.write(f"aggan {shlex.join(argv)}\n")
     with (folder / LOG).open("ab") as log:
         process = subprocess.run(

@@ -1,15 +1,15 @@
 """Existing runs to compare: they must be comparable, and must not have seen the test images."""
 
 import hashlib
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from aggan.data.folders import find, list_images
 from aggan.data.index import CARD, index_file, read_records
 from aggan.errors import UserError
-from aggan.io import is_file_name
+from aggan.evaluation.test_set import Warn
+from aggan.io import is_file_name, printable, read_json
 from aggan.methods.pretrained import CONFIG, WEIGHTS, ModelCard, find_model, read_card
 from aggan.training.experiment import Experiment
 
@@ -33,10 +33,10 @@ def read_runs(arguments: Iterable[str]) -> list[Run]:
 def _parse(argument: str) -> tuple[str, Path]:
     name, equals, folder = argument.partition("=")
     if not equals:
-        return Path(argument).resolve().name, Path(argument)
+        return printable(Path(argument).resolve().name), Path(argument)
     if not is_file_name(name):  # it becomes a folder below --out
         raise UserError(f"{argument}: {name!r} cannot name a row: give NAME=FOLDER without a slash in NAME")
-    return name, Path(folder)
+    return printable(name), Path(folder)
 
 
 def _read(name: str, folder: Path) -> Run:
@@ -46,26 +46,34 @@ def _read(name: str, folder: Path) -> Run:
     return Run(name, folder, model, Experiment.load(folder), read_card(model / CONFIG))
 
 
-def require_comparable(runs: list[Run], domains: tuple[str, ...], test: Path) -> None:
-    """Raise `UserError` if the runs cannot be compared on the test images `test`/DOMAIN.
+def require_comparable(runs: list[Run], folders: Mapping[str, Path], root: Path, warn: Warn) -> list[str]:
+    """Raise `UserError` if the runs cannot be compared on the test images in `folders`, by domain, of a data set.
 
     Runs of one name must have the same method. All must have the same image size and all domains, and must not have
-    been trained on a test image or, if the data set names people, on a person of the test images.
+    been trained on a test image or, if the data set names people, on a person of the test images. Returns the names of
+    runs whose training images are gone, so that this cannot be checked, and calls `warn` for each.
     """
     _require_names(runs)
-    test_files = [file for domain in domains for file in list_images(test / domain)]
-    people = _people(test.parent, "test")
-    digests = {_digest(file): file for file in test_files}
+    people = _people(root, "test")
+    digests = {_digest(file): file for folder in folders.values() for file in list_images(folder)}
+    unchecked = []
     for run in runs:
         if run.card.size != runs[0].card.size:
             raise UserError(
                 f"{run.folder} works at {run.card.size} px and {runs[0].folder} at {runs[0].card.size}: "
                 "metrics at different sizes cannot be compared"
             )
-        missing = [domain for domain in domains if domain not in run.card.domains]
+        missing = [domain for domain in folders if domain not in run.card.domains]
         if missing:
             raise UserError(f"{run.folder}: has no domain {missing[0]!r}, only {', '.join(run.card.domains)}")
-        _require_unseen(run, digests, people)
+        try:
+            files = [file for domain in find(run.experiment.data).train for file in domain.files]
+        except UserError as error:
+            warn(f"{run.folder}: whether it was trained on a test image cannot be checked: {error}")
+            unchecked.append(run.name)
+        else:
+            _require_unseen(run, files, digests, people)
+    return unchecked
 
 
 def _require_names(runs: list[Run]) -> None:
@@ -77,15 +85,14 @@ def _require_names(runs: list[Run]) -> None:
             raise UserError(f"{both} are different methods, both called {run.name!r}: name them NAME=FOLDER")
 
 
-def _require_unseen(run: Run, test_images: dict[bytes, Path], test_people: set[str]) -> None:
+def _require_unseen(run: Run, files: list[Path], test_images: dict[bytes, Path], test_people: set[str]) -> None:
     root = run.experiment.data.root
     shared = sorted(test_people & _people(root, "train")) if root else []
     if shared:
         raise UserError(f"{run.folder} was trained on {len(shared)} of the people in the test images ({shared[0]})")
-    for domain in find(run.experiment.data).train:
-        for file in domain.files:
-            if twin := test_images.get(_digest(file)):
-                raise UserError(f"{run.folder} was trained on {file}, which is the test image {twin}")
+    for file in files:
+        if twin := test_images.get(_digest(file)):
+            raise UserError(f"{run.folder} was trained on {file}, which is the test image {twin}")
 
 
 def _digest(file: Path) -> bytes:
@@ -97,7 +104,7 @@ def _people(root: Path, split: str) -> set[str]:
     index = index_file(root)
     if not ((root / CARD).exists() and index.exists()):
         return set()
-    card = json.loads((root / CARD).read_text(encoding="utf-8"))
+    card = read_json(root / CARD)
     data_set = f"{card.get('name')} {card.get('seed')}"
     records = read_records(index)
     return {f"{data_set}: {record['person']}" for record in records if record["split"] == split and "person" in record}

@@ -5,6 +5,7 @@ its masks in `masks/face/FILE.png`.
 """
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -19,6 +20,7 @@ from aggan.data.face_ellipse import face_ellipse
 from aggan.data.index import INDEX, Record, index_file, read_records
 from aggan.errors import UserError
 from aggan.images.decode import Unreadable, read, square
+from aggan.io import normalized
 
 
 def root_of(file: Path) -> Path | None:
@@ -37,7 +39,7 @@ def records_of(root: Path) -> dict[str, Record]:
     for number, record in enumerate(records, start=1):
         if not _are_numbers(record.get("action_units") or []):
             raise UserError(f"{index}: line {number}: action_units must be a list of numbers")
-    return {record["file"]: record for record in records}
+    return {normalized(record["file"]): record for record in records}
 
 
 def _are_numbers(units: object) -> bool:
@@ -68,7 +70,7 @@ def _codes(domain: DecodedDomain, rows: list[list[float] | None], length: int) -
 
 def _record_of(file: Path) -> Record:
     root = root_of(file)
-    return records_of(root).get(file.relative_to(root).as_posix(), {}) if root else {}
+    return records_of(root).get(normalized(file.relative_to(root).as_posix()), {}) if root else {}
 
 
 def face_masks(domain: DecodedDomain, size: int) -> UInt8[np.ndarray, "n {size} {size}"]:
@@ -85,7 +87,7 @@ def face_masks(domain: DecodedDomain, size: int) -> UInt8[np.ndarray, "n {size} 
         if file is None:
             raise UserError(f"{image}: it has no mask, but other images of the domain have one")
         try:
-            masks.append(square(read(file), size)[..., 0])
+            masks.append(square(read(file, half=domain.half), size)[..., 0])
         except Unreadable as error:
             raise UserError(f"a mask cannot be used: {error}") from error
     return np.stack(masks)
@@ -93,5 +95,9 @@ def face_masks(domain: DecodedDomain, size: int) -> UInt8[np.ndarray, "n {size} 
 
 def _mask_file(image: Path) -> Path | None:
     root = root_of(image)
-    file = root / "masks" / "face" / image.relative_to(root).with_suffix(".png") if root else None
-    return file if file and file.is_file() else None
+    if root is None:
+        return None
+    name = image.relative_to(root).with_suffix(".png").as_posix()
+    # Disks and archives keep either Unicode form.
+    files = (root / "masks" / "face" / form for form in (name, normalized(name), unicodedata.normalize("NFD", name)))
+    return next((file for file in files if file.is_file()), None)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import PurePath
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float32, Int, UInt8
 
 from aggan.data.annotations import face_masks
 from aggan.data.cache import DecodedDomain
+from aggan.data.listing import name_below
 from aggan.errors import UserError
 from aggan.images.convert import to_tensor
 from aggan.types import CrossDomainBatch, Image, LabelledBatch, Mask, MaskedBatch, Needs, PairedBatch, UnpairedBatch
@@ -40,6 +41,8 @@ class Sampler:
     """Mirror half of the images."""
     rank: int = 0
     world_size: int = 1
+    balance: bool = False
+    """Draw each domain equally often where all domains are drawn from together."""
 
     def steps_per_epoch(self, images: int) -> int:
         """Number of complete batches in `images` images, at least 1."""
@@ -47,12 +50,41 @@ class Sampler:
 
     def draw(self, images: int, step: int, steps_per_epoch: int, stream: int) -> Draw:
         """Draw the batch of a step out of `images` images."""
-        epoch, step_of_epoch = divmod(step, steps_per_epoch)
-        count = steps_per_epoch * self.batch_size * self.world_size
-        order, mirrored = _epoch(self.seed, epoch, stream, images, count)
-        first = (step_of_epoch * self.world_size + self.rank) * self.batch_size
-        batch = slice(first, first + self.batch_size)
-        return order[batch], mirrored[batch] & self.flip
+        epoch, batch = divmod(step, steps_per_epoch)
+        order, mirrored = _epoch(self.seed, epoch, stream, images, self._count(steps_per_epoch))
+        return order[self._slice(batch)], mirrored[self._slice(batch)] & self.flip
+
+    def draw_balanced(self, domains: tuple[int, ...], step: int, steps_per_epoch: int, stream: int) -> Draw:
+        """Draw the batch of a step out of all domains, each equally often; `domains` are their numbers of images.
+
+        The indices are those of the images of all domains in order.
+        """
+        epoch, batch = divmod(step, steps_per_epoch)
+        order, mirrored = _balanced_epoch(self.seed, epoch, stream, domains, self._count(steps_per_epoch))
+        return order[self._slice(batch)], mirrored[self._slice(batch)] & self.flip
+
+    def _count(self, steps_per_epoch: int) -> int:
+        """Number of draws in an epoch, of all processes."""
+        return steps_per_epoch * self.batch_size * self.world_size
+
+    def _slice(self, batch: int) -> slice:
+        """The draws of an epoch that this process takes in its `batch`-th step."""
+        first = (batch * self.world_size + self.rank) * self.batch_size
+        return slice(first, first + self.batch_size)
+
+
+@lru_cache(maxsize=8)
+def _balanced_epoch(seed: int, epoch: int, stream: int, domains: tuple[int, ...], count: int) -> Draw:
+    """Draw `count` images, in turns of all domains; an image is repeated only after all others of its domain."""
+    turns, mirrored = _epoch(seed, epoch, stream, len(domains), count)
+    order = np.empty_like(turns)
+    for k, images in enumerate(domains):
+        is_turn = turns == k
+        if count_of_domain := int(is_turn.sum()):
+            # Streams 0 to 2 have other uses.
+            drawn, _ = _epoch(seed, epoch, 3 + stream * len(domains) + k, images, count_of_domain)
+            order[is_turn] = sum(domains[:k]) + drawn
+    return order, mirrored
 
 
 @lru_cache(maxsize=8)
@@ -125,11 +157,11 @@ class PairedDataset(Dataset[PairedBatch]):
         return PairedBatch(x, y)
 
 
-def _indices_by_name(domain: DecodedDomain) -> dict[Path, int]:
+def _indices_by_name(domain: DecodedDomain) -> dict[PurePath, int]:
     """Indices of the images by their path below the domain's folder, without suffix."""
-    indices: dict[Path, int] = {}
+    indices: dict[PurePath, int] = {}
     for index, file in enumerate(domain.files):
-        first = indices.setdefault(file.relative_to(domain.folder).with_suffix(""), index)
+        first = indices.setdefault(name_below(file, domain.folder), index)
         if first != index:
             raise UserError(f"{file}: {domain.files[first].name} has that name too, so its pair is unclear: remove one")
     return indices
@@ -153,15 +185,21 @@ class LabelledDataset(Dataset[LabelledBatch]):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in which each image of any domain is drawn once."""
+        """Steps with as many draws as there are images. Unless they are balanced, each image is drawn once."""
         return self.sampler.steps_per_epoch(len(self.images))
 
     def batch(self, step: int) -> LabelledBatch:
-        sources, mirrored = self._draw(len(self.images), step, 0)
-        targets, _ = self._draw(len(self.images), step, 1)
+        sources, mirrored = self._draw_any(step, 0)
+        targets, _ = self._draw_any(step, 1)
         pixels = [self.domains[k].pixels[index] for k, index in (self.images[source] for source in sources)]
         image = _take(np.stack(pixels), (np.arange(len(sources)), mirrored))
         return LabelledBatch(image, self.codes[sources], self.codes[targets])
+
+    def _draw_any(self, step: int, stream: int) -> Draw:
+        if self.sampler.balance:
+            lengths = tuple(len(domain) for domain in self.domains)
+            return self.sampler.draw_balanced(lengths, step, self.steps_per_epoch, stream)
+        return self._draw(len(self.images), step, stream)
 
 
 class CrossDomainDataset(Dataset[CrossDomainBatch]):

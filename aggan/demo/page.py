@@ -22,8 +22,8 @@ _INTRODUCTION = "# AGGAN\nDrop an image to see where the model changes it, what 
 
 def import_gradio() -> Any:
     """Import gradio without its network requests. Raises `UserError` if the extra `demo` is not installed."""
-    # Before the import, because gradio reports every start to its makers.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # gradio asks its own server whether it runs, and no proxy can answer that.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
     gradio: Any = require_module("gradio", "demo", "the web page")
 
     async def refuse(*_: Any, **__: Any) -> str:
@@ -34,14 +34,23 @@ def import_gradio() -> Any:
     return gradio
 
 
-def launch(session: Session, host: str, port: int) -> Any:
-    """Start the server in the background and return it. Raises `UserError` if it cannot listen there."""
+def page_url(host: str, port: int) -> str:
+    """The URL of the page on this machine. An IPv6 address gets brackets."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def launch(session: Session, host: str, port: int, root_path: str = "") -> Any:
+    """Start the server in the background and return it. Raises `UserError` if it cannot listen there.
+
+    `root_path` is the path, or the whole URL, under which a web server in front of it serves the page.
+    """
     gr = import_gradio()
     page = build(gr, session).queue(max_size=_QUEUE_SIZE, default_concurrency_limit=1)
     try:
         page.launch(
-            server_name=host,
+            server_name=f"[{host}]" if ":" in host else host,
             server_port=port,
+            root_path=root_path,
             prevent_thread_lock=True,
             show_error=False,  # visitors only see the messages meant for them
             quiet=True,
@@ -52,7 +61,7 @@ def launch(session: Session, host: str, port: int) -> Any:
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         )
     except OSError as error:
-        raise UserError(f"cannot listen on {host}:{port}: choose another --host or --port") from error
+        raise UserError(f"cannot listen on {page_url(host, port)}: choose another --host or --port") from error
     return page
 
 

@@ -1,10 +1,12 @@
 """What visitors of the web page can do: translate an image, or see it in every domain of a model."""
 
 import shutil
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +33,8 @@ FACES, WHOLE_IMAGE = "each face", "the whole image"
 _PREVIEW = 1200
 """Longer side on the page in pixels. Downloads keep their size."""
 _MAX_RESULTS = 100
+_MAX_STEM = 50
+"""Letters of an upload's name that the name of a result begins with: a file's name may have 255 bytes."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ def load_model(model: str) -> DemoModel:
     if not find_spec("dlib"):
         return DemoModel(translator, {WHOLE_IMAGE: whole_image})
     finder = FaceFinder()
-    return DemoModel(translator, {FACES: Faces(finder, alignment_of(model, finder)), WHOLE_IMAGE: whole_image})
+    alignment = alignment_of(model, finder, partial(print, file=sys.stderr))
+    return DemoModel(translator, {FACES: Faces(finder, alignment), WHOLE_IMAGE: whole_image})
 
 
 class Choices(NamedTuple):
@@ -113,13 +118,14 @@ class Session:
     def _translate_to(self, path: str | None, choices: Choices, domains: list[str]) -> list[Result]:
         if not path:
             raise UserError("Choose an image first.")
-        model, image = self.models[choices.model], read_upload(Path(path), self.megapixels)
-        stem = Path(path).stem or "image"
+        model = self.models[choices.model]
+        image = read_upload(Path(path), self.megapixels, model.translator.card.bits)
+        stem = Path(path).stem[:_MAX_STEM] or "image"
         return [translate(image, model, choices, to, self.store.new_folder() / f"{stem}-{to}") for to in domains]
 
 
-def read_upload(path: Path, megapixels: float) -> ImageFile:
-    """Read the uploaded image. Raises `UserError` with a sentence for the visitor."""
+def read_upload(path: Path, megapixels: float, bits: int | None = None) -> ImageFile:
+    """Read the uploaded image; `bits` are those of the model. Raises `UserError` with a sentence for the visitor."""
     try:
         with open_image(path) as file:
             format, (width, height) = file.format, file.size
@@ -127,7 +133,7 @@ def read_upload(path: Path, megapixels: float) -> ImageFile:
             raise UserError(f"{format} files are not supported. Use one of {', '.join(sorted(SAFE_FORMATS))}.")
         if width * height > megapixels * 1e6:
             raise UserError(f"The image has {width} x {height} pixels. The limit is {megapixels:g} megapixels.")
-        return read_image_file(path)
+        return read_image_file(path, bits)
     except Unreadable as error:
         # Visitors must not see paths and decoder messages.
         reason, *_ = str(error).removeprefix(f"{path}: ").split(" (")

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from aggan.errors import UserError
-from aggan.methods.base import About, Task
+from aggan.methods.base import About, MethodConfig, Task
 from aggan.methods.registry import METHODS
 from aggan.types import Needs
 
@@ -81,20 +81,27 @@ def table_three() -> list[dict[str, Any]]:
     return [{"px": size} | capacity(name, size, TABLE_III_DOMAINS).as_dict() for name, size in sizes.items()]
 
 
-def capacity(name: str, size: int, domains: int) -> Capacity:
-    """Count the parameters of a method for images of `size` px. No memory is allocated for them."""
-    config = METHODS[name]
-    many_domains = config.needs.many_domains
-    printed, models = TABLE_III.get(name, (None, ONE if many_domains else PER_PAIR))
-    names = tuple(f"domain-{k}" for k in range(domains if many_domains else 2))
+def count_parameters(config: MethodConfig, size: int, domains: int) -> dict[str, int]:
+    """Parameters of each network of a method for images of `size` px. No memory is allocated for them.
+
+    Raises `UserError` if the method cannot be built for this task.
+    """
+    names = tuple(f"domain-{k}" for k in range(domains if config.needs.many_domains else 2))
     codes = tuple((0.0,) * ACTION_UNITS for _ in names) if config.needs is Needs.ACTION_UNITS else ()
+    with torch.device("meta"):
+        method = config.build(Task(names, size, codes))
+    networks = {part: sum(p.numel() for p in network.parameters()) for part, network in method.named_children()}
+    return {part: count for part, count in networks.items() if count}
+
+
+def capacity(name: str, size: int, domains: int) -> Capacity:
+    """Count the parameters of a method as Table III does."""
+    config = METHODS[name]
+    printed, models = TABLE_III.get(name, (None, ONE if config.needs.many_domains else PER_PAIR))
     try:
-        with torch.device("meta"):
-            method = config.build(Task(names, size, codes))
+        networks = count_parameters(config, size, domains)
     except UserError as error:
         return Capacity(name, config.about, {}, 0, 0, printed, models, refused=str(error))
-    networks = {part: sum(p.numel() for p in network.parameters()) for part, network in method.named_children()}
-    networks = {part: count for part, count in networks.items() if count}
     total = sum(networks.values())
-    compared = total // (len(names) if models == PER_DOMAIN else 1)
+    compared = total // ((domains if config.needs.many_domains else 2) if models == PER_DOMAIN else 1)
     return Capacity(name, config.about, networks, total, compared, printed, models)

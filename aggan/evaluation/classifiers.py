@@ -174,7 +174,8 @@ def _load(network: Network, name: str) -> Network:
 
 @torch.inference_mode()
 def _apply(network: nn.Module, images: np.ndarray) -> np.ndarray:
-    return np.concatenate([network(to_tensor(batch)).numpy() for batch in batches(images)])
+    with torch.autocast("cpu", enabled=False):  # a training in bf16 scores inside its autocast
+        return np.concatenate([network(to_tensor(batch)).numpy() for batch in batches(images)])
 
 
 def batches(images: Images, size: int = 32) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
     n, m       number of test images, of real images of the target domain
     h, w       height and width in pixels
 
-Every metric is a mean over the images with a 95 % interval. The identity baseline, a copy of the input, is always
+Most metrics are means over the images, with a 95 % interval. The identity baseline, a copy of the input, is always
 measured beside the translations, and so is the ground truth if there is one. `aggan.metric_table` explains the metrics.
 """
 
@@ -17,12 +17,20 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image as Pillow
 
+from aggan.data.cache import OnProgress
 from aggan.evaluation import metrics
 from aggan.evaluation.classifiers import EvaluationModels, Features, Images, batches
-from aggan.evaluation.test_set import TestSet, Warn, read_test_set
+from aggan.evaluation.test_set import TestFiles, TestSet, Warn, find_test_set, read_test_set
 from aggan.images.convert import to_pixels, to_tensor
 from aggan.inference.translator import Translator
-from aggan.io import write_atomic, write_json_atomic
+from aggan.io import (
+    require_not_below,
+    require_output_folder,
+    require_space,
+    unwritable_reason,
+    write_atomic,
+    write_json_atomic,
+)
 from aggan.metric_table import GROUND_TRUTH, IDENTITY_BASELINE, METRICS, RESULTS_VERSION, TRANSLATION
 from aggan.stats import wilson_interval
 
@@ -32,6 +40,8 @@ ImageValues = dict[str, Float[np.ndarray, " n"]]
 """The value of each image by metric, not finite if it is not defined."""
 MIN_SET = 10
 """Distances between sets need at least this many images in each."""
+BYTES_PER_PIXEL = 1.0
+"""Of a saved translation: an estimate for the check of free space, which photographs exceed."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +72,38 @@ class Translations(NamedTuple):
 
 
 def evaluate(
-    translator: Translator, test_set: TestSet, models: EvaluationModels, warn: Warn, save_to: Path | None = None
+    translator: Translator,
+    test_set: TestSet,
+    models: EvaluationModels,
+    warn: Warn,
+    save_to: Path | None = None,
+    announce: Warn | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
     """Translate a test set at the model's size, measure the translations, and return the content of results.json.
 
     The translations are saved in the folder `save_to`. `warn` is called for each file that is left out, and if the
-    classifier does not know the target class. Raises `UserError` if the model has no domain `test_set.to`, or if there
-    is no image to translate.
+    classifier does not know the target class. `announce` is called before the work begins, with what will be measured,
+    and `on_progress` while images are read.
+    Raises `UserError` if the model has no domain `test_set.to`, if there is no image to translate, or if the images
+    cannot be saved.
     """
+    backend = translator.backend(test_set.to, test_set.source)  # raises before anything is read
+    test_set = replace(test_set, to=backend.to, source=backend.source)  # in the spelling of the model
     card, target = translator.card, test_set.target_class
     known = models.classifier is not None and target in models.classifier.classes
     if models.classifier is not None and not known:
         classes = ", ".join(models.classifier.classes)
         warn(f"nothing is classified: the classifier {models.name} has no class {target!r}, only {classes}")
-    names, inputs, ground_truth, real = read_test_set(test_set, card.size, warn)
+    files = find_test_set(test_set, warn)
+    if save_to:
+        _require_destination(save_to, test_set, files, card.size)
+    if announce:
+        announce(files.describe(test_set))
+    names, inputs, ground_truth, real = read_test_set(files, card.size, test_set.bits or card.bits, warn, on_progress)
     translations = translate(translator, inputs, test_set.to, test_set.source)
     if save_to:
-        save_images(save_to, names, translations)
+        save_images(save_to, names, translations, warn)
     cycled = _translate_back(translator, translations.images, test_set)
     outputs = Outputs(inputs, translations.images, ground_truth, translations.masks, real, cycled)
     values = measure_images(outputs, models, target)
@@ -212,13 +237,29 @@ def translate(translator: Translator, images: Images, to: str, source: str | Non
     return Translations(fakes, masks, contents, seconds)
 
 
-def save_images(folder: Path, names: list[str], translations: Translations) -> None:
-    """Write NAME.png, and with attention NAME.mask.png and NAME.content.png."""
+def _require_destination(folder: Path, test_set: TestSet, files: TestFiles, size: int) -> None:
+    read = [path for path in (test_set.inputs, test_set.ground_truth, test_set.real) if path]
+    require_not_below(folder, read, "--save-images")
+    require_output_folder(folder, "--save-images")
+    require_space(folder, BYTES_PER_PIXEL * len(files.inputs) * size**2, "saving the images")
+
+
+def save_images(folder: Path, names: list[str], translations: Translations, warn: Warn) -> None:
+    """Write NAME.png, and with attention NAME.mask.png and NAME.content.png.
+
+    `warn` is called for each file whose name the file system cannot hold.
+    """
     for index, name in enumerate(names):
-        _save(folder / f"{name}.png", translations.images[index])
+        parts = {".png": translations.images[index]}
         if translations.masks is not None and translations.contents is not None:
-            _save(folder / f"{name}.mask.png", (translations.masks[index] * 255).round().astype(np.uint8))
-            _save(folder / f"{name}.content.png", translations.contents[index])
+            parts[".mask.png"] = (translations.masks[index] * 255).round().astype(np.uint8)
+            parts[".content.png"] = translations.contents[index]
+        for suffix, pixels in parts.items():
+            path = folder / f"{name}{suffix}"
+            if reason := unwritable_reason(path):
+                warn(f"not saved: {path}: {reason}")
+            else:
+                _save(path, pixels)
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:

@@ -15,10 +15,10 @@ from jaxtyping import UInt, UInt8
 from PIL import Image as Pillow
 from PIL import ImageFile as PillowFile
 
-from aggan.images.decode import Unreadable, open_image, to_rgb
+from aggan.images.decode import DARKEST, Unreadable, bits_of, describe_range, open_image, peak_of, to_rgb
 from aggan.images.encodings import DEFAULTS, ORIENTATION, SaveOptions, encoding, format_of, metadata
 from aggan.images.formats import FORMATS
-from aggan.images.sixteen_bit import read_16bit, write_16bit
+from aggan.images.sixteen_bit import contract, has_16bit_colours, read_16bit, to_uint8, write_16bit
 from aggan.io import write_atomic
 
 Channels = UInt[np.ndarray, "h w c"]
@@ -57,13 +57,15 @@ class ImageFile:
     format: str
     encoding: SaveOptions
     metadata: SaveOptions
+    bits: int = 16
+    """Bits that a file of 16-bit channels uses. The pixels are scaled to 16."""
 
     @property
     def rgb8(self) -> UInt8[np.ndarray, "h w 3"]:
         """The pixels in 8 bits, transparent parts on white: the input of a model."""
         if self.alpha is None:
-            return _to_uint8(self.pixels)
-        return np.array(to_rgb(Pillow.fromarray(_to_uint8(np.dstack((self.pixels, self.alpha))))))
+            return to_uint8(self.pixels)
+        return np.array(to_rgb(Pillow.fromarray(to_uint8(np.dstack((self.pixels, self.alpha))))))
 
     def with_pixels(self, pixels: UInt[np.ndarray, "h w 3"]) -> "ImageFile":
         """A copy with other pixels, except where the image is fully transparent."""
@@ -88,7 +90,7 @@ class ImageFile:
         def write(partial: Path) -> None:
             try:
                 if channels.dtype == np.uint16:
-                    return write_16bit(partial, channels, format, options)
+                    return write_16bit(partial, contract(channels, self.bits), format, options)
                 image = Pillow.fromarray(channels.squeeze(2) if channels.shape[2] == 1 else channels)
                 return image.save(partial, format, **options)
             except OSError:
@@ -105,22 +107,31 @@ class ImageFile:
             pixels, alpha = self.rgb8, None
         colours = _luma(pixels) if self.grey and format != "WEBP" else pixels
         channels = colours if alpha is None else np.dstack((colours, alpha))
-        return channels if format in ("PNG", "TIFF") else _to_uint8(channels)
+        return channels if format in ("PNG", "TIFF") else to_uint8(channels)
 
 
-def read_image_file(path: Path) -> ImageFile:
-    """Read an image file with everything it holds. Raises `aggan.images.decode.Unreadable`."""
+def read_image_file(path: Path, bits: int | None = None) -> ImageFile:
+    """Read an image file with everything it holds. Raises `aggan.images.decode.Unreadable`.
+
+    `bits` are those that a 16-bit file uses. Without them, a file that probably uses fewer than 16 is `Unreadable`.
+    """
     with open_image(path) as file:
-        return _read(file)
+        return _read(file, bits)
 
 
-def _read(file: PillowFile.ImageFile) -> ImageFile:
+def _read(file: PillowFile.ImageFile, bits: int | None) -> ImageFile:
     is_turned = file.format == "TIFF"  # Pillow turns a TIFF upright when it decodes it, and drops its orientation
     orientation = _orientation(file) if is_turned else 1
     grey = file.mode in ("1", "L", "LA", "I", "F") or file.mode.startswith("I;16")
-    channels = read_16bit(file)  # before a PNG's EXIF data: Pillow decodes the image to find them
-    if channels is None:
-        channels = np.array(file.convert("RGBA") if file.has_transparency_data else to_rgb(file))
+    has_colours = has_16bit_colours(file)
+    deep = read_16bit(file, bits)  # before a PNG's EXIF data: Pillow decodes the image to find them
+    if deep is None:
+        channels = np.array(file.convert("RGBA") if file.has_transparency_data else to_rgb(file, bits))
+        peak = None if bits else peak_of(file, file, has_colours)
+    else:
+        channels, peak = deep
+    if peak is not None and peak < DARKEST:
+        raise Unreadable(f"{describe_range(peak)}: name them with --bits {bits_of(peak)}, or 16 if it is only dark")
     if channels.shape[2] < 3:
         grey, channels = True, channels[..., [0, 0, 0, *range(1, channels.shape[2])]]
     if not is_turned:
@@ -128,7 +139,8 @@ def _read(file: PillowFile.ImageFile) -> ImageFile:
         channels = _turn(channels, orientation)
     alpha = channels[..., 3] if channels.shape[2] == 4 else None
     # `metadata` comes last: it deletes tags, and some of them decide how the file is decoded.
-    return ImageFile(channels[..., :3], alpha, grey, orientation, format_of(file), encoding(file), metadata(file))
+    storage = format_of(file), encoding(file), metadata(file)
+    return ImageFile(channels[..., :3], alpha, grey, orientation, *storage, bits or 16)
 
 
 def _orientation(file: PillowFile.ImageFile) -> int:
@@ -141,10 +153,6 @@ def _orientation(file: PillowFile.ImageFile) -> int:
 def _turn(channels: Channels, orientation: int) -> UInt[np.ndarray, "turned_h turned_w c"]:
     turn = _TO_UPRIGHT.get(orientation)
     return channels if turn is None else np.ascontiguousarray(turn(channels))
-
-
-def _to_uint8(values: UInt[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    return values if values.dtype == np.uint8 else ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _luma(pixels: UInt[np.ndarray, "h w 3"]) -> UInt[np.ndarray, "h w 1"]:

@@ -1,21 +1,26 @@
 """PNG and TIFF files of 16 bits a channel, which Pillow reads and writes for greyscale only.
 
 Pillow decodes such a file to the high byte of each value. With the opposite byte order it decodes the low byte: two
-passes give the exact values, whatever the compression. Imports no torch.
+passes give the exact values, whatever the compression. Files that use fewer bits, 12 for many cameras, are scaled to
+16 when they are read, and back when they are written. Imports no torch.
 """
 
+import os
 import re
 import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt16
+from jaxtyping import UInt, UInt8, UInt16
 from PIL import Image as Pillow
 from PIL import TiffImagePlugin
 from PIL.ImageFile import ImageFile
+
+from aggan.errors import UserError
+from aggan.images.opening import open_file
 
 PEAK = 65535
 _RAW_MODE = re.compile(r"(RGBA?);16([BLN])")
@@ -28,30 +33,83 @@ XMP_IN_PNG = b"XML:com.adobe.xmp" + bytes(5)
 """Header of an `iTXt` chunk of a PNG with XMP: uncompressed, without a language."""
 
 
-def read_16bit(file: ImageFile) -> UInt16[np.ndarray, "h w c"] | None:
+class OutOfRange(UserError):
+    """An image with values that its bits cannot hold, or whose bits cannot be changed."""
+
+
+class SixteenBit(NamedTuple):
+    """A decoded image of 16 bits a channel."""
+
+    channels: UInt16[np.ndarray, "h w c"]
+    """Grey, grey and alpha, RGB, or RGBA, scaled to all 16 bits if the bits are known."""
+    peak: int | None
+    """The largest value of the colours as stored; None if the bits are known."""
+
+
+def read_16bit(file: ImageFile, bits: int | None = None) -> SixteenBit | None:
     """Decode an opened PNG or TIFF of 16 bits a channel; None if it has fewer bits.
 
-    The channels are grey, grey and alpha, RGB, or RGBA.
+    `bits` are those that it uses. Raises `OutOfRange` if there are larger values.
     """
-    raw_modes = {_raw_mode(tile.args) for tile in file.tile}
+    raw_mode = _raw_mode_of(file)
     tags = file.tag_v2 if isinstance(file, TiffImagePlugin.TiffImageFile) else {}
     # With separate planes, the second pass would give the high bytes again.
     separate = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == _SEPARATE_PLANES
-    if len(raw_modes) != 1 or "transparency" in file.info or separate:
+    if "transparency" in file.info or separate:
         return None
-    (raw_mode,) = raw_modes
+    if raw_mode == "I;12":
+        return _scale(np.asarray(file)[..., None], 12)
     if raw_mode.startswith("I;16") and file.mode.startswith("I"):
-        grey = np.asarray(file)
-        if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO:
-            grey = PEAK - grey
-        # Some 8-bit values are stored in 16 bits.
-        return grey.astype(np.uint16)[..., None] if grey.max(initial=0) > 255 else None
+        grey, inverted = np.asarray(file), tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
+        if grey.max(initial=0) <= 255 and not (bits or inverted):  # some 8-bit values are stored in 16 bits
+            return None
+        deep = _scale(grey[..., None], bits)
+        return deep._replace(channels=PEAK - deep.channels) if inverted else deep
     if raw_mode == "LA;16B" and file.mode == "RGBA":
-        return np.ascontiguousarray(_decode_as(file, "RGBA")).view(">u2").astype(np.uint16)
+        return _scale(np.ascontiguousarray(_decode_as(file, "RGBA")).view(">u2"), bits)
     if match := _RAW_MODE.fullmatch(raw_mode):
         swapped = f"{match[1]};16{_SWAPPED[match[2]]}"
-        return np.asarray(file).astype(np.uint16) << 8 | _decode_as(file, swapped)
+        return _scale(np.asarray(file).astype(np.uint16) << 8 | _decode_as(file, swapped), bits)
     return None
+
+
+def has_16bit_colours(file: ImageFile) -> bool:
+    """Whether an opened file, not decoded yet, has colours of 16 bits, which Pillow reduces to 8."""
+    return file.mode in ("RGB", "RGBA") and ";16" in _raw_mode_of(file)
+
+
+def _scale(values: UInt[np.ndarray, "h w c"], bits: int | None) -> SixteenBit:
+    colours = values[..., :-1] if values.shape[2] in (2, 4) else values
+    return SixteenBit(expand(values, bits or 16), None if bits else int(colours.max(initial=0)))
+
+
+def require_within(peak: int | float, bits: int) -> None:
+    """Raise `OutOfRange` unless a value needs at most this number of bits."""
+    if peak > 2**bits - 1:
+        raise OutOfRange(f"it has values up to {peak:g}, more than {bits} bits hold")
+
+
+def expand(values: UInt[np.ndarray, "*shape"], bits: int) -> UInt16[np.ndarray, "*shape"]:
+    """Scale values of `bits` bits to 16. Raises `OutOfRange` if there are larger ones."""
+    require_within(int(values.max(initial=0)), bits)
+    return _rescale(values, 2**bits - 1, PEAK)
+
+
+def contract(values: UInt16[np.ndarray, "*shape"], bits: int) -> UInt16[np.ndarray, "*shape"]:
+    """Scale values of 16 bits to fewer, the inverse of `expand`."""
+    return _rescale(values, PEAK, 2**bits - 1)
+
+
+def _rescale(values: UInt[np.ndarray, "*shape"], old: int, new: int) -> UInt16[np.ndarray, "*shape"]:
+    """Scale values up to `old` to values up to `new`, rounded."""
+    if old == new:
+        return values.astype(np.uint16)
+    return ((values.astype(np.uint64) * new + old // 2) // old).astype(np.uint16)
+
+
+def to_uint8(values: UInt[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    """Scale values of 16 bits to 8; values of 8 bits stay."""
+    return values if values.dtype == np.uint8 else ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def write_16bit(path: Path, pixels: UInt16[np.ndarray, "h w c"], format: str, metadata: Mapping[str, Any]) -> None:
@@ -64,13 +122,19 @@ def write_16bit(path: Path, pixels: UInt16[np.ndarray, "h w c"], format: str, me
         (_write_png if format == "PNG" else _write_tiff)(stream, pixels, metadata)
 
 
+def _raw_mode_of(file: ImageFile) -> str:
+    """Pillow's name for how the pixels of an opened file, not decoded yet, are stored; empty if parts differ."""
+    raw_modes = {_raw_mode(tile.args) for tile in file.tile}
+    return raw_modes.pop() if len(raw_modes) == 1 else ""
+
+
 def _raw_mode(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else str(arguments[0]) if arguments else ""
 
 
 def _decode_as(file: ImageFile, raw_mode: str) -> np.ndarray:
     """Decode the file once more, with another raw mode."""
-    with Pillow.open(file.filename) as copy:
+    with open_file(Path(os.fsdecode(file.filename))) as copy:
         copy.tile = [tile._replace(args=_with_raw_mode(tile.args, raw_mode)) for tile in copy.tile]
         return np.asarray(copy)
 

@@ -25,7 +25,7 @@ from aggan.inference.compositing import STRIDE, has_attention
 from aggan.inference.exported import INPUT, METADATA, PURPOSE, Exported, load_backend
 from aggan.inference.parity import AnyBatch, Parity, compare
 from aggan.inference.translator import TorchBackend
-from aggan.io import write_atomic, write_text_atomic
+from aggan.io import require_output_file, write_atomic, write_text_atomic
 from aggan.types import Image
 
 _TRACED_SIZE = (64, 96)
@@ -49,8 +49,9 @@ def export(backend: TorchBackend, file: Path, batches: Sequence[AnyBatch], size:
 
     `size` is the side of the squares that the file takes, a multiple of 4; None leaves height and width free. The file
     is compared with torch on `batches` of images in [-1, 1]. Raises `UserError` and writes nothing if the two differ,
-    or if the model has a fixed size and `size` is another one.
+    if the model has a fixed size and `size` is another one, or if the files cannot be written.
     """
+    require_destination(file, "export")
     if backend.fixed_size and size not in (None, backend.size):
         raise UserError(f"this model only takes squares of {backend.size} px: leave out --size")
     size = backend.size if backend.fixed_size else size
@@ -62,14 +63,32 @@ def export(backend: TorchBackend, file: Path, batches: Sequence[AnyBatch], size:
     )
     with _temporary_folder(file) as folder:
         partial = folder / file.name
-        WRITERS[file.suffix](_to_onnx(backend, size, about), partial, about)
+        model = _to_onnx(backend, size, about)
+        try:
+            WRITERS[file.suffix](model, partial, about)
+        except (OSError, RuntimeError) as error:  # OpenVINO reports a full disk as a RuntimeError
+            raise UserError(f"cannot write {file}: {error}") from error
         parity = compare(backend, load_backend(partial, torch.get_num_threads()), batches)
         parity.require(file)
         # The .bin first: a reader never sees a new model with old weights.
         for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".bin"):
             write_atomic(file.with_name(path.name), lambda target, path=path: os.replace(path, target))
-    write_text_atomic(file.with_name(file.name + ".json"), parity.model_dump_json(indent=2) + "\n")
+    write_text_atomic(_parity_file(file), parity.model_dump_json(indent=2) + "\n")
     return parity
+
+
+def require_destination(file: Path, option: str) -> None:
+    """Raise `UserError` if a model cannot be exported to this file, before the work that this takes.
+
+    `option` names what the file was derived from in the message.
+    """
+    weights = [file.with_suffix(".bin")] if file.suffix == ".xml" else []
+    for path in (file, *weights, _parity_file(file)):
+        require_output_file(path, option)
+
+
+def _parity_file(file: Path) -> Path:
+    return file.with_name(file.name + ".json")
 
 
 def parity_batches(images: Sequence[Pillow.Image], size: int, any_size: bool) -> list[AnyBatch]:
@@ -84,12 +103,8 @@ def parity_batches(images: Sequence[Pillow.Image], size: int, any_size: bool) ->
 @contextmanager
 def _temporary_folder(file: Path) -> Iterator[Path]:
     """A temporary folder beside a file."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error}") from error
-    with temporary as folder:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".aggan-", dir=file.parent) as folder:
         yield Path(folder)
 
 

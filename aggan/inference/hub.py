@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -47,8 +46,9 @@ def from_pretrained(name: str | Path, revision: str | None = None) -> Translator
     if (Path(name) / CONFIG).is_file():
         return load(name)
     hub = require_module("huggingface_hub", "hub", PURPOSE)
-    with _report_errors(f"cannot download {name}", hub):
-        return load(hub.snapshot_download(str(name), revision=revision, allow_patterns=[WEIGHTS, CONFIG, README]))
+    with _report_errors(f"cannot download {name}"):
+        folder = hub.snapshot_download(str(name), revision=revision, allow_patterns=[WEIGHTS, CONFIG, README])
+    return load(folder)
 
 
 def push_to_hub(
@@ -60,11 +60,12 @@ def push_to_hub(
     `UserError` if there is no such model, or the upload fails.
     """
     hub = require_module("huggingface_hub", "hub", PURPOSE)
-    with tempfile.TemporaryDirectory() as folder, _report_errors(f"cannot upload to {name}", hub):
+    with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder), model_folder(model), card(model, name, results, license))
-        api = hub.HfApi()
-        api.create_repo(name, private=private, exist_ok=True)
-        return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=f"aggan {__version__}"))
+        with _report_errors(f"cannot upload to {name}"):
+            api = hub.HfApi()
+            api.create_repo(name, private=private, exist_ok=True)
+            return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=f"aggan {__version__}"))
 
 
 def card(model: str | Path, name: str, results: Path | None = None, license: str = "") -> str:
@@ -124,8 +125,8 @@ def _read_results(file: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _report_errors(what: str, hub: ModuleType) -> Iterator[None]:
+def _report_errors(what: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
+    except Exception as error:  # those of the Hub, of HTTP and of the system have no common class
         raise UserError(f"{what}: {' '.join(str(error).split())[:300]}") from error

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from PIL import Image as Pillow
 
-from aggan.extras import missing_module, require_module
+from aggan.extras import import_failure, missing_module, require_module
 
 PURPOSE = "finding faces"
 FindFaces = Callable[[UInt8[np.ndarray, "h w 3"]], list[Float64[np.ndarray, "p 2"]]]
@@ -51,9 +51,12 @@ class FaceFinder:
 
 
 def model_file(name: str, purpose: str) -> Path:
-    """The path of a file of `face_recognition_models`. Raises `UserError` if the package is not installed."""
+    """The path of a file of `face_recognition_models`. Raises `UserError` if the package or the file is missing."""
     # Not imported: the package's own code needs a module that newer versions of setuptools lack.
     package = importlib.util.find_spec("face_recognition_models")
     if package is None or package.origin is None:
         raise missing_module("face_recognition_models", "faces", purpose)
-    return Path(package.origin).parent / "models" / name
+    file = Path(package.origin).parent / "models" / name
+    if not file.is_file():
+        raise import_failure(FileNotFoundError(f"{file} is missing"), "face_recognition_models", "faces", purpose)
+    return file

@@ -18,8 +18,8 @@ class TranslateOptions:
     faces: bool = False
     """Find and align every face, translate it, and paste it back. Needs the extra `faces`."""
     align_like: Path | None = None
-    """With --faces: a folder of training images that shows how faces are aligned. Models that ship and runs whose
-    training images still exist need no such folder."""
+    """With --faces: a folder of images like the training images, which shows how faces are aligned. Models that ship,
+    and those trained with the extra `faces`, need no such folder."""
     tiles: bool = False
     """Translate overlapping tiles at the image's own resolution, for models of textures and scenes."""
     video: bool = False
@@ -28,6 +28,8 @@ class TranslateOptions:
     """Write PNG whatever the format of the source: lossless and upright."""
     masks: bool = False
     """Also write the attention mask NAME.mask.png and the content NAME.content.png, both upright."""
+    bits: int | None = None
+    """Bits that 16-bit images really use, 12 for many cameras. Default: those of the training images."""
     source: str | None = None
     """The domain of the input images. Few methods need it."""
     samples: int = 1
@@ -48,6 +50,8 @@ class TranslateOptions:
             raise UserError(f"--strength must be between 0 and 1, not {self.strength}")
         if self.jobs < 0:
             raise UserError(f"--jobs must be 1 or more (or 0 for one per CPU core), not {self.jobs}")
+        if self.bits is not None and not 8 <= self.bits <= 16:
+            raise UserError(f"--bits must be between 8 and 16, not {self.bits}")
         if self.samples < 1:
             raise UserError(f"--samples must be 1 or more, not {self.samples}")
         if self.interpolate < 0 or self.interpolate == 1:

@@ -5,12 +5,11 @@ name and renamed when it is complete. The results that exist are therefore compl
 number of machines can share the work without communicating.
 """
 
-import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -20,6 +19,7 @@ from PIL import Image as Pillow
 from rich.console import Console
 from rich.progress import track
 
+from aggan.data.listing import PARTS
 from aggan.images.convert import Unreadable, to_tensor
 from aggan.images.file import ImageFile, read_image_file
 from aggan.inference.alignment import alignment_like, alignment_of
@@ -28,8 +28,8 @@ from aggan.inference.faces import Faces
 from aggan.inference.landmarks import FaceFinder
 from aggan.inference.options import DEFAULTS, TranslateOptions
 from aggan.inference.paths import (
-    PARTS,
     OutputPaths,
+    obstacles,
     plan_images,
     plan_videos,
     require_distinct,
@@ -42,7 +42,8 @@ from aggan.inference.smoothing import smooth
 from aggan.inference.translator import TorchBackend, load, model_folder
 from aggan.inference.video import translate_video
 from aggan.inference.views import Tiles, whole_image
-from aggan.io import write_atomic
+from aggan.io import UnwritableName, require_output_folder, write_atomic
+from aggan.ops.cpu_features import available_cores
 
 FRAMES_PER_VIDEO = 250
 """An estimate for the choice of a runtime: ten seconds."""
@@ -65,7 +66,7 @@ class Summary:
     copied: dict[Path, str] = field(default_factory=dict)
     """Inputs with nothing to translate, and why: they were copied unchanged."""
     skipped: dict[Path, str] = field(default_factory=dict)
-    """Inputs that could not be read, or not be written in their format, and why."""
+    """Inputs that could not be read, or not be written in their format or under their name, and why."""
 
 
 class Version(NamedTuple):
@@ -92,30 +93,43 @@ def translate_files(
 
     `model` is a run folder, a model folder, or a model that ships. `inputs` are files, folders (with their subfolders)
     or glob patterns. Names, subfolders and sizes stay, and so do the formats that can be written; other images become
-    PNG. No source is overwritten. Process number `rank` of `world_size` translates its share of the inputs. Progress
-    and messages go to `console`, by default nowhere.
+    PNG. No source is overwritten. Masks and contents beside their images are no inputs. Process number `rank` of
+    `world_size` translates its share of the inputs. Progress and messages go to `console`, by default nowhere.
 
     Raises `UserError` if the model, an input, a domain or an optional dependency is missing, if a file would be
-    overwritten, or if writing fails. Broken files raise nothing: the summary names them.
+    overwritten, or if writing fails. Broken files, and names that the file system of `out` cannot hold, raise nothing:
+    the summary names them.
     """
     console = console or Console(quiet=True)
+    report = partial(_print, console)
     names = [str(name) for name in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     out, existing = Path(out), options.skip_existing
-    plan = plan_videos(names, out, existing) if options.video else plan_images(names, out, options.png, existing)
+    inputs_plan = plan_videos(names, out, existing) if options.video else plan_images(names, out, options.png, existing)
+    plan = inputs_plan.paths
     translator = load(model)
+    options = replace(options, bits=options.bits or translator.card.bits)
     versions = _versions(to, options)
     backends = {version.suffix: translator.backend(version.to, options.source, version.sample) for version in versions}
     parts = PARTS if options.masks else ()
     if parts and not translator.attention:
-        console.print("no masks are written: this model has no attention")
+        report("no masks are written: this model has no attention")
         parts = ()
     require_distinct(plan, list(backends), parts)
     share = shard(plan, rank, world_size)
     pending = unfinished(share, list(backends), parts) if existing else share
+    summary = Summary(planned=len(plan), existing=len(share) - len(pending))
     if not existing:
         require_free(pending, list(backends), parts)
-    summary = Summary(planned=len(plan), existing=len(share) - len(pending))
-    _translate_all(pending, model, backends, options, bool(parts), summary, console)
+    if pending:
+        require_output_folder(out, "--out")
+    summary.skipped = obstacles(pending, list(backends), parts)
+    pending = [paths for paths in pending if paths.source not in summary.skipped]
+    for sentence in inputs_plan.left_out if rank == 0 else ():
+        report(sentence)
+    for reason in summary.skipped.values():
+        report(f"skipped {reason}")
+    if pending:
+        _translate_all(pending, model, backends, options, bool(parts), summary, console)
     return summary
 
 
@@ -142,6 +156,8 @@ class ImageTask:
     strength: float = 1.0
     parts: bool = False
     """Whether masks and contents are written."""
+    bits: int | None = None
+    """Bits that 16-bit images use; None if that is not known."""
 
     def __call__(self, paths: OutputPaths) -> None:
         """Write all results of one image.
@@ -149,7 +165,7 @@ class ImageTask:
         Raises `Unreadable` if it cannot be read, or not be written in its format. If there is nothing to translate,
         the image is copied and `NothingToTranslate` is raised.
         """
-        source = read_image_file(paths.source)
+        source = read_image_file(paths.source, self.bits)
         for version, backend in self.backends.items():
             try:
                 image, prediction = translate_image(source, backend, self.view, self.strength)
@@ -207,16 +223,14 @@ def _translate_all(
     console: Console,
 ) -> None:
     """Translate the files and add the outcomes to the summary."""
-    view = _view(options, model)
+    report = partial(_print, console)
+    view = _view(options, model, report)
     # The face detector is not thread-safe, and a video's frames depend on those before.
     sequential = options.faces or options.video
-    jobs = 1 if sequential else options.jobs or max(1, min(len(pending), os.cpu_count() or 1))
+    jobs = 1 if sequential else options.jobs or max(1, min(len(pending), available_cores()))
     images = len(pending) * (FRAMES_PER_VIDEO if options.video else 1)
     request = RuntimeRequest(model_folder(model), options.backend, images, threads=1 if jobs > 1 else 0)
-    backends = {
-        version: choose_backend(backend, request, partial(_print, console))
-        for version, backend in torch_backends.items()
-    }
+    backends = {version: choose_backend(backend, request, report) for version, backend in torch_backends.items()}
 
     def track_frames(frames: Iterable[None], count: int) -> Iterable[None]:
         return track(frames, "translating", total=count or None, console=console)
@@ -224,7 +238,7 @@ def _translate_all(
     def video_task(paths: OutputPaths) -> None:
         translate_video(paths, backends[""], smooth(view), options.strength, track_frames)
 
-    task = video_task if options.video else ImageTask(backends, view, options.strength, parts)
+    task = video_task if options.video else ImageTask(backends, view, options.strength, parts, options.bits)
     outcomes = in_parallel(pending, task, jobs)
     for paths, outcome in track(outcomes, "translating", len(pending), console=console, disable=options.video):
         try:
@@ -232,19 +246,20 @@ def _translate_all(
             summary.translated += 1
         except NothingToTranslate as error:
             summary.copied[paths.source] = str(error)
-            _print(console, f"copied {paths.source}: {error}")
-        except Unreadable as error:
+            report(f"copied {paths.source}: {error}")
+        except (Unreadable, UnwritableName) as error:
             summary.skipped[paths.source] = str(error)
-            _print(console, f"skipped {error}")
+            report(f"skipped {error}")
 
 
-def _view(options: TranslateOptions, model: str | Path) -> View:
+def _view(options: TranslateOptions, model: str | Path, report: Callable[[str], None]) -> View:
     if not options.faces:
         return Tiles() if options.tiles else whole_image
     finder = FaceFinder()
     if options.align_like:
         return Faces(finder, alignment_like(Path(options.align_like), finder))
-    return Faces(finder, alignment_of(model, finder))
+    hint = "name a folder of images like the training images with --align-like DIR"
+    return Faces(finder, alignment_of(model, finder, lambda sentence: report(f"{sentence}; {hint}")))
 
 
 def _copy(image: ImageFile, source: Path, target: Path) -> None:

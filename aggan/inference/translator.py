@@ -22,8 +22,10 @@ from aggan.errors import UserError
 from aggan.images.convert import to_pixels, to_rgb, to_tensor
 from aggan.inference.compositing import ALL_ROWS, composite, has_attention
 from aggan.inference.views import whole_image
+from aggan.io import normalized
 from aggan.methods.base import Method
 from aggan.methods.pretrained import CONFIG, SHIPPED, ModelCard, find_model, load_model
+from aggan.ops.cpu_features import limit_threads
 from aggan.ops.dispatch import use_fast_convolutions
 from aggan.types import Image, Translation
 
@@ -109,6 +111,8 @@ class Translator:
 
     def backend(self, to: str, source: str | None = None, sample: int = 0) -> TorchBackend:
         """The backend that translates to one domain. Raises `UserError` if the model does not know a domain."""
+        spellings = {normalized(name): name for name in (*self.card.domains, *self.domains)}
+        to, source = spellings.get(normalized(to), to), source and spellings.get(normalized(source), source)
         self.method.require_target(to)
         if source is not None and source not in self.card.domains:
             raise UserError(f"no domain {source!r} in this model; it knows {', '.join(self.card.domains)}")
@@ -128,6 +132,7 @@ def load(name_or_path: str | Path) -> Translator:
     method, card = load_model(model_folder(name_or_path))
     convert_conv2d_weight_memory_format(method, torch.channels_last)
     use_fast_convolutions(method)
+    limit_threads()
     return Translator(method, card)
 
 

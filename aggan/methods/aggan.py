@@ -3,7 +3,7 @@
     x, y            real images of the domains X and Y, (n, 3, h, w) in [-1, 1]
     G_xy, G_yx      generators; G_xy(x) returns G_y, M_y, R_y
     M_y, M_x        attention masks, (n, 1, h, w) in [0, 1]
-    R_y, R_x        content masks, (n, 3, h, w)
+    R_y, R_x        contents (the paper's content masks), (n, 3, h, w)
     D_x, D_y        vanilla discriminators
     D_xa, D_ya      attention-guided discriminators; they also see the mask: [M, image] is (n, 4, h, w)
     r               curriculum: the weight of the reconstruction losses
@@ -90,7 +90,7 @@ class Remedies(BaseModel):
 
 
 class Config(MethodConfig):
-    """AGGAN's settings; the defaults are Sec. III-D's and IV-A's."""
+    """AGGAN's settings; the defaults are Sec. III-D's and IV-A's. docs/decisions/0002 lists the exceptions."""
 
     method: Literal["aggan"] = "aggan"
     about: ClassVar[About] = About("AGGAN", "Tang, Xu, Sebe, Yan; IJCNN 2019")
@@ -114,7 +114,7 @@ class Config(MethodConfig):
     upsampling: Literal["transposed", "pixelshuffle", "nearest"] = Field(
         default="transposed", description="Upsampling layers of the generator."
     )
-    content: Literal["tanh", "linear"] = Field(default="tanh", description="Last activation of the content mask.")
+    content: Literal["tanh", "linear"] = Field(default="tanh", description="Last activation of the content.")
     discriminator: Literal["pooled", "patch", "patch142"] = Field(
         default="pooled", description="The paper's, or PatchGAN with a receptive field of 70x70 or 142x142 pixels."
     )
@@ -132,7 +132,7 @@ class Config(MethodConfig):
         """r of Eq. 9."""
         early = self.curriculum_steps
         if early is None:
-            early = self.curriculum_epochs * progress.steps_per_epoch
+            early = self.curriculum_epochs * progress.steps_per_epoch - progress.shift
         if progress.step < early:
             return self.r_early
         ramp_steps = self.remedies.ramp_steps
@@ -238,6 +238,10 @@ class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
             "raise the weight of the reconstruction losses (--method.r-late), augment what the discriminators see "
             "(--method.remedies.augment 0.5) or penalise full masks (--method.remedies.lambda-band 1)"
         )
+
+    @property
+    def mask_may_recover(self) -> bool:
+        return self.config.curriculum(self.progress) <= self.config.r_early
 
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
         x, y = self.task.domains

@@ -9,7 +9,7 @@
     u              random points between real and fake inputs; CE is the cross entropy
     r              curriculum: the weight of the reconstruction losses (AGGAN, Eq. 9)
 
-    L_D    = E[D(G_c)] - E[D(x)] + lambda_gp * E[(||grad D(u)||_2 - 1)^2] + CE(D_cls(x), c')
+    L_D    = E[D(G_c)] - E[D(x)] + lambda_gp * E[(||grad D(u)||_2 - 1)^2] + (1 - r) * lambda_cls * CE(D_cls(x), c')
     L_D_a  = the same with D_a, [M_c, G_c] and [M', x]
     L_G    = r * {lambda_cycle * E[||G(G_c, c') - x||_1] + lambda_pixel * E[||G_c - x||_1]}
              + (1 - r) * {lambda_gan * [-E[D(G_c)] - E[D_a([M_c, G_c])]]
@@ -17,8 +17,11 @@
              + lambda_content * E[||R_c - x||_1]
 
 The paper describes this method in one sentence. Two choices are made here: `aggan-domains` has all of AGGAN's losses,
-and the curriculum weighs the classification like the adversarial losses. `aggan-domains-released` is what the authors
-released: StarGAN whose generator has an attention mask.
+and the curriculum weighs the classification like the adversarial losses, in L_D as in L_G. From StarGAN come the
+Wasserstein losses with their penalty, the five steps of the discriminators for each of the generator, and a batch size
+of two or more: a real image meets the mask of another. `docs/decisions/0002-aggan.md` lists all differences from AGGAN.
+`aggan-domains-released` is what the authors released: StarGAN whose generator has an attention mask. There r is 0.5 and
+(1 - r) * lambda_cls is StarGAN's 1.
 """
 
 from dataclasses import replace
@@ -88,13 +91,17 @@ class Config(MethodConfig):
     generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
     generator_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
     discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
+    released_init: bool = Field(
+        default=False,
+        description="The released code's initial weights, PyTorch's own; else those of docs/decisions/0007.",
+    )
     remedies: Remedies = Remedies()
 
     def curriculum(self, progress: Progress) -> float:
         """r of Eq. 9."""
         early = self.curriculum_steps
         if early is None:
-            early = self.curriculum_epochs * progress.steps_per_epoch
+            early = self.curriculum_epochs * progress.steps_per_epoch - progress.shift
         return self.r_early if progress.step < early else self.r_late
 
     def require_batch(self, batch: int) -> None:
@@ -122,7 +129,9 @@ class AttentionStarGAN(ManyDomainMethod[Translation]):
         style = STARGAN if config.upsampling == "stargan" else replace(STARGAN, upsampling=nearest)
         self.G = AttentionGenerator(trunk, style, CONTENT_BOUNDS[config.content](), code_length=m)
         self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
-        init_normal(self.G)
+        if not config.released_init:  # which keeps PyTorch's
+            self.D.init_weights()
+            init_normal(self.G)
 
     def generate(self, image: Image, code: Code) -> Translation:
         return self.G(image, code)
@@ -149,12 +158,12 @@ class AttentionStarGAN(ManyDomainMethod[Translation]):
         fake_input: Float[Tensor, "n c h w"],
     ) -> LossTerms:
         """StarGAN's discriminator loss of D. The inputs are images, or masks and images."""
-        c = self.config
+        c, r = self.config, self.config.curriculum(self.progress)
         real_scores, fake_scores, logits = D.compare(real_input, fake_input)
         return {
             name: gan.discriminator_loss(real_scores, fake_scores),
             f"{name} penalty": c.lambda_gp * gradient_penalty(lambda u: D(u)[0], real_input, fake_input),
-            f"{name} cls": classification(logits, real.code),
+            f"{name} cls": (1 - r) * c.lambda_cls * classification(logits, real.code),
         }
 
     def generator_loss(self, real: LabelledBatch, outputs: Translation) -> LossTerms:
@@ -178,6 +187,10 @@ class AttentionStarGAN(ManyDomainMethod[Translation]):
         _, M_c, _ = outputs.attended()
         return {"M": M_c}
 
+    @property
+    def mask_may_recover(self) -> bool:
+        return self.config.curriculum(self.progress) <= self.config.r_early
+
     def mask_advice(self, empty: bool) -> str:
         return f"{'lower' if empty else 'raise'} the weight of the reconstruction losses (--method.r-late)"
 
@@ -190,6 +203,8 @@ class AGGANDomains(AttentionStarGAN):
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(config, task)
         self.D_a = DomainDiscriminator(task.size, task.code_length, config.discriminator_width, channels=4)
+        if not config.released_init:
+            self.D_a.init_weights()
 
     def discriminator_loss(self, real: LabelledBatch, outputs: Translation) -> LossTerms:
         """L_D and L_D_a. A real image is paired with M', the mask of another image.

@@ -35,10 +35,12 @@ class Progress(NamedTuple):
     steps_per_epoch: int = 1
     fraction: float = 0.0
     """The part of the whole training that is done, in [0, 1]."""
+    shift: int = 0
+    """`step + shift` counts steps of today's batch size and data: not 0 after a resume with another batch size."""
 
     @property
     def epoch(self) -> int:
-        return self.step // self.steps_per_epoch
+        return (self.step + self.shift) // self.steps_per_epoch
 
 
 class Task(NamedTuple):
@@ -166,6 +168,11 @@ class Method(nn.Module, ABC, Generic[Batch, Outputs]):
     def mask_advice(self, empty: bool) -> str:
         """What to change when a mask collapses: `empty` if it vanishes, otherwise it covers everything."""
         return ""
+
+    @property
+    def mask_may_recover(self) -> bool:
+        """Whether the losses, at this point of their schedule, still let a collapsed mask recover by itself."""
+        return True
 
     def inference_state_dict(self) -> dict[str, Tensor]:
         """The weights that a model file holds, by name."""

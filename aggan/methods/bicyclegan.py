@@ -17,7 +17,8 @@
                + lambda_l1 * L_1 + lambda_kl * L_KL + lambda_z * L_latent
 
 Adversarial losses are summed over the scales. Only G learns from L_latent. As in the released code, the first half of a
-batch gives x and y, and the second half gives the real images of D_2.
+batch gives x and y, and the second half gives the real images of D_2. The code has no dropout by default, but all of
+its training scripts turn it on (`dropout`, and the recipe `native`).
 """
 
 from collections.abc import Iterable
@@ -67,6 +68,9 @@ class Config(MethodConfig):
         default=64, ge=2, description="Filters of a discriminator's first layer; half as many on the coarse scale."
     )
     encoder_width: int = Field(default=64, ge=1, description="Filters of the encoder's first layer.")
+    dropout: bool = Field(
+        default=False, description="Dropout in the generator during training, as in the released training scripts."
+    )
 
     def require_batch(self, batch: int) -> None:
         if batch % 2:
@@ -114,7 +118,14 @@ class BicycleGAN(PairedMethod[BicycleOutputs]):
         super().__init__(task)
         self.config = config
         levels = count_halvings(task.size)
-        self.G = UNet(levels, UNetStyle(InstanceNorm, width=config.generator_width, code_length=config.latent))
+        generator_style = UNetStyle(
+            InstanceNorm,
+            width=config.generator_width,
+            code_length=config.latent,
+            dropout=frozenset(range(1, levels - 4)) if config.dropout else frozenset(),
+            dropout_in_translation=False,
+        )
+        self.G = UNet(levels, generator_style)
         self.E = GaussianEncoder(levels - 4, config.latent, config.encoder_width)
         self.D, self.D_2 = TwoScales(config.discriminator_width), TwoScales(config.discriminator_width)
         init_xavier(self)

@@ -8,8 +8,9 @@
     L_G = E[(D(G(x)) - 1)^2] + lambda_identity * sum_l E[(f_l(G(x)) - f_l(x))^2] + lambda_tv * L_tv(G(x))
     L_D = 1/2 * {E[(D(y) - 1)^2] + E[D(G(x))^2]}
 
-where l runs over the last two layers of D's tower and L_tv is the total variation. No code was released: networks and
-weights are choices made here, and the enhancement network of the first version is left out.
+where l runs over the last two layers of D's tower. L_tv, the total variation, stands in for the paper's perceptual
+regularisation, a denoising network. No code was released: networks and weights are choices made here, and the
+enhancement network of the first version is left out.
 """
 
 from typing import ClassVar, Literal
@@ -47,7 +48,9 @@ class Config(MethodConfig):
     needs: ClassVar[Needs] = Needs.UNPAIRED
 
     lambda_identity: float = Field(default=1.0, ge=0, description="Weight of the adaptive identity loss.")
-    lambda_tv: float = Field(default=1e-6, ge=0, description="Weight of the output's total variation.")
+    lambda_tv: float = Field(
+        default=1e-6, ge=0, description="Weight of the output's total variation, instead of a denoiser."
+    )
     generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
     generator_blocks: int = Field(default=5, ge=0, description="Residual blocks of the generator.")
     discriminator_width: int = Field(default=64, ge=1, description="Filters of the discriminator's first layer.")

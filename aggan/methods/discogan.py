@@ -11,10 +11,11 @@
     L_cycle    = E[(G_yx(G_y) - x)^2] + E[(G_xy(G_x) - y)^2], for pixels in [0, 1]
     L_G        = (1 - r) * {lambda_gan * [L_GAN(G_y) + L_GAN(G_x)] + lambda_matching * [L_FM(G_y) + L_FM(G_x)]}
                  + r * L_cycle
-    L_D        = -E[log s(D_y(y))] - E[log(1 - s(D_y(G_y)))] - E[log s(D_x(x))] - E[log(1 - s(D_x(G_x)))]
+    L_D        = 1/2 * {-E[log s(D_y(y))] - E[log(1 - s(D_y(G_y)))]}
+                 + 1/2 * {-E[log s(D_x(x))] - E[log(1 - s(D_x(G_x)))]}
 
-Networks, weights and curriculum are those of the released code. Every third step updates the discriminators, the others
-update the generators.
+Networks, weights and curriculum are those of the released code. The factor 1/2 matters beside the weight decay of the
+recipe `native`. Every third step updates the discriminators, the others update the generators.
 """
 
 from typing import ClassVar, Literal
@@ -62,6 +63,9 @@ class Config(MethodConfig):
     lambda_matching: float = Field(default=0.9, ge=0, description="Weight of the feature-matching loss.")
     generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
     discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
+    released_init: bool = Field(
+        default=False, description="The released code's initial weights, PyTorch's own; else N(0, 0.02)."
+    )
 
     def curriculum(self, progress: Progress) -> float:
         """r."""
@@ -97,7 +101,8 @@ class DiscoGAN(TwoWayMethod):
         self.config = config
         self.G_xy, self.G_yx = Generator(config.generator_width), Generator(config.generator_width)
         self.D_x, self.D_y = (build_discriminator(config.discriminator_width) for _ in range(2))
-        init_normal(self)
+        if not config.released_init:  # which keeps PyTorch's
+            init_normal(self)
 
     def updates(self) -> tuple[Update[UnpairedBatch, TwoWayOutputs], ...]:
         return (
@@ -120,8 +125,8 @@ class DiscoGAN(TwoWayMethod):
     def discriminator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:
         """L_D."""
         return {
-            "D_y": gan.discriminator_loss(self.D_y(real.y), self.D_y(outputs.y.detach())),
-            "D_x": gan.discriminator_loss(self.D_x(real.x), self.D_x(outputs.x.detach())),
+            "D_y": gan.discriminator_loss(self.D_y(real.y), self.D_y(outputs.y.detach())) / 2,
+            "D_x": gan.discriminator_loss(self.D_x(real.x), self.D_x(outputs.x.detach())) / 2,
         }
 
 

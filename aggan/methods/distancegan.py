@@ -14,7 +14,9 @@
           + lambda_cycle * {E[||G_yx(G_y) - x||_1] + E[||G_xy(G_x) - y||_1]}
     L_D = 1/2 * {E[(D_y(y) - 1)^2] + E[D_y(G_y)^2]} + 1/2 * {E[(D_x(x) - 1)^2] + E[D_x(G_x)^2]}
 
-The paper also trains one direction alone; as in the released code, both are trained here.
+The paper also trains one direction alone; as in the released code, both are trained here. The code measures m and s on
+distances between whole batches, not on pairs of images. With batches of two its s is smaller by about sqrt(2) than
+here, where s is that of the distances in the loss.
 """
 
 from collections.abc import Iterable
@@ -106,6 +108,7 @@ class DistanceGAN(TwoWayMethod):
     @torch.no_grad()
     def prepare(self, batches: Iterable[UnpairedBatch]) -> None:
         """Measure the mean and the standard deviation of the distances in each domain."""
+        # The distances are those of the loss: single pairs. The released code takes whole batches (see above).
         distances = [(self.distance(batch.x), self.distance(batch.y)) for batch in batches]
         for stats, batch_distances in zip((self.x_stats, self.y_stats), zip(*distances, strict=True), strict=True):
             d = torch.cat(batch_distances)

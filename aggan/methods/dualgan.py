@@ -8,11 +8,16 @@
     Eq. 2   L_G = -E[log s(D_y(G_y))] - E[log s(D_x(G_x))]
                   + lambda_cycle * {E[||G_yx(G_y) - x||_1] + E[||G_xy(G_x) - y||_1]}
 
-The layers and these losses are those of the code released with the paper in 2017. The article itself has Wasserstein
-losses, which `adversarial` selects: E[D_y(G_y)] - E[D_y(y)] in L_D, -E[D_y(G_y)] in L_G, and the weights of D_x and D_y
-are clipped to [-clip, clip].
+The layers and these losses are those of the code released with the paper in 2017. So are the updates: on the images of
+a step the discriminators learn once and the generators twice. The second time they translate the images anew, as they
+have changed. The article itself has Wasserstein losses, which `adversarial` selects: E[D_y(G_y)] - E[D_y(y)] in L_D,
+-E[D_y(G_y)] in L_G, and the weights of D_x and D_y are clipped to [-clip, clip].
+
+Two details differ from the code. It truncates its initial weights at two standard deviations, and it translates anew
+also for the first update of the generators, which matters to the dropout only.
 """
 
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -28,7 +33,6 @@ from aggan.methods.base import (
     TwoWayMethod,
     TwoWayOutputs,
     Update,
-    every,
     nothing,
     require_size,
     require_two_domains,
@@ -40,6 +44,7 @@ from aggan.nn.unet import UNet, UNetStyle, count_halvings
 from aggan.types import Needs, UnpairedBatch
 
 ADVERSARIAL = {"cross-entropy": cross_entropy, "wasserstein": wasserstein}
+NORM = partial(AffineInstanceNorm, eps=1e-6)
 
 
 class Config(MethodConfig):
@@ -71,7 +76,7 @@ class Config(MethodConfig):
 
 
 class DualGAN(TwoWayMethod):
-    """Two U-Nets and two discriminators; two generator steps per discriminator step."""
+    """Two U-Nets and two discriminators; the generators learn twice from the images of a step."""
 
     fixed_size = True
     stochastic = True
@@ -82,7 +87,7 @@ class DualGAN(TwoWayMethod):
         self.gan = ADVERSARIAL[config.adversarial]
         levels = count_halvings(task.size)
         style = UNetStyle(
-            AffineInstanceNorm,
+            NORM,
             norm_at_bottleneck=config.bottleneck_norm,
             kernel=5,
             width=config.generator_width,
@@ -95,8 +100,9 @@ class DualGAN(TwoWayMethod):
     def updates(self) -> tuple[Update[UnpairedBatch, TwoWayOutputs], ...]:
         after = self.clip_weights if self.config.adversarial == "wasserstein" else nothing
         return (
-            Update("discriminators", self.discriminator_loss, ("D_x", "D_y"), when=every(2), after=after),
+            Update("discriminators", self.discriminator_loss, ("D_x", "D_y"), after=after),
             Update("generators", self.generator_loss, ("G_xy", "G_yx")),
+            Update("generators again", self.second_generator_loss, ("G_xy", "G_yx")),
         )
 
     def generator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:
@@ -107,6 +113,10 @@ class DualGAN(TwoWayMethod):
             "gan": self.gan.generator_loss(self.D_y(G_y)) + self.gan.generator_loss(self.D_x(G_x)),
             "cycle": self.config.lambda_cycle * reconstruction_loss,
         }
+
+    def second_generator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:
+        """Eq. 2 again: the same images, translated by the generators as they are now."""
+        return self.generator_loss(real, self(real))
 
     def discriminator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:
         """Eq. 1."""
@@ -125,5 +135,5 @@ class DualGAN(TwoWayMethod):
 def build_discriminator(width: int) -> ConvDiscriminator:
     """5x5 convolutions with three halvings, then a score for each patch of 93x93 pixels."""
     tower = f"F{width}+ F{2 * width} F{4 * width} F{8 * width}s1"
-    style = Style(AffineInstanceNorm, slope=0.2)
+    style = Style(NORM, slope=0.2, same_padding=True)
     return ConvDiscriminator(3, tower, style, nn.Conv2d(8 * width, 1, 5, padding=2))

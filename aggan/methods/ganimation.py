@@ -59,6 +59,9 @@ class Config(MethodConfig):
     generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
     generator_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
     discriminator_width: int = Field(default=64, ge=1, description="Filters of the discriminator's first layer.")
+    released_init: bool = Field(
+        default=False, description="The released code's initial weights, N(0, 0.02); else those of docs/decisions/0007."
+    )
 
     def build(self, task: Task) -> "GANimation":
         require_size(task, "ganimation", task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
@@ -82,7 +85,11 @@ class GANimation(ManyDomainMethod[GANimationOutputs]):
         trunk = stargan_trunk(config.generator_width, config.generator_blocks)
         self.G = AttentionGenerator(trunk, STARGAN, nn.Tanh(), code_length=m)
         self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
-        init_normal(self.G)
+        if config.released_init:
+            init_normal(self, norms=False)
+        else:
+            self.D.init_weights()
+            init_normal(self.G)
 
     def generate(self, image: Image, code: Code) -> Translation:
         return self.G(image, code)

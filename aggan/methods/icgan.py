@@ -14,7 +14,8 @@
     Eq. 3   L_Ey = E[(E_y(x) - y)^2]
 
 A translation is G(E_z(x), y) with the attributes y of the target. The training has two phases: first G and D learn,
-then the encoders.
+then the encoders. E_z learns from G in eval mode, as in the released code. The code runs G 100 times after the first
+phase to refresh the statistics of its batch norms; here each step of the second phase also does so.
 """
 
 from typing import ClassVar, Literal, NamedTuple
@@ -27,7 +28,17 @@ from torch.nn import functional as F
 
 from aggan.errors import UserError
 from aggan.losses import cross_entropy as gan
-from aggan.methods.base import About, LossTerms, ManyDomainMethod, MethodConfig, Task, Update, during, require_size
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    ManyDomainMethod,
+    MethodConfig,
+    Progress,
+    Task,
+    Update,
+    during,
+    require_size,
+)
 from aggan.nn.encoders import DenseEncoder
 from aggan.nn.generators import concat_code
 from aggan.nn.init import init_normal
@@ -55,6 +66,10 @@ class Config(MethodConfig):
     encoder_lr_scale: float = Field(default=0.5, gt=0, description="Multiplies the learning rate of the encoders.")
     generator_width: int = Field(default=64, ge=1, description="Filters of the generator's last hidden layer.")
     discriminator_width: int = Field(default=64, ge=1, description="Filters of the discriminator's first layer.")
+    released_init: bool = Field(
+        default=False,
+        description="The released code's initial weights: PyTorch's own in the encoders; else N(0, 0.02).",
+    )
 
     def require_batch(self, batch: int) -> None:
         if batch < 2:
@@ -117,21 +132,35 @@ class IcGAN(ManyDomainMethod[IcGANOutputs]):
         self.D = Discriminator(m, config.discriminator_width)
         self.E_z = DenseEncoder(task.size, None, config.noise)
         self.E_y = DenseEncoder(task.size, 512, m)
-        init_normal(self)
+        init_normal(nn.ModuleList((self.G, self.D)) if config.released_init else self)
 
     def updates(self) -> tuple[Update[LabelledBatch, IcGANOutputs], ...]:
-        c = self.config
-        first_phase, second_phase = during(0.0, c.encoders_from), during(c.encoders_from, 1.0)
+        first_phase, second_phase = during(0.0, self.config.encoders_from), self.encoders_learn
+        lr_scale = self.config.encoder_lr_scale
         return (
             Update("discriminator", self.discriminator_loss, ("D",), first_phase),
             Update("generator", self.generator_loss, ("G",), first_phase),
-            Update("encoders", self.encoder_loss, ("E_z", "E_y"), second_phase, c.encoder_lr_scale, ENCODER_BETAS),
+            Update("encoders", self.encoder_loss, ("E_z", "E_y"), second_phase, lr_scale, ENCODER_BETAS),
         )
+
+    def encoders_learn(self, progress: Progress) -> bool:
+        """Whether the second phase has begun."""
+        return progress.fraction >= self.config.encoders_from
 
     def forward(self, batch: LabelledBatch) -> IcGANOutputs:
         y = to_attributes(batch.code)
         z = torch.randn(len(y), self.config.noise, device=y.device)
-        return IcGANOutputs(self.G(z, y), z, y)
+        generate = self._generate_for_encoders if self.encoders_learn(self.progress) else self.G
+        return IcGANOutputs(generate(z, y), z, y)
+
+    @torch.no_grad()
+    def _generate_for_encoders(self, z: Noise, y: Code) -> Image:
+        """G(z, y) in eval mode, after a pass that refreshes the statistics of G's batch norms."""
+        self.G(z, y)
+        training = self.G.training
+        image = self.G.eval()(z, y)
+        self.G.train(training)
+        return image
 
     def discriminator_loss(self, real: LabelledBatch, fake: IcGANOutputs) -> LossTerms:
         """L_D: real images with wrong attributes count as fakes, too."""

@@ -10,7 +10,8 @@
     L_D = -1/2 * L_cGAN
     L_G = -E[log s(D(x, G(x)))] + lambda_l1 * L_L1
 
-The generator's adversarial loss is the non-saturating one.
+The generator's adversarial loss is the non-saturating one. Dropout follows the decoder's layers with outputs of 4, 8
+and 16 px in Pix2pix, as in its PyTorch code, and 2, 4 and 8 px in the Encoder-Decoder, as in its first release.
 """
 
 from typing import ClassVar, Literal
@@ -67,13 +68,13 @@ class Pix2pix(PairedMethod[Image]):
         super().__init__(task)
         self.config = config
         levels = count_halvings(task.size)
+        first = 1 if config.skips else 0
         generator_style = UNetStyle(
             untracked_batch_norm,
             width=config.generator_width,
             skips=config.skips,
             bias=not config.skips,
-            # The layers with outputs of 4, 8 and 16 px; small images have fewer of them.
-            dropout=frozenset(range(1, min(3, levels - 5) + 1)),
+            dropout=frozenset(range(first, first + min(3, levels - 5))),  # small images have fewer of these layers
         )
         self.G = UNet(levels, generator_style)
         width = config.discriminator_width

@@ -42,6 +42,7 @@ class ModelCard(BaseModel):
     face: tuple[tuple[float, float], ...] = Field(
         default=(), description="A face's landmarks in the training images, in fractions of the side, if known."
     )
+    bits: int | None = Field(default=None, description="Bits that 16-bit training images use, if that is known.")
     steps: int = Field(default=0, description="Steps of training.")
 
     def build(self) -> Method:

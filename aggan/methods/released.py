@@ -1,7 +1,8 @@
-"""Weights of the authors' released code (v1). `aggan-released` in the registry has the same layers.
+"""Weights of the authors' released code. `aggan-released` and `aggan-domains-released` have the same layers.
 
-A released generator keeps its weights under `model.*` and a discriminator under `conv_tower.*`, in the order in which
-the layers run. The numbers in between depend on layers without weights, so tensors are matched by order and shape.
+A released generator (v1) keeps its weights under `model.*`, a discriminator under `conv_tower.*`, and the generator for
+many domains under `main.*`, in the order in which the layers run. The numbers in between depend on layers without
+weights, so tensors are matched by order and shape.
 """
 
 from torch import Tensor, nn
@@ -9,28 +10,50 @@ from torch import Tensor, nn
 from aggan.errors import UserError
 
 StateDict = dict[str, Tensor]
-GENERATOR, DISCRIMINATOR = "model.", "conv_tower."
+GENERATOR, DISCRIMINATOR, DOMAIN_GENERATOR = "model.", "conv_tower.", "main."
+KINDS = {GENERATOR: "generator", DISCRIMINATOR: "discriminator", DOMAIN_GENERATOR: "generator for many domains"}
 COUNTER = "num_batches_tracked"
-LEAVES = ("weight", "bias", "running_mean", "running_var", COUNTER)
+STATISTICS = ("running_mean", "running_var", COUNTER)
+LEAVES = ("weight", "bias", *STATISTICS)
 """The tensors of a layer in PyTorch's order."""
 
 
 def load_generator(network: nn.Module, state: StateDict, origin: str) -> None:
     """Load a released generator into that of `aggan-released`. Raises `UserError` if the two differ."""
-    _load(network, state, GENERATOR, origin)
+    _load(network, _in_order(state, GENERATOR, origin), origin)
 
 
 def load_discriminator(network: nn.Module, state: StateDict, origin: str) -> None:
     """Load a released discriminator into that of `aggan-released`. Raises `UserError` if the two differ."""
-    _load(network, state, DISCRIMINATOR, origin)
+    _load(network, _in_order(state, DISCRIMINATOR, origin), origin)
 
 
-def _load(network: nn.Module, state: StateDict, prefix: str, origin: str) -> None:
+def load_domain_generator(network: nn.Module, state: StateDict, origin: str) -> None:
+    """Load a released generator for many domains into that of `aggan-domains-released`.
+
+    Its instance norms also kept running statistics, which neither its training nor its translation used. They are left
+    out. Raises `UserError` if the two differ.
+    """
+    released = _in_order(state, DOMAIN_GENERATOR, origin)
+    released = {key: value for key, value in released.items() if not key.endswith(STATISTICS)}
+    needed = next(network.parameters())
+    first = next(iter(released.values()), needed)
+    if first.ndim == 4 and first.shape[1] != needed.shape[1]:
+        domains, ours = first.shape[1] - 3, needed.shape[1] - 3
+        raise UserError(f"{origin}: the generator has {domains} domains, but {ours} are named: name all in its order")
+    _load(network, released, origin)
+
+
+def _in_order(state: StateDict, prefix: str, origin: str) -> StateDict:
+    """The tensors in the order in which the layers run. Raises `UserError` if a name lacks the prefix."""
     released = {key.removeprefix("module."): state[key] for key in sorted(state, key=_layer_order)}
     stray = next((key for key in released if not key.startswith(prefix)), None)
     if stray is not None:
-        kind = "generator" if prefix == GENERATOR else "discriminator"
-        raise UserError(f"{origin}: not a released {kind}: {stray!r} is not under {prefix!r}")
+        raise UserError(f"{origin}: not a released {KINDS[prefix]}: {stray!r} is not under {prefix!r}")
+    return released
+
+
+def _load(network: nn.Module, released: StateDict, origin: str) -> None:
     ours = network.state_dict()
     if not any(key.endswith(COUNTER) for key in released):  # files from before PyTorch 0.4.1 have none
         ours = {key: value for key, value in ours.items() if not key.endswith(COUNTER)}

@@ -44,6 +44,10 @@ class Config(MethodConfig):
     generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
     generator_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
     discriminator_width: int = Field(default=64, ge=1, description="Filters of the discriminator's first layer.")
+    released_init: bool = Field(
+        default=False,
+        description="The released code's initial weights, PyTorch's own; else those of docs/decisions/0007.",
+    )
 
     def build(self, task: Task) -> "StarGAN":
         require_size(task, "stargan", task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
@@ -60,7 +64,9 @@ class StarGAN(ManyDomainMethod[Image]):
         trunk = stargan_trunk(config.generator_width, config.generator_blocks)
         self.G = ResNetGenerator(trunk, STARGAN, nn.Tanh(), code_length=m)
         self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
-        init_normal(self.G)
+        if not config.released_init:  # which keeps PyTorch's
+            self.D.init_weights()
+            init_normal(self.G)
 
     def generate(self, image: Image, code: Code) -> Translation:
         return Translation(self.G(image, code))

@@ -94,21 +94,23 @@ class PatchDiscriminator(ConvDiscriminator):
         super().__init__(channels, patch_tower(width, halvings), style, head)
 
 
-SLOPE = 0.01
-"""Negative slope of StarGAN's leaky ReLUs."""
-
-
 class DomainDiscriminator(nn.Module):
     """StarGAN's: scores of patches, and a code of the whole image (Choi et al., 2018)."""
+
+    SLOPE = 0.01
+    """Negative slope of the leaky ReLUs."""
 
     def __init__(self, size: int, code_length: int, width: int = 64, channels: int = 3) -> None:
         """`size` is the side of the images in pixels, a multiple of 64: the classifier covers the last feature map."""
         super().__init__()
         tower = " ".join(f"C{width * 2**k}+" for k in range(6))
-        self.tower, filters = build_layers(tower, channels, Style(slope=SLOPE))
+        self.tower, filters = build_layers(tower, channels, Style(slope=self.SLOPE))
         self.head = nn.Conv2d(filters, 1, 3, padding=1, bias=False)
         self.classifier = nn.Conv2d(filters, code_length, size // 64, bias=False)
-        init_kaiming(self, SLOPE)
+
+    def init_weights(self) -> None:
+        """Initial weights that a narrow discriminator can learn from (docs/decisions/0007)."""
+        init_kaiming(self, self.SLOPE)
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> tuple[Scores, Code]:
         """Scores (n, 1, h / 64, w / 64) and codes (n, m): logits of domains, or action units."""

@@ -1,18 +1,21 @@
-"""Initial weights."""
+"""Initial weights. What a method does not initialise keeps PyTorch's, U(-1 / sqrt(fan in), 1 / sqrt(fan in))."""
 
 from torch import nn
 
 from aggan.nn.layer_spec import AffineInstanceNorm
 
 
-def init_normal(module: nn.Module, std: float = 0.02) -> None:
-    """The field's custom: weights N(0, 0.02), scales of norms N(1, 0.02), zero biases (Radford et al., 2016)."""
+def init_normal(module: nn.Module, std: float = 0.02, norms: bool = True) -> None:
+    """The field's custom: weights N(0, 0.02), scales of norms N(1, 0.02), zero biases (Radford et al., 2016).
+
+    Without `norms` their scales stay 1.
+    """
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(part.weight, 0.0, std)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | AffineInstanceNorm):
+        elif norms and isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | AffineInstanceNorm):
             nn.init.normal_(part.weight, 1.0, std)
             nn.init.zeros_(part.bias)
 

@@ -126,6 +126,14 @@ UPSAMPLINGS: dict[str, Upsampling] = {
 }
 
 
+class PadBehind(nn.ZeroPad2d):
+    """Adds rows and columns of zeros behind an image, or removes some: the odd pixel of TensorFlow's SAME padding."""
+
+    def __init__(self, pixels: int) -> None:
+        """`pixels` to add; a negative number removes them."""
+        super().__init__((0, pixels, 0, pixels))
+
+
 class Residual(nn.Module):
     """`Rk`: x + norm(conv(relu(norm(conv(x)))))."""
 
@@ -154,6 +162,8 @@ class Style:
     """Whether convolutions before a norm have a bias."""
     bias_without_norm: bool = True
     """Whether convolutions without a norm have a bias."""
+    same_padding: bool = False
+    """Whether `Fk` pads as TensorFlow's SAME: one pixel before the image and two behind, instead of two and two."""
 
 
 _LAYER = re.compile(r"(c7s1-|d|R|u|C|F)(\d+)(s1)?(\*\d+)?(\+)?")
@@ -185,9 +195,11 @@ def _build_layer(kind: str, channels: int, filters: int, stride: int, norm: Norm
     if kind == "u":
         return style.upsampling(channels, filters, norm)
     if kind in "CF":
-        size, padding = (4, style.padding) if kind == "C" else (5, 2)
+        odd_pixel = kind == "F" and stride == 2 and style.same_padding
+        size, padding = (4, style.padding) if kind == "C" else (5, 1 if odd_pixel else 2)
         conv = nn.Conv2d(channels, filters, size, stride, padding, bias=bias)
-        return nn.Sequential(conv, norm(filters), nn.LeakyReLU(style.slope, inplace=True))
+        layers = (conv, norm(filters), nn.LeakyReLU(style.slope, inplace=True))
+        return nn.Sequential(PadBehind(1), *layers) if odd_pixel else nn.Sequential(*layers)
     if kind == "d":
         conv = nn.Conv2d(channels, filters, 3, 2, 1, bias=bias)
     else:

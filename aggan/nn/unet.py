@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aggan.nn.generators import concat_code
-from aggan.nn.layer_spec import Norm, no_norm
+from aggan.nn.layer_spec import Norm, PadBehind, no_norm
 from aggan.types import Code, Image
 
 
@@ -31,6 +31,8 @@ class UNetStyle:
     """Negative slope of the encoder's leaky ReLUs."""
     dropout: frozenset[int] = frozenset()
     """Layers of the decoder with dropout, counted from the bottleneck."""
+    dropout_in_translation: bool = True
+    """Whether dropout stays on in translation, or ends with the training."""
 
 
 class AlwaysDropout(nn.Module):
@@ -45,6 +47,9 @@ class UNet(nn.Module):
 
     Each of the `levels` layers of the encoder halves height and width. For width 64 they have 64, 128, 256, 512, 512,
     ... filters.
+
+    The padding is TensorFlow's SAME: with 4x4 kernels one pixel on each side, with 5x5 kernels one before the image and
+    two behind. A transposed convolution cuts off what the convolution of its level pads.
     """
 
     def __init__(self, levels: int, style: UNetStyle) -> None:
@@ -82,10 +87,11 @@ class UNet(nn.Module):
 
 
 def _down(in_channels: int, filters: int, style: UNetStyle, first: bool, without_norm: bool) -> nn.Sequential:
-    conv = nn.Conv2d(in_channels, filters, style.kernel, 2, (style.kernel - 1) // 2, bias=style.bias)
+    conv = nn.Conv2d(in_channels, filters, style.kernel, 2, style.kernel // 2 - 1, bias=style.bias)
     # Not in place: the skip connection still needs the input.
     activation = nn.Identity() if first else nn.LeakyReLU(style.slope)
-    return nn.Sequential(activation, conv, (no_norm if without_norm else style.norm)(filters))
+    pad = [PadBehind(1)] if style.kernel % 2 else []
+    return nn.Sequential(activation, *pad, conv, (no_norm if without_norm else style.norm)(filters))
 
 
 def _up(in_channels: int, filters: int, style: UNetStyle, dropout: bool) -> nn.Sequential:
@@ -95,12 +101,14 @@ def _up(in_channels: int, filters: int, style: UNetStyle, dropout: bool) -> nn.S
         filters,
         style.kernel,
         stride=2,
-        padding=(style.kernel - 1) // 2,
-        output_padding=style.kernel % 2,
+        padding=style.kernel // 2 - 1,
         bias=style.bias or last,
     )
-    layers = [nn.ReLU(), conv, (no_norm if last else style.norm)(filters)]
-    return nn.Sequential(*layers, *([AlwaysDropout()] if dropout else []))
+    crop = [PadBehind(-1)] if style.kernel % 2 else []
+    layers = [nn.ReLU(), conv, *crop, (no_norm if last else style.norm)(filters)]
+    if dropout:
+        layers.append(AlwaysDropout() if style.dropout_in_translation else nn.Dropout(0.5))
+    return nn.Sequential(*layers)
 
 
 def count_halvings(size: int) -> int:

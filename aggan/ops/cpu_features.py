@@ -1,10 +1,58 @@
-"""What the CPU computes fast."""
+"""How many cores this process may use, and what they compute fast."""
 
+import math
+import os
 import timeit
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch.nn import functional as F
+
+CGROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+"""One line per hierarchy: `ID:CONTROLLERS:PATH`, without controllers in version 2."""
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use, at least 1.
+
+    `taskset` and SLURM restrict a process to some cores of the machine (its affinity), containers limit its share of
+    time (its control groups). `os.cpu_count` knows neither.
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min((affinity, *_cgroup_limits()))))
+
+
+def limit_threads(processes: int = 1) -> None:
+    """Keep PyTorch from using more threads than there are cores for each of the machine's `processes`."""
+    cores = max(1, available_cores() // processes)
+    if torch.get_num_threads() > cores:
+        torch.set_num_threads(cores)
+
+
+def _cgroup_limits() -> Iterator[float]:
+    """The limits of the process's control groups and of those around them, in cores."""
+    for line in _read(MEMBERSHIP).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        root = CGROUPS / controllers
+        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
+        for group in (root / path.lstrip("/"), *(root / path.lstrip("/")).parents):
+            if group.is_relative_to(root):
+                numbers = " ".join(_read(group / file) for file in files).split()
+                if len(numbers) == 2 and all(number.isdecimal() for number in numbers):  # no limit is "max" or -1
+                    yield int(numbers[0]) / int(numbers[1])
+
+
+def _read(path: Path) -> str:
+    """The text of a file of the kernel; empty if there is none."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 @cache

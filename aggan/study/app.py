@@ -148,7 +148,8 @@ class StudyApi:
     def _state(self, progress: Progress) -> StateReply:
         number, done = progress
         trials = self.trials(number)
-        urls = [f"/images/{number}/{name}.png" for name in self.image_names(number)]
+        # Relative to the page, which may be behind a web server that serves it below a path.
+        urls = [f"images/{number}/{name}.png" for name in self.image_names(number)]
         finished = done == len(trials)
         return StateReply(
             done=done,

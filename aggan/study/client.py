@@ -25,6 +25,7 @@ class StudyClient:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
+        self.root = parts.path.rstrip("/")
         self.connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         self.token = ""
         self.state: dict[str, Any] = {}
@@ -36,21 +37,24 @@ class StudyClient:
     def join(self) -> None:
         """Start a participation."""
         self.token = secrets.token_urlsafe(32)
-        self.state = self.post("/participants", {"token": self.token})
+        self.state = self.post("participants", {"token": self.token})
 
     @property
     def number(self) -> int:
         """The participant's number, which is part of the URLs of the images."""
-        return int(self.state["trials"][0]["left"].split("/")[2])
+        return int(self.state["trials"][0]["left"].split("/")[1])
 
     def answer(self, trial: int, chosen: Side, milliseconds: int = 900) -> dict[str, Any]:
         """Answer a trial. Returns the server's reply."""
-        return self.post("/answers", {"trial": trial, "chosen": chosen, "milliseconds": milliseconds})
+        return self.post("answers", {"trial": trial, "chosen": chosen, "milliseconds": milliseconds})
 
     def post(self, path: str, content: dict[str, Any]) -> dict[str, Any]:
-        """Send JSON and return the reply; retries while the server limits the rate. Raises `RequestRefusedError`."""
+        """Send JSON and return the reply; retries while the server limits the rate. Raises `RequestRefusedError`.
+
+        `path` is relative to the URL of the study.
+        """
         while True:
-            self.connection.request("POST", path, json.dumps(content), self._headers())
+            self.connection.request("POST", f"{self.root}/{path}", json.dumps(content), self._headers())
             response = self.connection.getresponse()
             reply = json.loads(response.read())
             if response.status == TOO_MANY_REQUESTS:
@@ -61,8 +65,8 @@ class StudyClient:
             return reply
 
     def get(self, path: str) -> bytes:
-        """Fetch a resource. Raises `RequestRefusedError`."""
-        self.connection.request("GET", path, headers=self._headers())
+        """Fetch a resource below the URL of the study. Raises `RequestRefusedError`."""
+        self.connection.request("GET", f"{self.root}/{path}", headers=self._headers())
         response = self.connection.getresponse()
         content = response.read()
         if response.status >= 400:

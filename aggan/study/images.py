@@ -1,15 +1,16 @@
 """Images of a study: all of one size, encoding and file length, without metadata."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
-from aggan.data.folders import list_images
+from aggan.data.folders import list_named
+from aggan.data.listing import name_below
 from aggan.errors import UserError
 from aggan.images.convert import Pixels, Unreadable, read, square
-from aggan.inference.paths import PARTS
+from aggan.io import printable
 from aggan.study.sampling import Images
 
 GRID = 4
@@ -18,16 +19,18 @@ MAX_SIZE = 512
 """Largest default side in pixels; larger images load slowly on a phone."""
 
 
-def find_images(folder: Path) -> Images:
-    """The images of a folder by name, without masks and contents. Raises `UserError` if two have the same name."""
+def find_images(folder: Path, warn: Callable[[str], object]) -> Images:
+    """The images of a folder by name. `warn` is called about each file that is left out.
+
+    Names are in Unicode's composed form, so that images pair whatever disk or archive they come from. Raises
+    `UserError` if two images have the same name, or if there is none.
+    """
     images: Images = {}
-    paths = list_images(folder)
-    owners = {path.with_suffix("") for path in paths}.union(paths)
-    for path in paths:
-        base = path.with_suffix("")
-        if base.suffix in PARTS and base.with_suffix("") in owners:
-            continue
-        name = base.relative_to(folder).as_posix()
+    listing = list_named(folder)
+    for sentence in listing.sentences():
+        warn(sentence)
+    for path in listing.files:
+        name = printable(name_below(path, folder).as_posix())
         if name in images:
             raise UserError(f"{folder}: {images[name].name} and {path.name} have the same name {name!r}: remove one")
         images[name] = path

@@ -1,14 +1,16 @@
 """The plan of a study: STUDY/plan.json, which contains the answer key, and the images in STUDY/images/."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aggan.errors import UserError
-from aggan.io import write_atomic
+from aggan.io import read_json, write_atomic
 
+VERSION: Final = 2
 PLAN = "plan.json"
 IMAGES = "images"
 IMAGES_V1 = "pictures"
@@ -55,7 +57,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[2] = 2
+    version: Literal[2] = VERSION
     study: str = Field(description="Random identifier, which the answers carry too.")
     secret: str = Field(description="Key from which the image names on the page are derived.")
     seed: int
@@ -87,13 +89,11 @@ class Plan(BaseModel):
 def read_plan(study: Path) -> Plan:
     """Read the plan of a study, of either version. Raises `UserError` if it is missing or invalid."""
     path = study / PLAN
+    if not os.path.lexists(path):
+        raise UserError(f"{study}: no study here; create one with: aggan study create --out {study} ...")
     try:
-        return Plan.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{study}: no study here; create one with: aggan study create --out {study} ...") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, ValidationError) as error:
+        return Plan.model_validate(read_json(path, newest=VERSION))
+    except ValidationError as error:
         raise UserError(f"{path}: damaged or of an unknown version: {_first_problem(error)}") from error
 
 
@@ -112,8 +112,19 @@ def _rename_keys(values: Mapping[str, object], names: Mapping[str, str]) -> dict
     return {names.get(key, key): value for key, value in values.items()}
 
 
-def _first_problem(error: UnicodeDecodeError | ValidationError) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return str(error)
+def require_images(study: Path, plan: Plan) -> None:
+    """Raise `UserError` if images of a study are missing, so that it cannot be served."""
+    folder = image_folder(study)
+    pairs = (*plan.pairs, *plan.practice, *plan.checks)
+    files = [file for pair in pairs for file in (pair.real, *pair.fakes.values())]
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing:
+        raise UserError(
+            f"{folder}: {len(missing)} of the study's {len(files)} images are missing, for example {missing[0]}: "
+            "restore them, or create the study again"
+        )
+
+
+def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
     return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))

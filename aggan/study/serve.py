@@ -15,7 +15,7 @@ import uvicorn
 from aggan.errors import UserError
 from aggan.study.app import StudyApi, create_app
 from aggan.study.database import AnswerDatabase, database_url
-from aggan.study.plan import read_plan
+from aggan.study.plan import read_plan, require_images
 from aggan.study.rate_limits import RateLimits
 
 MAX_CONNECTIONS = 2000
@@ -43,6 +43,7 @@ class ServerConfig:
 def serve(config: ServerConfig) -> None:
     """Serve until interrupted. Raises `UserError` if the study, database, address or certificate is unusable."""
     plan = read_plan(config.study)
+    require_images(config.study, plan)
     with (
         closing(AnswerDatabase(database_url(config.study, config.database), plan.study)) as database,
         server_log(config.study) as log,

@@ -53,9 +53,12 @@ class TrainingConfig(BaseModel):
         default=10, gt=0, le=10_000, description="Minutes that a process waits for the others before it gives up."
     )
     precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
-        default="32-true", description="Arithmetic; auto takes bf16 where it is faster."
+        default="32-true",
+        description="32-true is fp32; bf16-mixed computes most layers in bf16; auto takes bf16 where it is faster.",
     )
-    threads: int | None = Field(default=None, ge=1, description="CPU threads per process; all cores by default.")
+    threads: int | None = Field(
+        default=None, ge=1, description="CPU threads per process; by default all cores that the process may use."
+    )
 
     activation_checkpointing: bool = Field(
         default=False, description="Use less memory: compute the generators' layers twice, a quarter slower."
@@ -63,6 +66,9 @@ class TrainingConfig(BaseModel):
 
     journal_every: int = Field(default=50, ge=1, description="Logging interval in steps.")
     save_every: int = Field(default=1000, ge=1, description="Steps between checkpoints.")
+    keep: int = Field(
+        default=0, ge=0, description="Models of the last checkpoints that stay in RUN/models; 0 keeps last/ alone."
+    )
     sample_every: int = Field(default=1000, ge=0, description="Steps between sample sheets; 0 turns them off.")
     score: Literal["none", "swd", "classifier"] | None = Field(
         default=None, description="What chooses best/; found from the data by default."
@@ -74,19 +80,22 @@ class TrainingConfig(BaseModel):
         default=0, ge=0, description="Steps between scores of the test images, which choose best/; 0 turns them off."
     )
 
-    def progress(self, step: int, steps_per_epoch: int, seconds: float) -> float:
-        """The fraction of the training that is done; at least 1 at the end."""
+    def progress(self, step: int, steps_per_epoch: int, seconds: float, shift: int = 0) -> float:
+        """The fraction of the training that is done; at least 1 at the end.
+
+        `step + shift` counts steps of today's batch size, of which `steps_per_epoch` make an epoch.
+        """
         if self.minutes is not None:
             done = seconds / (60 * self.minutes)
             return max(done, step / self.steps) if self.steps else done
-        return step / (self.steps or self.epochs * steps_per_epoch)
+        return step / self.steps if self.steps else (step + shift) / (self.epochs * steps_per_epoch)
 
-    def lr_factor(self, step: int, steps_per_epoch: int, seconds: float) -> float:
+    def lr_factor(self, step: int, steps_per_epoch: int, seconds: float, shift: int = 0) -> float:
         """The learning rate's factor in [0, 1]: 1, then linearly to 0; constant within epochs if epochs count."""
         if self.steps is None and self.minutes is None:
-            step = step // steps_per_epoch * steps_per_epoch
+            step -= (step + shift) % steps_per_epoch
         flat = min(1.0, self.decay_after / self.epochs)
-        past = self.progress(step, steps_per_epoch, seconds) - flat
+        past = self.progress(step, steps_per_epoch, seconds, shift) - flat
         return max(0.0, 1 - past / (1 - flat)) if past > 0 else 1.0
 
 

@@ -30,7 +30,11 @@ class Experiment(BaseModel):
     training: TrainingConfig = TrainingConfig()
 
     def save(self, run: Path) -> None:
-        write_text_atomic(run / FILE, self.model_dump_json(indent=2) + "\n")
+        write_text_atomic(run / FILE, self.to_json())
+
+    def to_json(self) -> str:
+        """All settings in ASCII, as a path may hold bytes that are no UTF-8."""
+        return json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
 
     @staticmethod
     def load(run: Path) -> "Experiment":

@@ -23,7 +23,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from aggan.errors import AlreadyReported, UserError
-from aggan.ops.cpu_features import prefers_bf16
+from aggan.ops.cpu_features import limit_threads, prefers_bf16
 from aggan.ops.dispatch import use_fast_convolutions
 from aggan.ops.malloc import retain_freed_memory
 from aggan.training.config import TrainingConfig
@@ -60,6 +60,8 @@ class ProcessGroup:
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # or every process announces itself
         launch = detect_launcher()
         devices, nodes = (launch.devices, launch.nodes) if launch else (config.devices, 1)
+        self.devices = devices
+        """Processes on each machine."""
         environment = ENVIRONMENTS[launch.launcher]() if launch else LightningEnvironment()
         ddp = DDPStrategy(timeout=timedelta(minutes=config.timeout))
         self.fabric = Fabric(
@@ -167,11 +169,15 @@ class Engine(ProcessGroup):
         if config.accelerator == "gpu" and not torch.cuda.is_available():
             raise UserError("no GPU here: leave out --training.accelerator gpu, or check the driver with nvidia-smi")
         self._processor_time = config.processor_time
-        super().__init__(config, _precision(config))
+        self.precision = _precision(config)
+        """The arithmetic that `auto` chose, or the configured one."""
+        super().__init__(config, self.precision)
         if self.fabric.device.type == "cpu":
             retain_freed_memory()
         if config.threads:  # after the launch, which sets the number itself
             torch.set_num_threads(config.threads)
+        else:
+            limit_threads(self.devices)
 
     def now(self) -> float:
         """Seconds of the clock that a budget in minutes runs on; processor time stands still while others work."""
@@ -213,5 +219,6 @@ def _precision(config: TrainingConfig) -> Precision:
     if config.precision != "auto":
         return config.precision
     if config.accelerator != "cpu" and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+        # Older GPUs emulate bf16, which is slower than fp32.
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     return "bf16-mixed" if prefers_bf16() else "32-true"

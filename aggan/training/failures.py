@@ -62,7 +62,7 @@ def _out_of_memory_as_user_error() -> Iterator[None]:
 def _is_first(run: Path, sentence: str) -> bool:
     """Whether this process is the first to create the run's file: the run folder is all that processes surely share."""
     try:
-        with (run / FILE).open("x", encoding="utf-8") as file:
+        with (run / FILE).open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(sentence + "\n")
     except FileExistsError:
         return False

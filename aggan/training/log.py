@@ -2,20 +2,25 @@
 
 import json
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from aggan.errors import UserError
 from aggan.io import write_text_atomic
 from aggan.migrate import migrate_journal_line
 
 FILE = "journal.jsonl"
-PLAIN_SECONDS = 30.0
-"""Between two lines if the output is not a terminal."""
+BAR = 8
+"""Width of the bar, in characters."""
+PLAIN_SECONDS, COUNT_SECONDS = 30.0, 10.0
+"""Between two lines of a training, and of other work, if the output is not a terminal."""
 
 
 class Journal:
@@ -40,18 +45,21 @@ def read(run: Path) -> list[dict[str, Any]]:
     """The lines of a run's journal, also of version 1; a truncated last line is left out.
 
     A line has `step` and one of: `epoch`, `seconds`, `memory` (MB), `losses` (name: value) and `masks` (name: mean and
-    std); `scores` (name: value); `warning` (text).
+    std); `scores` (name: value); `warning` (text, also the news that a mask has recovered).
     """
     lines = []
     try:
-        text = (run / FILE).read_text(encoding="utf-8")
+        text = (run / FILE).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return lines
     for line in text.splitlines():
         try:
-            lines.append(migrate_journal_line(json.loads(line)))
+            content = json.loads(line)
         except json.JSONDecodeError:
             break
+        if not isinstance(content, dict):
+            break
+        lines.append(migrate_journal_line(content))
     return lines
 
 
@@ -62,20 +70,17 @@ def _rounded(value: Any) -> Any:
 
 
 class Display:
-    """Progress, rate, time left, losses and masks."""
+    """A live line with step, rate, time left, masks and losses, and messages above it.
+
+    If nobody reads the output any more (a closed pipe, a full disk), `closed` becomes true and nothing else happens.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[facts]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("training", total=1.0, facts="")
+        self.closed = False
+        self._values: tuple[str, ...] = ()
+        self._bar = Progress(*_columns(), console=console, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=1.0)
         self._last_line = time.monotonic()
 
     def __enter__(self) -> "Display":
@@ -85,21 +90,74 @@ class Display:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
 
-    def show(self, step: int, progress: float, rate: float, seconds_left: float, values: dict[str, float]) -> None:
-        """Update the bar; `rate` is in steps per second."""
-        named = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
-        facts = f"step {step}  {rate:.2f}/s  {duration(seconds_left)} left\n{named}"
-        self._bar.update(self._task, completed=min(progress, 1.0), facts=facts)
-        if not self.console.is_terminal and time.monotonic() - self._last_line > PLAIN_SECONDS:
+    def show(self, step: int, progress: float, rate: float, seconds_left: float) -> None:
+        """Update the line; `rate` is in steps per second."""
+        facts = f"{progress:6.1%}  step {step}  {rate:.2f}/s  {duration(seconds_left)} left"
+        if self.console.is_terminal:
+            width = self.console.width - BAR - 1
+            self._bar.update(self._task, completed=min(progress, 1.0), description=fit((facts, *self._values), width))
+        elif self._values and time.monotonic() - self._last_line > PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            self.print(f"{progress:6.1%}  " + facts.replace("\n", "  "))
+            self.print("  ".join((facts, *self._values)))
+
+    def set_values(self, losses: dict[str, float], masks: dict[str, float]) -> None:
+        """Set what the line shows after the time: the means of the masks, then the losses."""
+        self._values = tuple(f"{name} {value:.3g}" for name, value in (masks | losses).items())
 
     def print(self, message: str) -> None:
-        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+        self._print(message, highlight=False, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """Show how far some work is: call the function with how many things are done, and how many there are."""
+        quiet = not self.console.is_terminal
+        with Progress(*_columns(), console=self.console, transient=True, disable=quiet) as bar:
+            task, last = bar.add_task(what, visible=False), time.monotonic()
+
+            def count(done: int, total: int) -> None:
+                nonlocal last
+                message = f"{what}: {done:,} of {total:,}"
+                bar.update(task, completed=done, total=total, description=message, visible=True)
+                if quiet and time.monotonic() - last > COUNT_SECONDS:
+                    last = time.monotonic()
+                    self.print(message)
+
+            yield count
+
+    def print_block(self, lines: Iterable[str], indent: int) -> None:
+        """Print lines, wrapped in a terminal: a line that continues another is indented."""
+        for line in lines:
+            width = self.console.width if self.console.is_terminal else len(line) + 1
+            for part in wrap(
+                line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+            ):
+                self.print(part)
 
     def warn(self, message: str) -> None:
-        self.console.print("WARNING", style="bold yellow", end=" ")
+        self._print("WARNING", style="bold yellow", end=" ")
         self.print(message)
+
+    def _print(self, message: str, **how: Any) -> None:
+        if self.closed:
+            return
+        try:
+            self.console.print(message, **how)
+        except (OSError, SystemExit):  # rich exits when a pipe is closed
+            self.closed = True
+
+
+def _columns() -> tuple[BarColumn, TextColumn]:
+    return BarColumn(bar_width=BAR), TextColumn("{task.description}", markup=False)
+
+
+def fit(parts: Iterable[str], width: int) -> str:
+    """The first of the parts that fit into a line of `width` characters; always the first one."""
+    line, *rest = parts
+    for part in rest:
+        if len(line) + 2 + len(part) > width:
+            break
+        line += f"  {part}"
+    return line
 
 
 def duration(seconds: float) -> str:

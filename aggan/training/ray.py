@@ -3,6 +3,7 @@
 Ray starts the processes, and restarts them when one dies; they train as torchrun's do.
 """
 
+import json
 import os
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ray.train.torch import TorchConfig, TorchTrainer  # pyright: ignore[reportM
 from rich.console import Console
 
 from aggan.errors import AlreadyReported, UserError
+from aggan.extras import forbid_telemetry
 from aggan.training.experiment import Experiment
 from aggan.training.run import train
 
@@ -26,10 +28,11 @@ def train_on_ray(experiment: Experiment, run: Path, workers: int, failures: int 
     When a worker dies, Ray restarts all of them, at most `failures` times, and they resume exactly. Each worker has a
     GPU if `training.accelerator` is "gpu". Raises `UserError` with the reason if the training stops.
     """
+    forbid_telemetry()
     config = experiment.training
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"experiment": experiment.model_dump_json(), "run": str(run.absolute())},
+        train_loop_config={"experiment": experiment.to_json(), "run": str(run.absolute())},
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=config.accelerator == "gpu"),
         torch_config=TorchConfig(timeout_s=int(60 * config.timeout)),
         run_config=RunConfig("ray", str(run.absolute()), failure_config=FailureConfig(max_failures=failures)),
@@ -50,4 +53,4 @@ def _worker(arguments: dict[str, str]) -> None:
         "GROUP_RANK": os.environ["NODE_RANK"],
         "GROUP_WORLD_SIZE": str(machines),
     }
-    train(Experiment.model_validate_json(arguments["experiment"]), Path(arguments["run"]), Console())
+    train(Experiment.model_validate(json.loads(arguments["experiment"])), Path(arguments["run"]), Console())

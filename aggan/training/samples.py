@@ -11,11 +11,15 @@ from torch import Tensor
 
 from aggan.images.convert import to_pixels
 from aggan.io import write_atomic
-from aggan.methods.base import Method
+from aggan.methods.base import Method, Task
 from aggan.types import Image
 
 SMALLEST_SHOWN = 128
 """Smaller images are enlarged to about this side, in pixels."""
+ROWS, COLUMNS = 4, 5
+"""Images of a domain on a sheet: at most so many inputs, with so many images each."""
+PNG_RATIO = 0.2
+"""Size of a sheet's file as a fraction of its pixels' size: measured with faces."""
 
 
 @torch.no_grad()
@@ -33,6 +37,12 @@ def sample_sheet(method: Method, samples: Sequence[Image]) -> Float[Tensor, "3 r
 def rolled(domains: tuple[str, ...]) -> tuple[str, ...]:
     """The next domain of each; the first for the last."""
     return domains[1:] + domains[:1]
+
+
+def sheet_bytes(task: Task) -> int:
+    """About the size of a sheet's file."""
+    side = task.size * max(1, SMALLEST_SHOWN // task.size)
+    return int(len(task.domains) * ROWS * COLUMNS * 3 * side**2 * PNG_RATIO)
 
 
 def _block(method: Method, images: Image, source: str, target: str) -> Float[Tensor, "3 rows columns"]:

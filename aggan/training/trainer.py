@@ -4,6 +4,7 @@ Every random draw of a step is a function of (seed, step, process), and every sc
 So weights, optimizers, image pools and counters are all that a resumed run needs.
 """
 
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -24,10 +25,17 @@ from aggan.training.config import TrainingConfig
 from aggan.training.ema import EMA
 from aggan.training.experiment import Experiment
 from aggan.training.fabric import Engine
+from aggan.training.fingerprint import Fingerprint
 from aggan.training.log import Display, Journal
 from aggan.training.samples import sample_sheet, save_sheet
-from aggan.training.watch import Diverged, MaskWatch, MetricAccumulator
+from aggan.training.summary import expected_space, forecast
+from aggan.training.watch import Diverged, MaskStatistics, MaskWatch, MetricAccumulator
 from aggan.types import Image
+
+KEPT = "models"
+"""Folder of the intermediate models."""
+MEASURED_STEPS, MEASURED_SECONDS = 5, 10.0
+"""Steps and seconds after which a training knows how long it will take; the first step is slow."""
 
 Score = Callable[[Method], dict[str, float]]
 """Scores a method on the test images. The first value is the one to minimise."""
@@ -54,8 +62,16 @@ class Trainer(Generic[Batch, Outputs]):
             for name in update.networks
         }
         self.ema = EMA(method, self.config.ema) if self.config.ema else None
-        self.steps, self.seconds, self.best = 0, 0.0, float("inf")
+        self.steps, self.seconds = 0, 0.0
+        self.best: tuple[str, float] | None = None
+        """The metric of the scores and its smallest value so far."""
+        self.shift = 0
+        """`steps + shift` counts steps of today's batch size and data (`Progress.shift`)."""
+        self.images: Fingerprint = {}
+        """The images that the checkpoint says the run learns from."""
         self.losses, self.mask_means, self.mask_stds = MetricAccumulator(), MetricAccumulator(), MetricAccumulator()
+        self.face: tuple[tuple[float, float], ...] = ()
+        """`ModelCard.face` of the models that are saved."""
         self.watch = MaskWatch(method.mask_advice)
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -65,32 +81,35 @@ class Trainer(Generic[Batch, Outputs]):
         config, journal = self.config, Journal(self.folder, self.steps) if self.engine.is_global_zero else None
         pace = Pace(self.steps, self.seconds, self.fraction_done())
         with display if self.engine.is_global_zero else nullcontext(), interruptible() as interrupted:
-            while (unfinished := self.fraction_done() < 1) and not self.engine.any_rank(interrupted()):
+            while (unfinished := self.fraction_done() < 1) and not self.engine.any_rank(
+                interrupted() or display.closed
+            ):
                 start = self.engine.now()
                 self.step()
                 if self._is_due(config.journal_every):
-                    self._log(journal, display, pace)
+                    self._log(journal, display)
                 if self._is_due(config.sample_every):
                     self._sample(samples)
                 if score and self._is_due(config.score_every):
                     self._score(score, journal, display)
                 self.seconds = self.engine.broadcast(self.seconds + self.engine.now() - start)
+                if journal:
+                    self._report(display, pace)
                 if self._is_due(config.save_every):
-                    self._log(journal, display, pace)
-                    self.save()
-            self._log(journal, display, pace)
+                    self._log(journal, display)
+                    self.save(keep=config.keep)
+            self._log(journal, display)
             self.save()
             self._sample(samples)
         return not unfinished
 
     def step(self) -> None:
         """One step: `forward` once, then every scheduled update."""
-        progress = Progress(self.steps, self.dataset.steps_per_epoch, self.fraction_done())
+        progress = Progress(self.steps, self.dataset.steps_per_epoch, self.fraction_done(), self.shift)
         self.method.progress = progress
         torch.manual_seed(step_seed(self.config.seed, self.steps, self.engine.rank))
-        factor = self.config.lr_factor(self.steps, progress.steps_per_epoch, self.seconds)
-        learning_rate = self.config.learning_rate * factor
-        batch = self.engine.to_device(self.dataset.batch(self.steps))
+        learning_rate = self.learning_rate(self.config)
+        batch = self.engine.to_device(self.dataset.batch(self.steps + self.shift))
         with self.engine.autocast():
             outputs: Outputs = self.method(batch)
         for update in self.updates:
@@ -122,28 +141,41 @@ class Trainer(Generic[Batch, Outputs]):
 
     def fraction_done(self) -> float:
         """The fraction of the training that is done."""
-        return self.config.progress(self.steps, self.dataset.steps_per_epoch, self.seconds)
+        return self.config.progress(self.steps, self.dataset.steps_per_epoch, self.seconds, self.shift)
+
+    def learning_rate(self, config: TrainingConfig) -> float:
+        """The learning rate that a configuration gives the next step."""
+        factor = config.lr_factor(self.steps, self.dataset.steps_per_epoch, self.seconds, self.shift)
+        return config.learning_rate * factor
 
     def _is_due(self, interval: int) -> bool:
         return interval > 0 and self.steps % interval == 0
 
-    def _log(self, journal: Journal | None, display: Display, pace: "Pace") -> None:
+    def _report(self, display: Display, pace: "Pace") -> None:
+        rate, seconds_left = pace.at(self.steps, self.seconds, self.fraction_done())
+        display.show(self.steps, self.fraction_done(), rate, seconds_left)
+        if pace.becomes_known(self.steps, self.seconds):
+            steps = self.steps + round(rate * seconds_left)
+            space = expected_space(self.config, self.method, self.optimizers.values(), steps, self.engine.world_size)
+            display.print(forecast(seconds_left, space, self.folder))
+
+    def _log(self, journal: Journal | None, display: Display) -> None:
         losses, means, stds = self._flush()
         if journal is None or not losses:
             return
-        rate, seconds_left = pace.at(self.steps, self.seconds, self.fraction_done())
         journal.write(
             self.steps,
-            epoch=self.steps // self.dataset.steps_per_epoch,
+            epoch=(self.steps + self.shift) // self.dataset.steps_per_epoch,
             seconds=self.seconds,
             memory=self.engine.peak_memory(),
             losses=losses,
             masks={name: {"mean": means[name], "std": stds[name]} for name in means},
         )
-        display.show(self.steps, self.fraction_done(), rate, seconds_left, losses | means)
-        for warning in self.watch.check(self.steps, means):
-            journal.write(self.steps, warning=warning)
-            display.warn(warning)
+        display.set_values(losses, means)
+        masks = {name: MaskStatistics(means[name], stds[name]) for name in means}
+        for notice in self.watch.check(self.steps, masks, self.method.mask_may_recover):
+            journal.write(self.steps, warning=notice.text)
+            (display.warn if notice.warning else display.print)(notice.text)
 
     def _flush(self) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
         """Mean losses, and means and standard deviations of the masks, since the last call.
@@ -175,8 +207,8 @@ class Trainer(Generic[Batch, Outputs]):
             scores = score(self.method)
         journal.write(self.steps, scores=scores)
         name, value = next(iter(scores.items()))
-        if value < self.best:
-            self.best = value
+        if self.best is None or self.best[0] != name or value < self.best[1]:  # another metric starts anew
+            self.best = name, value
             self._save_model("best")
             display.print(f"step {self.steps}: best so far, {name} {value:.4g}")
 
@@ -190,8 +222,11 @@ class Trainer(Generic[Batch, Outputs]):
 
     # --- state ------------------------------------------------------------------------------------
 
-    def save(self) -> None:
-        """Write the checkpoint and the last model. Weights that are not finite are never written."""
+    def save(self, keep: int = 0) -> None:
+        """Write the checkpoint and the last model, and this model beside `keep` - 1 earlier ones.
+
+        Weights that are not finite are never written.
+        """
         self._require_finite_weights()
         state = self.method.state_dict()
         ranks = self.engine.gather(self._rank_state(state))
@@ -202,6 +237,9 @@ class Trainer(Generic[Batch, Outputs]):
                     "steps": self.steps,
                     "seconds": self.seconds,
                     "best": self.best,
+                    "shift": self.shift,
+                    "steps_per_epoch": self.dataset.steps_per_epoch,
+                    "images": self.images,
                     "domains": self.method.task.domains,
                     "method": state,
                     "ranks": ranks,
@@ -210,6 +248,10 @@ class Trainer(Generic[Batch, Outputs]):
                 },
             )
             self._save_model("last")
+            if keep:
+                self._save_model(f"{KEPT}/step-{self.steps:06}")
+                for folder in kept_models(self.folder)[:-keep]:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def load(self) -> None:
         """Load the run's checkpoint. Raises `UserError` if the training cannot resume from it."""
@@ -231,6 +273,9 @@ class Trainer(Generic[Batch, Outputs]):
             optimizer.param_groups[0].update(configured)  # or it would have the settings from before
         if self.ema:
             self.ema.load(state["ema"] or self.method.inference_state_dict())
+        self.images = state.get("images", {})
+        epoch, past = self.dataset.steps_per_epoch, state.get("steps_per_epoch", self.dataset.steps_per_epoch)
+        self.shift = (self.steps + state.get("shift", 0)) * epoch // past - self.steps
 
     def _rank_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """What each process has for itself: image pools and running statistics."""
@@ -248,6 +293,8 @@ class Trainer(Generic[Batch, Outputs]):
             domains=self.method.task.domains,
             size=self.method.task.size,
             codes=self.method.task.codes,
+            face=self.face,
+            bits=self.experiment.data.bits,
             steps=self.steps,
         )
         state: dict[str, Tensor] = self.ema.state if self.ema else self.method.inference_state_dict()
@@ -264,11 +311,18 @@ def build_optimizer(
     return torch.optim.Adam(parameters, config.learning_rate, betas, weight_decay=config.weight_decay, fused=True)
 
 
+def kept_models(run: Path) -> list[Path]:
+    """The intermediate models of a run, the oldest first."""
+    folders = {name.removeprefix("step-"): folder for folder in (run / KEPT).glob("step-*") if (name := folder.name)}
+    return [folders[step] for step in sorted(filter(str.isdecimal, folders), key=int)]
+
+
 class Pace:
     """Steps per second and seconds left, measured from the start of this process."""
 
     def __init__(self, steps: int, seconds: float, fraction_done: float) -> None:
         self._start = steps, seconds, fraction_done
+        self._known = False
 
     def at(self, steps: int, seconds: float, fraction_done: float) -> tuple[float, float]:
         """Steps per second, and seconds left."""
@@ -276,6 +330,12 @@ class Pace:
         elapsed = max(seconds - first_second, 1e-9)
         left = elapsed * (1 - fraction_done) / max(fraction_done - first_fraction, 1e-9)
         return (steps - first_step) / elapsed, left
+
+    def becomes_known(self, steps: int, seconds: float) -> bool:
+        """True once, when enough steps were measured for a forecast."""
+        before, (first_step, first_second, _) = self._known, self._start
+        self._known |= steps - first_step >= MEASURED_STEPS and seconds - first_second >= MEASURED_SECONDS
+        return self._known and not before
 
 
 @contextmanager

@@ -2,18 +2,23 @@
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-EMPTY, FULL = 0.02, 0.98
-"""Mean of a mask below or above which it is called collapsed: a saturated sigmoid passes hardly any gradient."""
+LIMIT = 0.02
+"""A mask has collapsed if its mean is this close to 0 or 1, and its standard deviation is no larger."""
+RECOVERED = 2 * LIMIT
+"""It has recovered once it is beyond this limit."""
+PATIENCE = 500
+"""Steps that a collapsed mask is given while it can recover by itself: young masks are often empty for 100."""
 MEANING = {
-    EMPTY: (
+    "empty": (
         "The output is a copy of the input: with an empty mask the cycle and pixel losses are zero, and the mask's "
         "gradient vanishes, so it seldom recovers."
     ),
-    FULL: "The generator repaints the whole image, so the mask protects nothing.",
+    "full": "The generator repaints the whole image, so the mask protects nothing.",
 }
 
 
@@ -51,28 +56,66 @@ class MetricAccumulator:
         return {name: sum(values) / len(values) for name, values in collected.items()}
 
 
+class MaskStatistics(NamedTuple):
+    """Mean and standard deviation of a mask's pixels."""
+
+    mean: float
+    std: float
+
+    def state(self, limit: float = LIMIT) -> Literal["empty", "full"] | None:
+        """Which way the mask has collapsed. A small mask that selects a region has not: its deviation is larger."""
+        if self.std >= limit:
+            return None
+        return "empty" if self.mean < limit else "full" if self.mean > 1 - limit else None
+
+    def __str__(self) -> str:
+        return f"mean {self.mean:.4f}, standard deviation {self.std:.4f}"
+
+
+class Notice(NamedTuple):
+    """What the journal and the display say about a mask."""
+
+    text: str
+    warning: bool
+    """False for the news that a mask has recovered."""
+
+
 class MaskWatch:
-    """Warns when a mask's mean crosses a limit, and again only after it has recovered."""
+    """Warns once when a mask collapses, and reports when it has recovered."""
 
     def __init__(self, advice: Callable[[bool], str]) -> None:
         """`advice` is `Method.mask_advice`."""
         self._advice = advice
-        self._collapsed: dict[str, float] = {}
+        self._since: dict[tuple[str, str], int] = {}
+        """The step at which a mask, by name, was first seen in its present state."""
+        self._reported: dict[str, str] = {}
+        """The state that was reported of a mask."""
 
-    def check(self, step: int, means: Mapping[str, float]) -> list[str]:
-        """The warnings that the masks' means at this step give cause for."""
-        warnings = []
-        for name, mean in means.items():
-            limit = EMPTY if mean < EMPTY else FULL if mean > FULL else None
-            if limit is None:
-                self._collapsed.pop(name, None)
-            elif self._collapsed.get(name) != limit:
-                self._collapsed[name] = limit
-                state = "empty" if limit == EMPTY else "full"
-                advice = self._advice(limit == EMPTY)
-                hint = f" From the start of the next run: {advice}." if advice else ""
-                warnings.append(
-                    f"the attention mask {name} collapses at step {step}: its mean is {mean:.4f} ({state}). "
-                    f"{MEANING[limit]}{hint}"
-                )
-        return warnings
+    def check(self, step: int, masks: Mapping[str, MaskStatistics], may_recover: bool) -> list[Notice]:
+        """What there is to say about the masks at this step.
+
+        `may_recover` is whether a collapsed mask can still recover by itself. It is given some time then.
+        """
+        states = {name: state for name, mask in masks.items() if (state := mask.state())}
+        self._since = {key: self._since.get(key, step) for key in states.items()}
+        patience = PATIENCE if may_recover else 0
+        collapsed = [
+            name
+            for name, state in states.items()
+            if self._reported.get(name) != state and step - self._since[name, state] >= patience
+        ]
+        recovered = [name for name in self._reported if name in masks and not masks[name].state(RECOVERED)]
+        self._reported = {name: state for name, state in self._reported.items() if name not in recovered}
+        self._reported |= {name: states[name] for name in collapsed}
+        return [
+            *(Notice(self._warning(name, states[name], masks[name], step), warning=True) for name in collapsed),
+            *(
+                Notice(f"the attention mask {name} has recovered at step {step} ({masks[name]})", warning=False)
+                for name in recovered
+            ),
+        ]
+
+    def _warning(self, name: str, state: str, mask: MaskStatistics, step: int) -> str:
+        advice = self._advice(state == "empty")
+        hint = f" From the start of the next run: {advice}." if advice else ""
+        return f"the attention mask {name} collapses at step {step}: it is {state} ({mask}). {MEANING[state]}{hint}"

@@ -4,15 +4,18 @@ From its publication: `img_align_celeba/000001.jpg` and so on, 202,599 images of
 attributes; a partition by person into 0 training, 1 validation and 2 test. The paper takes 1,000 neutral and 1,000
 smiling images at random for training and as many for testing.
 
+Kaggle distributes the lists as CSV, without the identities; there, images lie in `img_align_celeba/img_align_celeba`.
+
 Our choices: neutral is "not Smiling", as there is no neutral attribute; training images come from part 0 and test
 images from part 2; the centred 178 x 178 square is kept. If `identity_CelebA.txt` is there, people of part 0 are
 excluded from the test split whatever the partition says.
 """
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import numpy as np
 from pydantic import Field
@@ -23,6 +26,8 @@ from aggan.errors import UserError
 
 IMAGES, ATTRIBUTES = "img_align_celeba", "list_attr_celeba.txt"
 PARTITION, IDENTITIES = "list_eval_partition.txt", "identity_CelebA.txt"
+KAGGLE = ".csv"
+"""Suffix of these lists as Kaggle distributes them."""
 FOLDERS = ("", "Img", "Anno", "Eval")
 """Folders of these files: side by side, or as published."""
 PARTS = {"train": 0, "test": 2}
@@ -40,11 +45,12 @@ class Settings(settings.Settings):
 
     def select(self, src: Path) -> Selection:
         folder = _images_folder(src)
-        labels = Labels.read(_require(src, ATTRIBUTES), _require(src, PARTITION), _find(src, IDENTITIES))
+        attributes, partition = (_require_list(src, name) for name in (ATTRIBUTES, PARTITION))
+        labels = Labels.read(attributes, partition, _find_list(src, IDENTITIES))
         present = {file.name for file in folder.iterdir() if not file.name.startswith(".")}
         selection = Selection(missing=[name for name in labels.smiling if name not in present])
         for name in sorted(present - labels.smiling.keys()):
-            selection.skip(f"not in {ATTRIBUTES}", name)
+            selection.skip(f"not in {attributes.name}", name)
         for name, part in labels.part.items():
             if part not in PARTS.values():
                 selection.skip("in the validation part", name)
@@ -77,9 +83,8 @@ class Settings(settings.Settings):
         count = self.train if split == "train" else self.test
         candidates = [name for name in names if labels.smiling[name] == SMILES[expression]]
         if len(candidates) < count:
-            raise UserError(
-                f"--{split} {count}: there are only {len(candidates)} {expression} images in this part; lower it"
-            )
+            images = f"{len(candidates)} {expression} image{'s' * (len(candidates) != 1)}"
+            raise UserError(f"--{split} {count}: this part has only {images}: lower it")
         random = np.random.default_rng((self.seed, PARTS[split], int(SMILES[expression])))
         order = [candidates[index] for index in random.permutation(len(candidates))]
         for name in sorted(order[count:]):
@@ -111,41 +116,50 @@ class Labels:
 
 
 def _read_smiling(path: Path) -> dict[str, bool]:
-    """Read the attribute Smiling: after a line with a count and one with the 40 names, there is one line per image."""
+    """Read the attribute Smiling: a line with the names of the attributes, then one line per image.
+
+    As published, a line with the number of images comes first.
+    """
     lines = _read_lines(path)
-    if len(lines) < 2 or not lines[0].strip().isdigit() or SMILING not in lines[1].split():
-        raise UserError(f"{path}: must begin with a count and the names of the attributes, {SMILING} among them")
-    names = lines[1].split()
-    column, smiling = 1 + names.index(SMILING), {}
-    for number, line in enumerate(lines[2:], start=3):
-        values = line.split()
-        if len(values) != 1 + len(names) or values[column] not in ("1", "-1"):
-            raise UserError(f"{path}: line {number} is not a name and {len(names)} values of 1 or -1: copy it again")
+    count = int(lines.pop(0)[1][0]) if lines and len(lines[0][1]) == 1 and lines[0][1][0].isdigit() else None
+    names = lines[0][1] if lines else []
+    if SMILING not in names:
+        raise UserError(f"{path}: must begin with the names of the attributes, {SMILING} among them: copy it again")
+    # The first column may have a name too, such as image_id.
+    columns = len(names) if len(lines) > 1 and len(lines[1][1]) == len(names) else len(names) + 1
+    column, smiling = columns - len(names) + names.index(SMILING), {}
+    for number, values in lines[1:]:
+        if len(values) != columns or values[column] not in ("1", "-1", "0"):
+            raise UserError(f"{path}: line {number} is not a name and {columns - 1} values of 1 or -1: copy it again")
         smiling[values[0]] = values[column] == "1"
-    if len(smiling) != int(lines[0]):
-        raise UserError(f"{path}: has {len(smiling)} of the {int(lines[0])} images it announces: copy it again")
+    if count not in (None, len(smiling)):
+        raise UserError(f"{path}: has {len(smiling)} of the {count} images it announces: copy it again")
     return smiling
 
 
 def _read_column(path: Path) -> dict[str, str]:
-    """Read a list of names with one value each."""
+    """Read a list of names with one value each, perhaps after the names of both columns."""
     column = {}
-    for number, line in enumerate(_read_lines(path), start=1):
-        values = line.split()
+    for index, (number, values) in enumerate(_read_lines(path)):
+        is_header = index == 0 and len(values) == 2 and not values[1].isdigit() and "." not in values[0]
         if len(values) != 2:
             raise UserError(f"{path}: line {number} is not a name and a number: copy it again")
-        column[values[0]] = values[1]
+        if not is_header:
+            column[values[0]] = values[1]
     return column
 
 
-def _read_lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The number and the values of each line that has some: separated by blanks, or by commas in a CSV file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some copies begin with a byte-order mark
+        lines = list(csv.reader(text.splitlines())) if path.suffix == KAGGLE else map(str.split, text.splitlines())
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as text: {error}") from error
-    return [line for line in text.splitlines() if line.strip()]
+    stripped = ([value.strip() for value in values] for values in lines)
+    return [(number, values) for number, values in enumerate(stripped, start=1) if any(values)]
 
 
 def _require_same_images(first: Path, a: Mapping[str, object], second: Path, b: Mapping[str, object]) -> None:
@@ -167,12 +181,22 @@ def _images_folder(src: Path) -> Path:
 
 
 def _require(src: Path, name: str) -> Path:
-    path = _find(src, name)
-    if path is None:
-        archive = _find(src, f"{name}.zip")
-        advice = f"unpack {archive.name} there" if archive else "it belongs to the data set"
-        raise UserError(f"{src}: {name} is missing here (and in Img, Anno and Eval): {advice}")
-    return path
+    return _find(src, name) or _report_missing(src, name)
+
+
+def _require_list(src: Path, name: str) -> Path:
+    return _find_list(src, name) or _report_missing(src, name, Path(name).with_suffix(KAGGLE).name)
+
+
+def _report_missing(src: Path, *names: str) -> NoReturn:
+    archive = next(filter(None, (_find(src, f"{name}.zip") for name in names)), None)
+    advice = f"unpack {archive.name} there" if archive else "it belongs to the data set"
+    places = ", ".join(("and in Img, Anno and Eval", *(f"and as {name}" for name in names[1:])))
+    raise UserError(f"{src}: {names[0]} is missing here ({places}): {advice}")
+
+
+def _find_list(src: Path, name: str) -> Path | None:
+    return _find(src, name) or _find(src, Path(name).with_suffix(KAGGLE).name)
 
 
 def _find(src: Path, name: str) -> Path | None:

@@ -8,12 +8,13 @@ import csv
 import math
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from aggan.data.action_units import GREATEST, UNITS
 from aggan.data.index import Record
-from aggan.data.listing import list_files
+from aggan.data.listing import list_files, name_below
 from aggan.errors import UserError
+from aggan.io import normalized
 
 COLUMNS = tuple(f"AU{unit:02}_r" for unit in UNITS)
 
@@ -35,7 +36,7 @@ def read(path: Path, confidence: float) -> dict[str, Result]:
     files = list_files(path, (".csv",))
     if not files:
         raise UserError(f"{path}: no CSV here; FaceLandmarkImg -aus -fdir IMAGES -out_dir {path} writes them")
-    return _by_name({file.relative_to(path).with_suffix(""): _read_rows(file) for file in files}, confidence)
+    return _by_name({name_below(file, path): _read_rows(file) for file in files}, confidence)
 
 
 def join(records: Iterable[Record], results: dict[str, Result]) -> list[str]:
@@ -46,8 +47,9 @@ def join(records: Iterable[Record], results: dict[str, Result]) -> list[str]:
     """
     without, joined = [], 0
     for record in records:
-        path = Path(record["file"]).with_suffix("").as_posix()
-        result = results.get(path, results.get(Path(record["source"]).stem, "no CSV (or row) of that name"))
+        path = normalized(Path(record["file"]).with_suffix("").as_posix())
+        name = normalized(Path(record["source"]).stem)
+        result = results.get(path, results.get(name, "no CSV (or row) of that name"))
         if isinstance(result, str):
             without.append(f"{record['file']} ({record['source']}): {result}")
         else:
@@ -64,15 +66,15 @@ def _read_table(path: Path, confidence: float) -> dict[str, Result]:
         # A table without file names is of one image, or of a video.
         if len({row.get("frame") for row in rows}) > 1:
             raise UserError(f"{path}: its rows do not name their images; use FaceLandmarkImg, not a video")
-        return {path.stem: _result(rows, confidence)}
-    images: dict[Path, list[Row]] = {}
+        return {normalized(path.stem): _result(rows, confidence)}
+    images: dict[PurePath, list[Row]] = {}
     for row in rows:
-        file = Path(row["file"])
+        file = PurePath(normalized(row["file"]))
         images.setdefault(file.parent / file.stem, []).append(row)
     return _by_name(images, confidence)
 
 
-def _by_name(images: dict[Path, list[Row]], confidence: float) -> dict[str, Result]:
+def _by_name(images: dict[PurePath, list[Row]], confidence: float) -> dict[str, Result]:
     """The results by path, and by name if it is unique."""
     times = Counter(path.name for path in images)
     results: dict[str, Result] = {}

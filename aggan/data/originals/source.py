@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aggan.data.index import SPLITS
-from aggan.data.listing import list_files
+from aggan.data.listing import scan
 from aggan.errors import UserError
 
 Details = dict[str, str | int | float]
@@ -59,7 +59,11 @@ def select_by_name(
     """
     selection = Selection()
     images: dict[tuple[str, str], SourceImage] = {}
-    for file in list_files(src, frozenset(suffixes)):
+    listing = scan(src, frozenset(suffixes))
+    for reason, paths in listing.left_out.items():
+        for path in paths:
+            selection.skip(reason, str(path))
+    for file in filter(Path.is_file, listing.files):
         image = parse(file)
         if isinstance(image, str):
             selection.skip(image, file.name)
