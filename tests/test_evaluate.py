@@ -417,6 +417,23 @@ def test_one_letter_in_two_encodings_is_one_name(measured, faces, tmp_path):
     assert (tmp_path / "images" / normalize("NFC", "José.png")).exists()
 
 
+def test_a_domain_may_be_named_in_either_encoding(small, faces, tmp_path):
+    domains = "neutral", normalize("NFC", "fâchée")
+    card = ModelCard(method=small, domains=domains, size=32)
+    save_model(tmp_path / "model", card, card.build().inference_state_dict())
+    test_set = TestSet(normalize("NFD", "fâchée"), faces / "test" / "neutral", source="neutral")
+    progress = []
+    results = evaluate(
+        load(tmp_path / "model"),
+        test_set,
+        EvaluationModels("none"),
+        print,
+        on_progress=lambda done, total: progress.append((done, total)),
+    )
+    assert (results["to"], progress[-1]) == (domains[1], (6, 6))
+    assert results["rows"]["translation"]["cycle_error"] > 0
+
+
 def test_two_encodings_of_one_name_in_a_folder_are_two_files_of_that_name(measured, faces, capsys):
     for form in ("NFC", "NFD"):
         shutil.copy(faces / "test" / "neutral" / "00.png", faces / "test" / "neutral" / normalize(form, "José.png"))

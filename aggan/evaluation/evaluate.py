@@ -84,9 +84,8 @@ def evaluate(
 
     The translations are saved in the folder `save_to`. `warn` is called for each file that is left out, and if the
     classifier does not know the target class. `announce` is called before the work begins, with what will be measured,
-    and `on_progress` while images are read.
-    Raises `UserError` if the model has no domain `test_set.to`, if there is no image to translate, or if the images
-    cannot be saved.
+    and `on_progress` after each image that is read. Raises `UserError` if the model has no domain `test_set.to`, if
+    there is no image to translate, or if the images cannot be saved.
     """
     backend = translator.backend(test_set.to, test_set.source)  # raises before anything is read
     test_set = replace(test_set, to=backend.to, source=backend.source)  # in the spelling of the model
