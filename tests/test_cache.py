@@ -248,15 +248,15 @@ def test_aggan_cache_decides_without_a_home_too(nobody, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become another user")
-def test_an_unknown_user_without_a_home_has_a_cache(tmp_path):
-    tmp_path.chmod(0o777)
+def test_an_unknown_user_without_a_home_has_a_cache():
     program = "import os; from aggan.data import cache; os.setuid(54321); print(cache.folder())"
     environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "AGGAN_CACHE")}
-    process = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env={**environment, "TMPDIR": "/tmp"}
-    )
-    assert process.stdout == "/tmp/aggan-54321\n", process.stderr
-    Path("/tmp/aggan-54321").rmdir()
+    with tempfile.TemporaryDirectory() as temporary:  # not tmp_path, whose parents only this user may enter
+        Path(temporary).chmod(0o777)
+        process = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env={**environment, "TMPDIR": temporary}
+        )
+        assert process.stdout == f"{temporary}/aggan-54321\n", process.stderr
 
 
 def test_the_cache_of_an_earlier_version_is_made_again(domain):

@@ -83,7 +83,7 @@ class TrainingConfig(BaseModel):
     def progress(self, step: int, steps_per_epoch: int, seconds: float, shift: int = 0) -> float:
         """The fraction of the training that is done; at least 1 at the end.
 
-        `step + shift` counts steps of today's batch size, of which `steps_per_epoch` make an epoch.
+        `step + shift` counts steps of the current batch size, of which `steps_per_epoch` make an epoch.
         """
         if self.minutes is not None:
             done = seconds / (60 * self.minutes)

@@ -186,7 +186,7 @@ def _data_changes(previous: DataConfig, trainer: Trainer, images: Fingerprint) -
     changes = "; ".join(differences(trainer.images, images))
     if trainer.experiment.data == previous:
         if changes:
-            yield f"The images have changed since the run was saved ({changes}): it continues with those of today"
+            yield f"The images have changed since the run was saved ({changes}): it continues with the current images"
     elif changes:
         raise UserError(
             f"these are not the images that {trainer.folder} has learned from ({changes}): "

@@ -66,7 +66,7 @@ class Trainer(Generic[Batch, Outputs]):
         self.best: tuple[str, float] | None = None
         """The metric of the scores and its smallest value so far."""
         self.shift = 0
-        """`steps + shift` counts steps of today's batch size and data (`Progress.shift`)."""
+        """`steps + shift` counts steps of the current batch size and data (`Progress.shift`)."""
         self.images: Fingerprint = {}
         """The images that the checkpoint says the run learns from."""
         self.losses, self.mask_means, self.mask_stds = MetricAccumulator(), MetricAccumulator(), MetricAccumulator()
