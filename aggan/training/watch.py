@@ -12,12 +12,9 @@ LIMIT = 0.02
 RECOVERED = 2 * LIMIT
 """It has recovered once it is beyond this limit."""
 PATIENCE = 500
-"""Steps that a collapsed mask is given while it can recover by itself: young masks are often empty for 100."""
+"""Steps that a collapsed mask is given while it can recover by itself: masks are often empty for the first 100."""
 MEANING = {
-    "empty": (
-        "The output is a copy of the input: with an empty mask the cycle and pixel losses are zero, and the mask's "
-        "gradient vanishes, so it seldom recovers."
-    ),
+    "empty": "The output is a copy of the input, and the mask's gradient vanishes, so it seldom recovers.",
     "full": "The generator repaints the whole image, so the mask protects nothing.",
 }
 
