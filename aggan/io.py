@@ -18,6 +18,8 @@ from aggan.errors import UserError
 
 PARTIAL = ".tmp"
 """Suffix of the hidden temporary files that `write_atomic` renames."""
+_NEARLY_FULL = 2**20
+"""Free bytes of a full disk, at most."""
 _MAX_NAME, _MAX_PATH = 255, 4096
 """Bytes, where the file system does not tell."""
 _NAME_ERRORS = (errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR)
@@ -61,10 +63,17 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     except (OSError, RuntimeError, SafetensorError) as error:
         is_name = isinstance(error, OSError) and error.errno in _NAME_ERRORS
         kind = UnwritableName if is_name else UserError
-        raise kind(f"cannot write {path}: {error}; what was there before is unchanged") from error
+        reason = write_failure(error, path.parent)
+        raise kind(f"cannot write {path}: {reason}; what was there before is unchanged") from error
     finally:
         with suppress(OSError):  # it is renamed by now, unless writing failed
             partial.unlink()
+
+
+def write_failure(error: Exception, folder: Path) -> str:
+    """Why writing below a folder failed. Libraries with exceptions of their own do not say that the disk is full."""
+    is_full = not isinstance(error, OSError) and shutil.disk_usage(_nearest(folder)).free < _NEARLY_FULL
+    return os.strerror(errno.ENOSPC) if is_full else str(error)
 
 
 def write_text_atomic(path: Path, text: str) -> None:
@@ -145,11 +154,24 @@ def require_space(path: Path, size: int | float, purpose: str) -> None:
         )
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether files can be written to a folder that exists."""
+    try:
+        _write_nothing(folder)
+    except OSError:
+        return False
+    return True
+
+
+def _write_nothing(folder: Path) -> None:
+    with TemporaryFile(dir=folder):  # permissions alone do not tell: the disk may be read-only
+        pass
+
+
 def _require_writable(folder: Path, option: str) -> None:
     folder = _nearest(folder)
     try:
-        with TemporaryFile(dir=folder):  # permissions alone do not tell: the disk may be read-only
-            pass
+        _write_nothing(folder)
     except OSError as error:
         raise UserError(f"{option}: nothing can be written to {folder} ({error.strerror})") from error
 

@@ -10,7 +10,7 @@ from conftest import draw_face
 from PIL import Image as Pillow
 
 from aggan.data.originals import rafd
-from aggan.data.originals.openface import COLUMNS
+from aggan.data.originals.openface import COLUMNS, LANDMARKS
 
 POPULATIONS = ("Caucasian", "Moroccan", "Kid")
 ATTRIBUTES = "5_o_Clock_Shadow Male Smiling Young"
@@ -69,7 +69,11 @@ def write_raw(path: Path, planes: np.ndarray) -> None:
 def write_openface(path: Path, rows: list[dict], first: str = "face") -> None:
     """A CSV as OpenFace 2 writes it: blanks after the commas of the header and before the values."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [first, "confidence", "gaze_0_x", *COLUMNS, "AU45_c", *sorted({"success"} & {k for r in rows for k in r})]
+    keys = {key for row in rows for key in row}
+    columns = [first, "confidence", "gaze_0_x", *COLUMNS, "AU45_c", *sorted({"success"} & keys)]
+    if "x_0" in keys:  # capital letters are the same points in space
+        columns += [name for axis in zip(*LANDMARKS, strict=True) for name in (*axis, *(c.upper() for c in axis))]
+        columns = [column for column in columns if column in keys or not column.startswith(("x_", "y_"))]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([columns[0], *(f" {column}" for column in columns[1:])])

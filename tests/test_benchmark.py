@@ -270,3 +270,27 @@ def test_an_error_is_printed_literally():
     output = io.StringIO()
     Console(file=output, width=80).print(status_table({Trial("faces", "aggan", 0): "[bold]a[/b] is missing"}))
     assert "[bold]a[/b] is missing" in output.getvalue()
+
+
+def test_a_broken_test_image_is_named_at_once_and_on_the_page(tmp_path, faces, monkeypatch, capsys):
+    monkeypatch.setattr(runner, "_run", lambda *_: (2, "no"))
+    broken = faces / "test" / "neutral" / "broken.jpg"
+    broken.write_bytes(b"nonsense")
+    out = tmp_path / "out"
+    run(["benchmark", str(planned(tmp_path, faces, ("aggan",))), "--out", str(out)])
+    sentence = f"left out {broken}: not an image"
+    assert sentence in capsys.readouterr().err.splitlines()
+    assert sentence in (out / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_estimate_of_disk_space_holds_checkpoint_and_model(tmp_path, faces):
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text(yaml.safe_dump({"method": shrunk("pix2pix").model_dump(exclude_unset=True)}))
+    plan = Plan(methods=("pix2pix",), epochs=1, size=256, data={"x": DataSet(root=faces)}, recipe=str(recipe))
+    (trial,) = list_trials(plan)
+    command = training_command(plan, tmp_path / "out", trial)
+    assert run([*command.argv, "--training.accelerator", "cpu", "--training.sample-every", "0"]) == 0
+    folder = trial.folder(tmp_path / "out") / "run"
+    actual = sum(file.stat().st_size for file in (folder / "checkpoint.pt", folder / "last" / "model.safetensors"))
+    assert 0.8 * actual < runner._run_size(plan, trial) < 1.3 * actual

@@ -1,5 +1,6 @@
 """Faults about data, met by users of the commands: by-products, layouts, names, the run folder, bits."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -184,11 +185,23 @@ def test_an_image_of_unclear_range_is_no_image_for_a_study(tmp_path, capsys):
 
 
 def test_heic_images_are_translated_to_png(tmp_path, small):
-    pillow_heif = pytest.importorskip("pillow_heif")
+    pytest.importorskip("pi_heif")
     model = save_small_model(tmp_path / "model", small, mask_bias=-100)
     (tmp_path / "in").mkdir()
-    image = Pillow.new("RGB", (64, 48), (200, 10, 10))
-    pillow_heif.from_pillow(image).save(tmp_path / "in" / "a.heic")
+    shutil.copyfile(Path(__file__).with_name("red.heic"), tmp_path / "in" / "a.heic")
     assert translate(model, tmp_path / "in", out=tmp_path / "out") == 0
     with Pillow.open(tmp_path / "out" / "a.png") as output:
         assert output.size == (64, 48)
+
+
+def test_an_export_is_checked_on_images_of_the_bits_of_its_model(tmp_path, small):
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(module)
+    model = save_small_model(tmp_path / "model", small)
+    config = json.loads((model / "config.json").read_text()) | {"bits": 12}
+    (model / "config.json").write_text(json.dumps(config))
+    (tmp_path / "in").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 4000, (32, 32, 3), dtype=np.uint16)
+    write_16bit(tmp_path / "in" / "a.png", pixels, "PNG", {})
+    options = ["--to", "onnx", "--domain", "happy", "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert run(["export", str(model), *options]) == 0

@@ -65,6 +65,18 @@ def test_hostile_files_are_refused_in_one_sentence_without_their_path(tmp_path, 
     assert str(tmp_path) not in str(error.value)
 
 
+@pytest.mark.parametrize("installed", [True, False])
+def test_heic_is_a_format_of_the_page_with_its_extra(tmp_path, monkeypatch, installed):
+    pytest.importorskip("pi_heif")
+    file = Path(__file__).with_name("red.heic")
+    if installed:
+        assert read_upload(file, 16.0).pixels.shape == (48, 64, 3)
+        return
+    monkeypatch.setattr("aggan.demo.session.reads_heic", lambda: False)
+    with pytest.raises(UserError, match=r"^HEIF files are not supported\. Use one of AVIF, BMP, GIF, JPEG"):
+        read_upload(file, 16.0)
+
+
 def test_a_truncated_image_is_refused(tmp_path):
     file = jpeg(tmp_path)
     file.write_bytes(file.read_bytes()[:900])

@@ -16,6 +16,7 @@ from test_comparison import trained
 
 from aggan import io
 from aggan.cli.main import run
+from aggan.errors import UserError
 
 
 def command(verb: str, tmp_path: Path, faces: Path, out: Path) -> list[str]:
@@ -163,3 +164,46 @@ def test_a_study_of_an_impossible_name_is_refused(tmp_path, capsys):
     out = tmp_path / ("x" * 300)
     error = error_line(capsys, run(["study", "create", "--real", real, "--fake", f"x={real}", "--out", str(out)]))
     assert "a name of 300 bytes is too long for this file system" in error
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "train", "quickstart"])
+def test_a_name_that_is_too_long_is_one_sentence(tmp_path, faces, capsys, verb):
+    out = tmp_path / ("y" * 256)
+    argv = {
+        "evaluate": ["evaluate", "faces64", "--inputs", str(faces / "test" / "neutral"), "--to", "happy"],
+        "train": ["train", "--data.root", str(faces), "--training.steps", "1"],
+        "quickstart": ["quickstart", "--minutes", "1.5"],
+    }[verb]
+    error = error_line(capsys, run([*argv, "--out", str(out)]))
+    assert "too long" in error
+    assert out.name in error
+
+
+def test_a_quickstart_checks_its_destination_before_it_unpacks(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    code = run(["quickstart", "--minutes", "1.5", "--out", str(tmp_path / "file")])
+    output = capsys.readouterr()
+    assert code == 2
+    assert (
+        output.err
+        == f"aggan quickstart: --out: nothing can be written to {tmp_path}/file: {tmp_path}/file is not a folder\n"
+    )
+    assert output.out == ""
+
+
+@pytest.mark.usefixtures("_nothing_is_read")
+def test_a_benchmark_beside_the_domains_of_its_training_images_is_refused_at_once(tmp_path, faces, capsys):
+    argv = command("benchmark", tmp_path, faces, faces / "train" / "new")
+    assert f"lies inside the training images, {faces}/train" in error_line(capsys, run(argv))
+    assert not (faces / "train" / "new").exists()
+
+
+def test_a_full_disk_is_named_whatever_a_library_says(tmp_path, monkeypatch):
+    def write(path: Path) -> None:
+        path.write_bytes(b"part")
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 1027520 vs 1027412")
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("usage", "free")(100))
+    with pytest.raises(UserError, match=f"cannot write {tmp_path}/a: No space left on device; what was there"):
+        io.write_atomic(tmp_path / "a", write)
+    assert not files_below(tmp_path)

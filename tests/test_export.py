@@ -382,3 +382,15 @@ def test_a_runtime_whose_copy_cannot_be_cached_is_not_used(shared, tmp_path, mon
     request = RuntimeRequest(shared, "auto", 10**9, threads=1)
     assert choose_backend(backend, request, messages.append) is backend
     assert messages[0].startswith("onnxruntime is not used: export: ")
+
+
+def test_what_is_left_out_of_the_parity_check_is_named(tmp_path, shared, capsys):
+    for name in ("a.png", "a.mask.png", "b.png"):
+        write_image(tmp_path / "in" / name)
+    (tmp_path / "in" / "c.cr2").write_bytes(b"")
+    options = ["--to", "onnx", "--domain", "happy", "--images", str(tmp_path / "in"), "--out", str(tmp_path)]
+    assert run(["export", str(shared), *options]) == 0
+    output = capsys.readouterr()
+    assert f"left out 1 (masks and contents of translations): {tmp_path}/in/a.mask.png" in output.err
+    assert f"left out 1 (in a format that is not read): {tmp_path}/in/c.cr2" in output.err
+    assert output.out.strip().endswith("on 3 images")

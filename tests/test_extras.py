@@ -51,5 +51,37 @@ def test_a_broken_part_of_a_study_is_one_sentence(tmp_path, monkeypatch, capsys)
     (tmp_path / "sqlmodel.py").write_text("from sqlalchemy import a_name_that_has_gone")
     assert run(["study", "results", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert "aggan study: results needs sqlalchemy, which cannot be imported (cannot import name" in error
+    assert "aggan study: results needs sqlmodel, which cannot be imported (cannot import name" in error
     assert error.count("\n") == 1
+
+
+def test_a_server_library_that_raises_an_error_of_its_own_is_one_sentence(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sqlmodel")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "fastapi", raising=False)
+    (tmp_path / "fastapi.py").write_text("raise RuntimeError('compiled for another Python')")
+    assert run(["study", "serve", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "aggan study: serve needs fastapi, which cannot be imported (compiled for another Python)" in error
+    assert error.count("\n") == 1
+
+
+RAY = """
+import os
+assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0", "imported before its telemetry was forbidden"
+raise RuntimeError("imported without telemetry")
+"""
+
+
+def test_ray_is_imported_after_its_telemetry_is_forbidden(tmp_path, monkeypatch):
+    from aggan.training.experiment import Experiment
+    from aggan.training.ray import train_on_ray
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
+    for name in ("ray", "ray.train"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "__init__.py").write_text(RAY)
+    with pytest.raises(UserError, match=r"training on Ray needs ray, .* \(imported without telemetry\)"):
+        train_on_ray(Experiment.of("aggan", None), tmp_path / "run", workers=1)

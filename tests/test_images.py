@@ -1,6 +1,7 @@
 """Image files of every mode become upright RGB of the right values; unreadable files are refused by name."""
 
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -155,9 +156,9 @@ read(Path({str(tmp_path / "a.png")!r}))
 
 
 def heic(path: Path) -> Path:
-    pillow_heif = pytest.importorskip("pillow_heif")
-    image = Pillow.new("RGB", (64, 48), (200, 10, 10))
-    pillow_heif.from_pillow(image).save(path, quality=-1)
+    """A red image of 64 x 48 pixels; the extra `heic` cannot write one."""
+    pytest.importorskip("pi_heif")
+    shutil.copyfile(Path(__file__).with_name("red.heic"), path)
     return path
 
 
@@ -171,9 +172,9 @@ def test_heic_is_read_whatever_its_name(tmp_path, name):
 
 def test_without_its_extra_heic_is_refused_with_the_extra_that_reads_it(tmp_path, monkeypatch):
     file = heic(tmp_path / "a.jpg")
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
     opening._register_heic.cache_clear()
-    with pytest.raises(Unreadable, match=r"a\.jpg: reading HEIC images needs pillow_heif, .* pip install '\.\[heic\]'"):
+    with pytest.raises(Unreadable, match=r"a\.jpg: reading HEIC images needs pi_heif, .* pip install '\.\[heic\]'"):
         read(file)
 
 

@@ -1,5 +1,6 @@
 """Layouts of training images as people have them: each is read as it is meant, and described, or refused."""
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -97,6 +98,11 @@ AMBIGUOUS = {
     "test without train": (("A", "B", "test"), r"has a folder test and none of training images: .* --data\.names$"),
     "validation without train": (("A", "Validation"), r"has a folder Validation and none of training images"),
     "splits of one domain only": (("A/train", "A/test", "B"), r"/B: has no folder of training images as the others"),
+    "folders that sound like splits": (
+        ("train_set/A", "test_set/A"),
+        r"test_set and train_set sound like .* --data\.names",
+    ),
+    "abbreviated splits": (("trnX", "tstX"), r"trnX and tstX sound like training and test images"),
     "images beside a split": (("A", "A/train", "B/train"), r"/A: has images beside its folder train: name the folder"),
     "train without domains": (("train", "test"), r"/train: two folders or more .* found none; .* with --data\.pairs$"),
 }
@@ -114,6 +120,7 @@ def test_an_ambiguous_layout_is_refused_with_the_option_that_decides(tmp_path, f
     [
         (("A", "B", "test"), ("A", "B")),
         (("A", "test", "B"), ("test", "A")),
+        (("model-train", "real-train"), ("model-train", "real-train")),
         (("train/A", "train/B", "car"), ("train", "car")),
     ],
 )
@@ -277,3 +284,23 @@ def test_contradictions_about_side_by_side_images_are_refused(tmp_path, config, 
     paths = {key: tmp_path / value if key in ("x", "y", "root", "pairs") else value for key, value in config.items()}
     with pytest.raises(UserError, match=expected):
         find(DataConfig.model_validate(paths))
+
+
+def test_domains_with_a_word_of_a_split_inside_another_word_are_domains(tmp_path):
+    split = find(DataConfig(root=layout(tmp_path, "strained", "contest", "latest")))
+    assert set(folders_of(split.train, tmp_path)) == {"strained", "contest", "latest"}
+
+
+@pytest.mark.parametrize("option", ["x", "root"])
+def test_a_folder_whose_name_is_no_text_names_no_domain(tmp_path, option):
+    root = tmp_path / "root"
+    latin, happy = root / os.fsdecode(b"caf\xe9"), root / "happy"
+    try:
+        fill(latin)
+    except OSError:
+        pytest.skip("this file system only has names in UTF-8")
+    fill(happy)
+    folders = {"root": root} if option == "root" else {"x": latin, "y": happy}
+    with pytest.raises(UserError, match=r"its name is not UTF-8, .* --data\.names X Y$"):
+        find(DataConfig(**folders))
+    assert len(find(DataConfig(x=latin, y=happy, names=("sad", "happy"))).train) == 2

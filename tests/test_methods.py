@@ -17,6 +17,7 @@ from aggan.methods.base import Method, Progress, Task, during, every
 from aggan.methods.pretrained import ModelCard, load_model, save_model
 from aggan.methods.registry import METHODS
 from aggan.nn.freeze import frozen
+from aggan.nn.layer_spec import AffineInstanceNorm, PadBehind
 from aggan.nn.unet import AlwaysDropout
 from aggan.training.config import RECIPES
 from aggan.training.experiment import Experiment
@@ -284,6 +285,10 @@ def convolutions(network: nn.Module) -> list[nn.Conv2d]:
     return [part for part in network.modules() if isinstance(part, nn.Conv2d) and part.weight.numel() > 500]
 
 
+def norms(network: nn.Module) -> list[AffineInstanceNorm]:
+    return [part for part in network.modules() if isinstance(part, AffineInstanceNorm)]
+
+
 WIDE: dict[str, Any] = {"generator_width": 16, "discriminator_width": 16}
 
 
@@ -295,9 +300,11 @@ def test_initial_deviations_of_decision_7_and_of_the_released_code(name):
             assert std(layer) == pytest.approx(he_std(layer, 0.01), rel=0.15)
     for layer in convolutions(tuned.G):
         assert std(layer) == pytest.approx(0.02, rel=0.15)
-    for layer in convolutions(released.G) + convolutions(released.D):
+    for layer in convolutions(released):
         expected = 0.02 if name == "ganimation" else default_std(layer)
         assert std(layer) == pytest.approx(expected, rel=0.15)
+    assert {norm.weight.std().item() for norm in norms(released)} == {0}
+    assert all(0.005 < norm.weight.std() < 0.05 for norm in norms(tuned))
 
 
 def test_initial_deviations_of_discogan_and_of_icgans_encoders():
@@ -432,8 +439,14 @@ def test_dualgans_generators_learn_twice_from_the_images_of_a_step():
 
 
 def test_dualgans_norms_have_the_epsilon_of_the_released_code():
-    norms = [part for part in build("dualgan").modules() if type(part).__name__ == "AffineInstanceNorm"]
-    assert {norm.eps for norm in norms} == {1e-6}
+    assert {norm.eps for norm in norms(build("dualgan"))} == {1e-6}
+
+
+def test_dualgans_discriminators_pad_like_tensorflow():
+    for layer in build("dualgan").D_x.tower:
+        (conv,) = (part for part in layer if isinstance(part, nn.Conv2d))
+        assert any(isinstance(part, PadBehind) for part in layer) == (conv.stride == (2, 2))
+        assert conv.padding == ((1, 1) if conv.stride == (2, 2) else (2, 2))
 
 
 def dropout_after(name: str, kind: type[nn.Module] = AlwaysDropout, **settings: Any) -> list[int]:
@@ -481,6 +494,13 @@ def test_distancegan_measures_distances_in_each_domain_and_needs_two_images():
     outputs = method(batches[0])._replace(y=torch.cat((one, one)), x=torch.cat((one, one)))
     expected = abs(-0.5 / 0.5**0.5 - (0 - 1) / 2**0.5) + abs(1 / 2**0.5 - (0 - 1.5) / 0.5**0.5)
     assert method.generator_loss(batches[0], outputs)["distance"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_distancegans_deviation_is_that_of_single_pairs():
+    method = build("distancegan")
+    images = torch.tensor((0.0, 1.0, 3.0)).view(3, 1, 1, 1).expand(3, 3, 64, 64)
+    method.prepare([UnpairedBatch(images, images)])  # distances 1, 2 and 3
+    torch.testing.assert_close(method.x_stats, torch.tensor((2.0, 1.0)))
 
 
 @pytest.mark.parametrize(("size", "side"), [(128, 19), (256, 35)])

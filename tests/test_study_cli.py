@@ -23,6 +23,7 @@ from studies import METHODS, TRIALS, convert_to_version_1, small_study, write_im
 
 from aggan.cli.main import run
 from aggan.comparison.rows import read_study
+from aggan.errors import UserError
 from aggan.study.client import RequestRefusedError, StudyClient
 from aggan.study.database import AnswerDatabase, Identity, database_url
 from aggan.study.design import Kind, Side, participant_trials
@@ -461,3 +462,25 @@ sys.exit(run(["study", "results", {str(study)!r}]))
     assert process.returncode == 2
     assert process.stderr.startswith(message)
     assert process.stderr.count("\n") == 1
+
+
+def test_results_of_a_study_on_a_disk_that_cannot_be_written_are_shown(study, monkeypatch, capsys):
+    plan = read_plan(study)
+    add_participants(study, 3, METHODS[0])
+    assert run(["study", "results", str(study)]) == 0
+    expected = capsys.readouterr().out
+    assert "of 4 participants" in expected
+    # The server that still runs has these answers in the database's log.
+    with closing(AnswerDatabase(database_url(study, None), plan.study)) as database:
+        database.join(secrets.token_urlsafe(32), Identity(), forbid_repeats=False)
+        before = {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()}
+        monkeypatch.setattr("aggan.study.database.is_writable", lambda _: False)
+        monkeypatch.setattr("aggan.cli.study_results.require_output_file", refuse_output)
+        assert run(["study", "results", str(study)]) == 0
+        assert {path.name: path.read_bytes() for path in study.iterdir() if path.is_file()} == before
+    assert "of 5 participants" in capsys.readouterr().out
+    assert run(["study", "results", str(study), "--json"]) == 2
+
+
+def refuse_output(path: Path, option: str) -> None:
+    raise UserError(f"{option}: nothing can be written to {path.parent} (Read-only file system)")

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -362,6 +363,53 @@ def test_a_checkpoint_that_cannot_be_read_is_one_sentence(tmp_path, content):
         (tmp_path / checkpoint.FILE).write_bytes(content)
     with pytest.raises(UserError, match=str(tmp_path)):
         checkpoint.load(tmp_path)
+
+
+def before_padding(state: dict) -> None:
+    """As a DualGAN saved it whose U-Nets padded within their convolutions."""
+    for name in [name for name in state["method"] if ".down." in name]:
+        state["method"][re.sub(r"(down\.\d+)\.2\.", r"\1.1.", name)] = state["method"].pop(name)
+    state["ranks"] = [{}]
+
+
+def narrower(state: dict) -> None:
+    state["method"]["G.head.weight"] = state["method"]["G.head.weight"][:, :1]
+
+
+def of_fewer_weights(state: dict) -> None:
+    state["optimizers"]["D"]["param_groups"][0]["params"].pop()
+
+
+def without_an_optimizer(state: dict) -> None:
+    del state["optimizers"]["D"]
+
+
+def without_an_average(state: dict) -> None:
+    del state["ema"]["G.head.weight"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "misfit"),
+    [
+        ("dualgan", before_padding, r'Missing key.*"G_xy.down.0.2.weight".* \.\.\.'),
+        ("stargan", narrower, "size mismatch for G.head.weight"),
+        ("stargan", of_fewer_weights, "loaded state dict contains a parameter group that doesn't match"),
+        ("stargan", without_an_optimizer, "'D' is missing"),
+        ("stargan", without_an_average, "'G.head.weight' is missing"),
+    ],
+)
+def test_a_checkpoint_that_no_longer_fits_its_method_is_one_sentence(faces, tmp_path, name, change, misfit):
+    trained, run = experiment(faces, name, steps=1, ema=0.9), tmp_path / "run"
+    train(trained, run, QUIET)
+    state = checkpoint.load(run)
+    change(state)
+    checkpoint.save(run, state)
+    before = (run / checkpoint.FILE).read_bytes()
+    with pytest.raises(UserError, match=rf"run/checkpoint\.pt: does not fit {name} as it is now \({misfit}") as error:
+        train(trained, run, QUIET, resume=True)
+    assert "start a new one, or resume it with the version of aggan that saved it" in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert (run / checkpoint.FILE).read_bytes() == before
 
 
 # --- watch ----------------------------------------------------------------------------------------

@@ -554,3 +554,11 @@ def test_weights_of_another_config_are_refused(tmp_path, model, small, capsys):
     error = error_line(capsys, translate(model, write_image(tmp_path / "a.png"), out=tmp_path / "out"))
     assert "model.safetensors: not the weights that config.json describes: " in error
     assert "size mismatch" in error
+
+
+def test_results_do_not_go_among_the_images_that_are_translated(tmp_path, model, capsys):
+    write_image(tmp_path / "in" / "a.png")
+    code = translate(model, tmp_path / "in", out=tmp_path / "in" / "out")
+    assert f"--out {tmp_path}/in/out: lies in {tmp_path}/in, whose images are read" in error_line(capsys, code)
+    assert files_below(tmp_path / "in") == {"a.png"}
+    assert translate(model, tmp_path / "in", out=tmp_path / "in" / "out", more=("--skip-existing",)) == 0

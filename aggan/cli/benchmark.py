@@ -47,7 +47,13 @@ def main(argv: list[str]) -> int:
     if args.jobs < 1:
         raise UserError(f"--jobs {args.jobs}: must be 1 or more")
     runner.require_space_for(plan, args.out, trials)
-    runner.prepare(plan, args.out, print, _warn)
+    left_out: list[str] = []
+
+    def on_left_out(message: str) -> None:
+        left_out.append(message)
+        _warn(message)
+
+    runner.prepare(plan, args.out, print, on_left_out)
     console = Console()
     statuses = {trial: runner.trial_status(args.out, trial, plan.targets) for trial in list_trials(plan)}
     lock = Lock()
@@ -65,7 +71,7 @@ def main(argv: list[str]) -> int:
             return INTERRUPTED
     if not console.is_terminal:
         console.print()  # rich ends the table without a line break there
-    report.save(args.out, compare.describe_plan(plan, args.out))
+    report.save(args.out, compare.describe_plan(plan, args.out)._replace(left_out=left_out))
     page = compare.write(args.out, _warn)
     failed = [trial for trial in trials if statuses[trial] != runner.DONE]
     for trial in failed:

@@ -11,11 +11,16 @@ from rich.progress import track
 
 from aggan.data.index import Record, index_file, read_records, write_records
 from aggan.data.originals import arface, bu3dfe, celeba, openface, rafd, store
+from aggan.data.originals.crop import to_crop
+from aggan.data.originals.masks import Landmarks
 from aggan.data.originals.settings import Settings
 from aggan.data.originals.source import Selection
 from aggan.errors import UserError
+from aggan.images.decode import Unreadable
 
 INTERRUPTED = 130
+MEASURED = ("action_units", "landmarks")
+"""Fields of a record that OpenFace measures."""
 RECIPE_SIZE = 256
 """Image size of the recipes for these data sets, in pixels."""
 
@@ -35,7 +40,8 @@ class Prepare(Generic[S]):
     partial: bool = False
     """Leave out missing and unreadable images instead of stopping."""
     openface: Path | None = None
-    """Action units from OpenFace 2: a folder of CSV files named after the images, or one CSV with a column `file`."""
+    """Action units, and face masks if there are landmarks, from OpenFace 2: a folder of CSV files named after the
+    images, or one CSV with a column `file`."""
     confidence: float = 0.8
     """Least confidence of OpenFace in a face (our choice)."""
 
@@ -74,7 +80,7 @@ def _prepare(name: str, args: Prepare, console: Console) -> int:
     selection = _select(args, console)
     records = store.make_records(selection)
     if args.openface:
-        _join(records, args.openface, args.confidence, console)
+        _join(records, selection, args, console)
     card = store.make_card(name, args.settings, selection)
     if not store.start(args.dst, card):
         return _update(args, records, console)
@@ -89,6 +95,7 @@ def _prepare(name: str, args: Prepare, console: Console) -> int:
             f"{args.src}: {len(unreadable)} of {len(records)} images cannot be read: replace them and run the same "
             "command to continue, or leave them out with --partial"
         )
+    _write_masks(args.dst / store.WORK, written, args.settings.size, console)
     for split, counts in store.finish(args.dst, card, written).items():
         print(f"{split}: {', '.join(f'{count} {expression}' for expression, count in counts.items())}")
     print(f"Train with: {_train_command(name, args)}")
@@ -119,28 +126,50 @@ def _train_command(name: str, args: Prepare) -> str:
 
 
 def _update(args: Prepare, records: list[Record], console: Console) -> int:
-    """Replace the action units of a complete set, if there are new ones."""
+    """Replace the action units of a complete set, and its landmarks and face masks, if there are new ones."""
     missing = store.count_missing(args.dst, records)
     if missing:
         _print(console, f"note: {args.dst} lacks {missing} of the images; remove it to prepare it again")
     if args.openface:
-        units = {record["file"]: record["action_units"] for record in records if "action_units" in record}
+        measured = {record["file"]: record for record in records}
+        fields = [field for field in MEASURED if any(field in record for record in records)]
         index = index_file(args.dst)
         existing = read_records(index)
         for record in existing:
-            record.pop("action_units", None)
-            if record["file"] in units:
-                record["action_units"] = units[record["file"]]
+            for field in fields:
+                if field in measured.get(record["file"], {}):
+                    record[field] = measured[record["file"]][field]
+                else:
+                    record.pop(field, None)
+        if "landmarks" in fields:
+            _write_masks(args.dst, existing, args.settings.size, console)
         write_records(index, existing)
     print(f"{args.dst} is prepared already" + (", now with these action units" if args.openface else ""))
     return 0
 
 
-def _join(records: list[Record], path: Path, confidence: float, console: Console) -> None:
-    without = openface.join(records, openface.read(path, confidence))
+def _join(records: list[Record], selection: Selection, args: Prepare, console: Console) -> None:
+    sources = {image.output(split): image.file for split, image in selection.images()}
+
+    def to_prepared(record: Record, landmarks: Landmarks) -> Landmarks | None:
+        try:
+            return to_crop(landmarks, sources[record["file"]], args.settings.crop, args.settings.size)
+        except Unreadable:  # whatever reads the image reports it
+            return None
+
+    assert args.openface
+    without = openface.join(records, openface.read(args.openface, args.confidence), to_prepared)
     for line in without:
         _print(console, f"no action units for {line}")
     _print(console, f"{len(records) - len(without)} of {len(records)} images get action units")
+
+
+def _write_masks(root: Path, records: list[Record], size: int, console: Console) -> None:
+    without = store.write_masks(root, records, size)
+    if any("landmarks" in record for record in records):
+        for line in without:
+            _print(console, f"no face mask for {line}")
+        _print(console, f"{len(records) - len(without)} of {len(records)} images get face masks")
 
 
 def _require_apart(src: Path, dst: Path) -> None:

@@ -1,5 +1,6 @@
 """`aggan export MODEL --to onnx|openvino --out DIR`."""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> int:
     translator = load(args.model)
     backends = [translator.backend(to, args.source) for to in args.domain or translator.domains]
     any_size = size is None and not translator.method.fixed_size
-    images = _read_images(args.images) if args.images else sample_images(MAX_IMAGES)
+    images = _read_images(args.images, translator.card.bits) if args.images else sample_images(MAX_IMAGES)
     batches = parity_batches(images, size or translator.card.size, any_size)
     files = [args.out / f"{backend.to}{SUFFIXES[args.to]}" for backend in backends]
     for file in files:
@@ -73,11 +74,14 @@ def _parse_size(text: str) -> int | None:
     return int(text)
 
 
-def _read_images(folder: Path) -> list[Pillow.Image]:
-    from aggan.data.folders import list_images
+def _read_images(folder: Path, bits: int | None) -> list[Pillow.Image]:
+    from aggan.data.folders import list_named
     from aggan.images.decode import Unreadable, read
 
+    listing = list_named(folder)
+    for sentence in listing.sentences():
+        print(sentence, file=sys.stderr)
     try:
-        return [read(file) for file in list_images(folder)[:MAX_IMAGES]]
+        return [read(file, bits) for file in listing.files[:MAX_IMAGES]]
     except Unreadable as error:
         raise UserError(f"{error}; remove it from --images") from error

@@ -96,5 +96,10 @@ def run(argv: Sequence[str]) -> int:
     except UserError as error:
         print(f"aggan {verb}: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        if error.filename is None or isinstance(error, BrokenPipeError) or error.errno in DISK_ERRORS:
+            raise  # `main` reports it
+        print(f"aggan {verb}: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130

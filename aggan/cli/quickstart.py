@@ -9,6 +9,7 @@ from rich.console import Console
 
 from aggan.cli.evaluate import results_table
 from aggan.errors import UserError
+from aggan.io import require_output_folder
 
 SIZE, SOURCE, TARGET, SHOWN = 64, "neutral", "happy", 8
 INTERRUPTED = 130
@@ -47,6 +48,7 @@ def main(argv: list[str]) -> int:
     resume = (run / FILE).exists()
     if resume and Experiment.load(run).method != experiment.method:
         raise UserError(f"{args.out} holds a quickstart of another method: choose another --out")
+    require_output_folder(args.out, "--out")
     console = Console()
     print(f"Unpacking the faces to {faces}")
     unpack(faces, SIZE)

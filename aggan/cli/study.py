@@ -3,7 +3,7 @@
 import importlib
 
 from aggan.errors import UserError
-from aggan.extras import import_failure
+from aggan.extras import import_failure, require_module
 
 USAGE = """usage: aggan study create --real DIR --fake NAME=DIR ... --out STUDY      plan which pairs participants see
        aggan study serve STUDY [--host H] [--port P]                      serve the study to participants' browsers
@@ -20,6 +20,9 @@ MODULES = {
     "power": "study_power",
 }
 """The module in `aggan.cli` of each action."""
+SERVER = ("sqlmodel", "fastapi", "uvicorn")
+LIBRARIES = {"serve": SERVER, "results": ("sqlmodel",), "simulate": SERVER}
+"""What an action imports of the extra."""
 
 
 def main(argv: list[str]) -> int:
@@ -30,6 +33,8 @@ def main(argv: list[str]) -> int:
     action, options = argv[0], argv[1:]
     if action not in MODULES:
         raise UserError(f"unknown action {action!r}; choose from {', '.join(MODULES)}")
+    for library in LIBRARIES.get(action, ()) if not {"-h", "--help"} & set(options) else ():
+        require_module(library, "study", action)
     try:
         return importlib.import_module(f"aggan.cli.{MODULES[action]}").main(options)
     except ImportError as error:

@@ -35,7 +35,7 @@ class Show:
 def main(argv: list[str]) -> int:
     """Run the action. Returns the exit code."""
     args = tyro.cli(Show, args=argv, prog="aggan study results")
-    from aggan.study.database import AnswerDatabase, database_url
+    from aggan.study.database import AnswerDatabase, readable_url
     from aggan.study.participation import load_participations, write_answers, write_participants
     from aggan.study.plan import read_plan
     from aggan.study.results import RESULTS, compute_results, write_results
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     requested = [option for option in outputs if getattr(args, option.removeprefix("--"))]
     for option in requested:
         require_output_file(args.study / outputs[option], option)
-    with closing(AnswerDatabase(database_url(args.study, args.database), plan.study)) as database:
+    with readable_url(args.study, args.database) as url, closing(AnswerDatabase(url, plan.study)) as database:
         participations = load_participations(plan, database)
     results = compute_results(plan, participations)
     print_results(results)

@@ -135,12 +135,20 @@ def evaluate_runs(
     unchecked = require_comparable(comparison.runs, comparison.folders, comparison.root, warn)
     runner.require_known_results(out / comparison.data)
     _require_space(comparison, out)
-    runner.announce_directions(comparison.directions, comparison.folders, announce, warn)
+    left_out: list[str] = []
+
+    def on_left_out(message: str) -> None:
+        left_out.append(message)
+        warn(message)
+
+    runner.announce_directions(comparison.directions, comparison.folders, announce, on_left_out)
     copies = out / comparison.data / runner.TEST
     # The copies of an earlier report may be of other data.
     replace = (out / report.FILE).exists()
-    runner.copy_test_images(comparison.folders, copies, comparison.size, replace, comparison.runs[0].card.bits)
-    report.save(out, describe_runs(comparison, unchecked))
+    runner.copy_test_images(
+        comparison.folders, copies, comparison.size, on_left_out, replace, comparison.runs[0].card.bits
+    )
+    report.save(out, describe_runs(comparison, unchecked)._replace(left_out=left_out))
     digests = {direction: _basis(direction) for direction in comparison.directions}
     failed = False
     for run, folder in zip(comparison.runs, _run_folders(comparison, out), strict=True):

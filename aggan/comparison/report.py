@@ -46,6 +46,8 @@ class Comparison(NamedTuple):
     """Methods."""
     unchecked: Sequence[str] = ()
     """Runs of which it is not known whether they were trained on a test image, as their training images are gone."""
+    left_out: Sequence[str] = ()
+    """A sentence for each reason why test images are left out."""
     version: int = COMPARISON_VERSION
 
     def read_rows(self, out: Path, data: str, to: str) -> list[Row]:

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from aggan.comparison.migrate import IMAGES, migrate_failure, migrate_plan
 from aggan.comparison.plan import Plan, Trial, list_trials
 from aggan.comparison.rows import read_results
-from aggan.data.folders import DataConfig, find, list_images
+from aggan.data.folders import DataConfig, find, list_images, require_outside
 from aggan.data.index import CARD
 from aggan.data.listing import report_os_errors
 from aggan.data.sample_faces import unpack
@@ -193,7 +193,7 @@ def prepare(plan: Plan, out: Path, announce: Report, warn: Report) -> None:
     for data, data_set in plan.data.items():
         folders = find_test_folders(data_set.root or out / "faces", (plan.source, *plan.targets))
         announce_directions(_directions(plan, folders), folders, announce, warn)
-        copy_test_images(folders, out / data / TEST, plan.size, bits=plan.bits)
+        copy_test_images(folders, out / data / TEST, plan.size, warn, bits=plan.bits)
 
 
 def _directions(plan: Plan, folders: Mapping[str, Path]) -> list[Direction]:
@@ -220,23 +220,27 @@ def _require_data(plan: Plan, out: Path) -> None:
         training = find(DataConfig(root=root, names=domains)).train
         test = find_test_folders(root, domains)
         require_not_below(out, [*(domain.folder for domain in training), *test.values()], "--out")
+        require_outside(DataConfig(root=root, names=domains), out / "run")
         for folder in test.values():
             list_images(folder)
 
 
 def require_space_for(plan: Plan, out: Path, trials: Sequence[Trial]) -> None:
-    """Raise `UserError` if the checkpoints of the trials that are not done do not fit on the disk."""
+    """Raise `UserError` if the runs of the trials that are not done do not fit on the disk."""
     pending = [trial for trial in trials if trial_status(out, trial, plan.targets) != DONE]
-    require_space(out, sum(_checkpoint_size(plan, trial) for trial in pending), "training the methods")
+    require_space(out, sum(_run_size(plan, trial) for trial in pending), "training the methods")
 
 
-def _checkpoint_size(plan: Plan, trial: Trial) -> int:
-    """Bytes of a training's checkpoint, about: its weights with two moments each; 0 if the method cannot be built."""
+def _run_size(plan: Plan, trial: Trial) -> int:
+    """Bytes of a run, about: the weights and two moments of each in its checkpoint, and the weights in `last/`.
+
+    0 if the method cannot be built.
+    """
     try:
         networks = count_parameters(Experiment.of(trial.method, plan.recipe).method, plan.size, len(plan.targets) + 1)
     except UserError:
         return 0  # the training reports it
-    return 3 * 4 * sum(networks.values())
+    return 4 * 4 * sum(networks.values())
 
 
 def require_known_results(folder: Path) -> None:
@@ -256,9 +260,14 @@ def require_files(*files: Path | None) -> None:
 
 
 def copy_test_images(
-    folders: Mapping[str, Path], target: Path, size: int, replace: bool = False, bits: int | None = None
+    folders: Mapping[str, Path],
+    target: Path,
+    size: int,
+    warn: Report,
+    replace: bool = False,
+    bits: int | None = None,
 ) -> None:
-    """Copy the test images as squares of `size` px to `target`/DOMAIN, for figures.
+    """Copy the test images as squares of `size` px to `target`/DOMAIN, for figures. `warn` names unreadable ones.
 
     Existing copies stay unless `replace`, and nothing is written to a folder of test images. Raises `UserError` if a
     domain has no test images.
@@ -271,8 +280,9 @@ def copy_test_images(
             if replace or not copy.exists():
                 try:
                     image = Pillow.fromarray(square(read(file, bits), size))
-                except Unreadable:
-                    continue  # the evaluation reports it
+                except Unreadable as error:
+                    warn(f"left out {error}")
+                    continue
                 write_atomic(copy, lambda path, image=image: image.save(path, "PNG"))
 
 

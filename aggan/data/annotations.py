@@ -17,7 +17,7 @@ from jaxtyping import Float32, UInt8
 from aggan.data.action_units import GREATEST
 from aggan.data.cache import DecodedDomain
 from aggan.data.face_ellipse import face_ellipse
-from aggan.data.index import INDEX, Record, index_file, read_records
+from aggan.data.index import FACE, INDEX, MASKS, Record, index_file, read_records
 from aggan.errors import UserError
 from aggan.images.decode import Unreadable, read, square
 from aggan.io import normalized
@@ -99,5 +99,5 @@ def _mask_file(image: Path) -> Path | None:
         return None
     name = image.relative_to(root).with_suffix(".png").as_posix()
     # Disks and archives keep either Unicode form.
-    files = (root / "masks" / "face" / form for form in (name, normalized(name), unicodedata.normalize("NFD", name)))
+    files = (root / MASKS / FACE / form for form in (name, normalized(name), unicodedata.normalize("NFD", name)))
     return next((file for file in files if file.is_file()), None)

@@ -24,7 +24,7 @@ from aggan.data.listing import BROKEN_LINKS, Listing, report_os_errors, require_
 from aggan.errors import UserError
 from aggan.images.decode import Half
 from aggan.images.formats import readable_suffixes
-from aggan.io import is_file_name, normalized
+from aggan.io import is_file_name, normalized, printable
 
 NOT_DOMAINS = ("masks", "answers")
 """Folders of a data set that hold face masks and ground-truth images."""
@@ -32,6 +32,9 @@ SPLIT_NAMES = {"train": ("train", "training"), "test": ("test", "testing"), "val
 """How people call the folders of training, test and validation images, in any case."""
 _SPLITS = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 _FLAT = re.compile(rf"({'|'.join(_SPLITS)})[-_ ]?([AB])", re.IGNORECASE)
+_SPLIT_WORDS = frozenset((*_SPLITS, "trn", "tst", "dev"))
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+"""The words of a folder's name, such as train_set, X-train and trainX."""
 
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "left-to-right", "right-to-left"
 
@@ -212,6 +215,12 @@ def _list_domains(folders: NamedFolders, data: DataConfig) -> tuple[Domain, ...]
 
 
 def _require_different(domains: NamedFolders) -> None:
+    for name, folder in domains:
+        if printable(name) != name:
+            raise UserError(
+                f"{folder}: its name is not UTF-8, so no domain can be called like that: rename it, or name "
+                "--data.x, --data.y and --data.names X Y"
+            )
     for (x, first), (y, second) in combinations(domains, 2):
         if first.resolve() == second.resolve():
             raise UserError(f"both domains are the same folder: {first}")
@@ -282,6 +291,8 @@ def _below_root(root: Path, names: tuple[str, ...] | None) -> Folders:
         domains = {name: folder for name, folder in subfolders.items() if name not in NOT_DOMAINS}
         plain = _Layout(root, domains, tuple(domains.values()))
         layout = layouts[0] if layouts else plain
+        if layout is plain:
+            _require_no_splits(root, domains)
     selected = names or tuple(layout.train)
     _require_domains(layout.parent, selected, layout.train)
     notes = listing.sentences()
@@ -291,6 +302,16 @@ def _below_root(root: Path, names: tuple[str, ...] | None) -> Folders:
         folders = _split_each(train)
         return Folders(folders.train, folders.test, (*notes, *folders.notes))
     return _with_test(train, layout.test, notes)
+
+
+def _require_no_splits(root: Path, domains: Iterable[str]) -> None:
+    """Raise `UserError` if two folders or more sound like splits, so that they may not be domains."""
+    names = [name for name in domains if _SPLIT_WORDS & {word.lower() for word in _WORDS.findall(name)}]
+    if len(names) > 1:
+        raise UserError(
+            f"{root}: {' and '.join(names)} sound like training and test images, not like domains: if they are "
+            "domains, name them with --data.names; otherwise name the training images with --data.x and --data.y"
+        )
 
 
 def _require_domains(folder: Path, names: Sequence[str], folders: Mapping[str, Path]) -> None:

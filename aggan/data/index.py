@@ -2,6 +2,7 @@
 
 images.jsonl    one JSON object an image, with its `file` below the set's folder
 pairs.jsonl     the same for ground-truth images that are kept apart, each with the `input` that it belongs to
+masks/          masks of parts of the images: masks/PART/FILE.png
 dataset.json    the card of the set; it is written last, so a set that has one is complete
 """
 
@@ -16,6 +17,7 @@ from aggan.errors import UserError
 from aggan.io import write_json_atomic, write_text_atomic
 
 INDEX, PAIRS, CARD = "images.jsonl", "pairs.jsonl", "dataset.json"
+MASKS, FACE = "masks", "face"
 FORMER_INDEX = "pictures.jsonl"
 """Name of the index in older sets, which are read like new ones."""
 VERSION = 1

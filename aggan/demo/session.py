@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 from aggan.errors import UserError
 from aggan.images.decode import Unreadable, open_image
 from aggan.images.file import ImageFile, read_image_file
-from aggan.images.formats import FORMATS
+from aggan.images.formats import FORMATS, reads_heic
 from aggan.inference.alignment import alignment_of
 from aggan.inference.compositing import ALL_ROWS, NothingToTranslate, View
 from aggan.inference.faces import Faces
@@ -28,7 +28,7 @@ from aggan.inference.translator import Translator, load
 from aggan.inference.views import whole_image
 
 SAFE_FORMATS = frozenset("AVIF BMP GIF JPEG MPO PNG PPM TIFF WEBP".split())
-"""Formats that are decoded. None of them runs another program."""
+"""Formats that are decoded, and HEIF with the extra `heic`. None of them runs another program."""
 FACES, WHOLE_IMAGE = "each face", "the whole image"
 _PREVIEW = 1200
 """Longer side on the page in pixels. Downloads keep their size."""
@@ -129,8 +129,9 @@ def read_upload(path: Path, megapixels: float, bits: int | None = None) -> Image
     try:
         with open_image(path) as file:
             format, (width, height) = file.format, file.size
-        if format not in SAFE_FORMATS:
-            raise UserError(f"{format} files are not supported. Use one of {', '.join(sorted(SAFE_FORMATS))}.")
+        formats = SAFE_FORMATS | {"HEIF"} if reads_heic() else SAFE_FORMATS
+        if format not in formats:
+            raise UserError(f"{format} files are not supported. Use one of {', '.join(sorted(formats))}.")
         if width * height > megapixels * 1e6:
             raise UserError(f"The image has {width} x {height} pixels. The limit is {megapixels:g} megapixels.")
         return read_image_file(path, bits)

@@ -31,4 +31,9 @@ FORMATS = dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG") | {
 
 def readable_suffixes() -> frozenset[str]:
     """`SUFFIXES`, with those of HEIC if the extra `heic` is installed."""
-    return SUFFIXES | HEIC_SUFFIXES if find_spec("pillow_heif") else SUFFIXES
+    return SUFFIXES | HEIC_SUFFIXES if reads_heic() else SUFFIXES
+
+
+def reads_heic() -> bool:
+    """Whether the extra `heic` is installed."""
+    return find_spec("pi_heif") is not None

@@ -41,4 +41,4 @@ def _is_heic(path: Path) -> bool:
 
 @lru_cache(maxsize=1)
 def _register_heic() -> None:
-    require_module("pillow_heif", "heic", "reading HEIC images").register_heif_opener()
+    require_module("pi_heif", "heic", "reading HEIC images").register_heif_opener()

@@ -47,9 +47,12 @@ def alignment_of(model: str | Path, find_faces: FindFaces, report: Callable[[str
     return DEFAULT_LANDMARKS
 
 
-def alignment_like(folder: Path, find_faces: FindFaces) -> Alignment:
-    """The alignment of the images in a folder. Raises `UserError` if most of them show no face."""
-    landmarks = typical_landmarks(_read_squares([Domain("", folder, list_images(folder))]), find_faces)
+def alignment_like(folder: Path, find_faces: FindFaces, bits: int | None = None) -> Alignment:
+    """The alignment of the images in a folder; 16-bit ones use `bits`, None if that is not known.
+
+    Raises `UserError` if most of them show no face.
+    """
+    landmarks = typical_landmarks(_read_squares([Domain("", folder, list_images(folder), bits=bits)]), find_faces)
     if landmarks is None:
         raise UserError(f"{folder}: most of its images show no face: choose a folder of training images")
     return landmarks

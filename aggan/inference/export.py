@@ -25,7 +25,7 @@ from aggan.inference.compositing import STRIDE, has_attention
 from aggan.inference.exported import INPUT, METADATA, PURPOSE, Exported, load_backend
 from aggan.inference.parity import AnyBatch, Parity, compare
 from aggan.inference.translator import TorchBackend
-from aggan.io import require_output_file, write_atomic, write_text_atomic
+from aggan.io import require_output_file, write_atomic, write_failure, write_text_atomic
 from aggan.types import Image
 
 _TRACED_SIZE = (64, 96)
@@ -67,7 +67,7 @@ def export(backend: TorchBackend, file: Path, batches: Sequence[AnyBatch], size:
         try:
             WRITERS[file.suffix](model, partial, about)
         except (OSError, RuntimeError) as error:  # OpenVINO reports a full disk as a RuntimeError
-            raise UserError(f"cannot write {file}: {error}") from error
+            raise UserError(f"cannot write {file}: {write_failure(error, folder)}") from error
         parity = compare(backend, load_backend(partial, torch.get_num_threads()), batches)
         parity.require(file)
         # The .bin first: a reader never sees a new model with old weights.

@@ -42,7 +42,7 @@ from aggan.inference.smoothing import smooth
 from aggan.inference.translator import TorchBackend, load, model_folder
 from aggan.inference.video import translate_video
 from aggan.inference.views import Tiles, whole_image
-from aggan.io import UnwritableName, require_output_folder, write_atomic
+from aggan.io import UnwritableName, require_not_below, require_output_folder, write_atomic
 from aggan.ops.cpu_features import available_cores
 
 FRAMES_PER_VIDEO = 250
@@ -119,6 +119,7 @@ def translate_files(
     pending = unfinished(share, list(backends), parts) if existing else share
     summary = Summary(planned=len(plan), existing=len(share) - len(pending))
     if not existing:
+        require_not_below(out, [Path(name) for name in names if Path(name).is_dir()], "--out")
         require_free(pending, list(backends), parts)
     if pending:
         require_output_folder(out, "--out")
@@ -257,7 +258,7 @@ def _view(options: TranslateOptions, model: str | Path, report: Callable[[str], 
         return Tiles() if options.tiles else whole_image
     finder = FaceFinder()
     if options.align_like:
-        return Faces(finder, alignment_like(Path(options.align_like), finder))
+        return Faces(finder, alignment_like(Path(options.align_like), finder, options.bits))
     hint = "name a folder of images like the training images with --align-like DIR"
     return Faces(finder, alignment_of(model, finder, lambda sentence: report(f"{sentence}; {hint}")))
 

@@ -16,8 +16,8 @@
 
 where x'' is y' translated back within M_x, and y'' is x' translated back within M_y. No code was released. The form of
 Q is the paper's; the networks (CycleGAN's) and the weights are choices made here. AGGAN's authors gave it face masks
-from OpenFace. Here the masks are those of the data set (`masks/face`), which `aggan data prepare` does not make, or a
-face ellipse. New images are translated within the ellipse.
+from OpenFace. Here the masks are those of the data set (`masks/face`), which `aggan data prepare --openface` makes from
+OpenFace's landmarks, or a face ellipse. New images are translated within the ellipse.
 """
 
 from typing import ClassVar, Literal, NamedTuple

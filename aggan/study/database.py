@@ -1,7 +1,10 @@
 """Participants and their answers in SQLite or PostgreSQL. An acknowledged answer survives a crash of the server."""
 
 import hashlib
-from contextlib import suppress
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +15,10 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlmodel import Field, Session, SQLModel, create_engine, select
 
 from aggan.errors import UserError
+from aggan.io import is_writable
 from aggan.study.design import Side
 
+DATABASE = "answers.sqlite"
 BUSY_TIMEOUT = 30
 """Seconds that one SQLite writer waits for another."""
 
@@ -162,7 +167,24 @@ class AnswerDatabase:
 
 def database_url(study: Path, url: str | None) -> str | URL:
     """The given URL, or by default that of an SQLite file in the folder of the study."""
-    return url or URL.create("sqlite", database=str((study / "answers.sqlite").resolve()))
+    return url or URL.create("sqlite", database=str((study / DATABASE).resolve()))
+
+
+@contextmanager
+def readable_url(study: Path, url: str | None) -> Iterator[str | URL]:
+    """`database_url` for reading: that of a temporary copy if nothing can be written to the folder of the study.
+
+    SQLite writes even to read. The copy includes answers that only the database's log has.
+    """
+    if url or is_writable(study):
+        yield database_url(study, url)
+        return
+    with tempfile.TemporaryDirectory(prefix="aggan-") as folder:
+        for suffix in ("", "-wal"):
+            file = study / f"{DATABASE}{suffix}"
+            if file.exists():
+                shutil.copyfile(file, Path(folder) / file.name)
+        yield database_url(Path(folder), None)
 
 
 def _create_engine(url: URL) -> Engine:

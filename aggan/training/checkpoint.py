@@ -1,6 +1,7 @@
 """The whole state of a training in one file, from which it resumes exactly, and the start from another model."""
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from aggan.methods.pretrained import find_model, load_model
 
 FILE = "checkpoint.pt"
 VERSION = 2
+WIDTH = 160
+"""Longest description of what does not fit: PyTorch lists every weight."""
 
 
 def save(run: Path, state: dict[str, Any]) -> None:
@@ -46,7 +49,15 @@ def init_from(model: Path, method: Method) -> None:
     try:
         method.load_inference_state_dict(state)
     except RuntimeError as error:
-        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise UserError(
-            f"--training.init-from {model}: its networks differ from those to be trained: {first}"
+            f"--training.init-from {model}: its networks differ from those to be trained: {describe_misfit(error)}"
         ) from error
+
+
+def describe_misfit(error: Exception) -> str:
+    """The first difference that PyTorch found when a state did not fit, in one short line."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    lines = str(error).splitlines()
+    # The first line of several is a title.
+    return shorten(lines[1] if len(lines) > 1 else str(error), WIDTH, placeholder=" ...")

@@ -28,8 +28,8 @@ class EMA:
                 self.state[key].copy_(value)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        for key, value in state.items():
-            self.state[key].copy_(value)
+        for key, value in self.state.items():
+            value.copy_(state[key])
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -7,17 +7,10 @@ import json
 import os
 from pathlib import Path
 
-from ray.train import (  # pyright: ignore[reportMissingImports]
-    FailureConfig,
-    RunConfig,
-    ScalingConfig,
-    WorkerGroupError,
-)
-from ray.train.torch import TorchConfig, TorchTrainer  # pyright: ignore[reportMissingImports]
 from rich.console import Console
 
 from aggan.errors import AlreadyReported, UserError
-from aggan.extras import forbid_telemetry
+from aggan.extras import require_module
 from aggan.training.experiment import Experiment
 from aggan.training.run import train
 
@@ -28,18 +21,19 @@ def train_on_ray(experiment: Experiment, run: Path, workers: int, failures: int 
     When a worker dies, Ray restarts all of them, at most `failures` times, and they resume exactly. Each worker has a
     GPU if `training.accelerator` is "gpu". Raises `UserError` with the reason if the training stops.
     """
-    forbid_telemetry()
+    # Imported here, after the telemetry is forbidden.
+    ray, ray_torch = (require_module(name, "ray", "training on Ray") for name in ("ray.train", "ray.train.torch"))
     config = experiment.training
-    trainer = TorchTrainer(
+    trainer = ray_torch.TorchTrainer(
         _worker,
         train_loop_config={"experiment": experiment.to_json(), "run": str(run.absolute())},
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=config.accelerator == "gpu"),
-        torch_config=TorchConfig(timeout_s=int(60 * config.timeout)),
-        run_config=RunConfig("ray", str(run.absolute()), failure_config=FailureConfig(max_failures=failures)),
+        scaling_config=ray.ScalingConfig(num_workers=workers, use_gpu=config.accelerator == "gpu"),
+        torch_config=ray_torch.TorchConfig(timeout_s=int(60 * config.timeout)),
+        run_config=ray.RunConfig("ray", str(run.absolute()), failure_config=ray.FailureConfig(max_failures=failures)),
     )
     try:
         trainer.fit()
-    except WorkerGroupError as error:
+    except ray.WorkerGroupError as error:
         reasons = [failure for failure in error.worker_failures.values() if not isinstance(failure, AlreadyReported)]
         raise UserError(f"training on Ray stopped: {reasons[0]}") from error
 

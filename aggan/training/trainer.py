@@ -256,6 +256,16 @@ class Trainer(Generic[Batch, Outputs]):
     def load(self) -> None:
         """Load the run's checkpoint. Raises `UserError` if the training cannot resume from it."""
         state = checkpoint.load(self.folder)
+        try:
+            self._restore(state)
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self.folder / checkpoint.FILE}: does not fit {self.experiment.method.method} as it is now "
+                f"({checkpoint.describe_misfit(error)}), so the run cannot be resumed: start a new one, or resume it "
+                "with the version of aggan that saved it"
+            ) from error
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.steps, self.seconds, self.best = state["steps"], state["seconds"], state["best"]
         ranks, domains = state["ranks"], self.method.task.domains
         if len(ranks) != self.engine.world_size:

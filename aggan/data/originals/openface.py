@@ -1,4 +1,4 @@
-"""Action units from OpenFace 2 (Baltrusaitis et al., FG 2018), as GANimation uses them.
+"""Action units and landmarks from OpenFace 2 (Baltrusaitis et al., FG 2018): for GANimation, and ContrastGAN's masks.
 
 `FaceLandmarkImg` writes one CSV file per image, named after it, with one row per face. Its header has blanks after the
 commas. Only the tables of videos have a column `success`.
@@ -7,20 +7,40 @@ commas. Only the tables of videos have a column `success`.
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from aggan.data.action_units import GREATEST, UNITS
 from aggan.data.index import Record
 from aggan.data.listing import list_files, name_below
+from aggan.data.originals.masks import Landmarks
 from aggan.errors import UserError
 from aggan.io import normalized
 
 COLUMNS = tuple(f"AU{unit:02}_r" for unit in UNITS)
+LANDMARKS = tuple((f"x_{point}", f"y_{point}") for point in range(68))
+"""Columns of the landmarks, which a result may lack."""
 
 Row = dict[str, str]
-Result = list[float] | str
-"""Intensities of `UNITS`, 0 to 5, or the reason why there are none."""
+
+
+class Face(NamedTuple):
+    """What OpenFace measured of a face."""
+
+    action_units: list[float]
+    """Intensities of `UNITS`, 0 to 5."""
+    landmarks: Landmarks | None
+    """In pixels of the image that was measured."""
+
+
+Result = Face | str
+"""A face, or the reason why there is none."""
+
+
+def unchanged(record: Record, landmarks: Landmarks) -> Landmarks | None:
+    """The default of `to_prepared`."""
+    return landmarks
 
 
 def read(path: Path, confidence: float) -> dict[str, Result]:
@@ -39,11 +59,16 @@ def read(path: Path, confidence: float) -> dict[str, Result]:
     return _by_name({name_below(file, path): _read_rows(file) for file in files}, confidence)
 
 
-def join(records: Iterable[Record], results: dict[str, Result]) -> list[str]:
-    """Add `action_units` to the records of images. Returns the images without any, and why.
+def join(
+    records: Iterable[Record],
+    results: dict[str, Result],
+    to_prepared: Callable[[Record, Landmarks], Landmarks | None] = unchanged,
+) -> list[str]:
+    """Add `action_units` and `landmarks` to the records of images. Returns the images without action units, and why.
 
     The result of an image is found by its path in the prepared set (`train/happy/NAME`) or by the name of its source.
-    Raises `UserError` if no image has a result.
+    `to_prepared` converts the landmarks of a source to pixels of the prepared image. Raises `UserError` if no image has
+    a result.
     """
     without, joined = [], 0
     for record in records:
@@ -52,9 +77,14 @@ def join(records: Iterable[Record], results: dict[str, Result]) -> list[str]:
         result = results.get(path, results.get(name, "no CSV (or row) of that name"))
         if isinstance(result, str):
             without.append(f"{record['file']} ({record['source']}): {result}")
-        else:
-            record["action_units"] = result
-            joined += 1
+            continue
+        record["action_units"] = result.action_units
+        joined += 1
+        landmarks = result.landmarks
+        if landmarks and path not in results:
+            landmarks = to_prepared(record, landmarks)
+        if landmarks:
+            record["landmarks"] = [[round(coordinate, 2) for coordinate in point] for point in landmarks]
     if not joined:
         raise UserError(f"OpenFace's results match no image, e.g. {without[0]}; there is one for {min(results)}")
     return without
@@ -96,6 +126,9 @@ def _read_rows(path: Path) -> list[Row]:
     missing = [column for column in ("confidence", *COLUMNS) if column not in lines[0]]
     if missing:
         raise UserError(f"{path}: no column {missing[0]}: not an OpenFace 2 result with action units (-aus)")
+    absent = [column for point in LANDMARKS for column in point if column not in lines[0]]
+    if absent and len(absent) < 2 * len(LANDMARKS):
+        raise UserError(f"{path}: no column {absent[0]}, but other landmarks: run OpenFace again with -2Dfp")
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(lines[0]):
             raise UserError(f"{path}: row {number} has {len(line)} of {len(lines[0])} values: the file is incomplete")
@@ -109,6 +142,8 @@ def _result(rows: list[Row], confidence: float) -> Result:
     try:
         row = max(rows, key=lambda row: float(row["confidence"]))
         values = [float(row[column]) for column in COLUMNS]
+        # OpenFace counts from the centre of the first pixel.
+        landmarks = [[float(row[x]) + 0.5, float(row[y]) + 0.5] for x, y in LANDMARKS if x in row]
         confidence_of_face, success = float(row["confidence"]), float(row.get("success", 1))
     except ValueError as error:
         return f"a value is not a number ({error})"
@@ -118,4 +153,6 @@ def _result(rows: list[Row], confidence: float) -> Result:
         return f"confidence {confidence_of_face:g} is below {confidence:g}"
     if not all(math.isfinite(value) and 0 <= value <= GREATEST for value in values):
         return "action units outside 0 to 5"
-    return values
+    if not all(math.isfinite(coordinate) for point in landmarks for coordinate in point):
+        return "landmarks that are not finite"
+    return Face(values, landmarks or None)

@@ -1,6 +1,7 @@
 """A prepared set on disk. It grows in `DST/.preparing` and is moved when it is complete.
 
 DST/{train,test}/EXPRESSION/NAME.png
+DST/masks/face/{train,test}/EXPRESSION/NAME.png    if there are landmarks
 DST/images.jsonl    one record per image
 DST/dataset.json    the card of the set; written last
 """
@@ -15,8 +16,21 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from aggan.data.index import CARD, INDEX, SPLITS, VERSION, Counts, Record, counts, write_card, write_records
+from aggan.data.index import (
+    CARD,
+    FACE,
+    INDEX,
+    MASKS,
+    SPLITS,
+    VERSION,
+    Counts,
+    Record,
+    counts,
+    write_card,
+    write_records,
+)
 from aggan.data.originals.crop import read_crop
+from aggan.data.originals.masks import face_mask, is_inside
 from aggan.data.originals.settings import Settings
 from aggan.data.originals.source import Selection, SourceImage
 from aggan.errors import UserError
@@ -103,7 +117,7 @@ def _read_card(path: Path) -> Card:
 
 def _move_back(dst: Path) -> None:
     """Undo an interrupted move of the complete set."""
-    for name in SPLITS:
+    for name in (*SPLITS, MASKS):
         if (dst / name).exists() and not (dst / WORK / name).exists():
             os.replace(dst / name, dst / WORK / name)
 
@@ -125,6 +139,22 @@ def write_images(dst: Path, settings: Settings, selection: Selection, track: Tra
     return unreadable
 
 
+def write_masks(root: Path, records: list[Record], size: int) -> list[str]:
+    """Write the face masks of the images with landmarks, and remove any other. Returns the images without, and why."""
+    without = []
+    for record in records:
+        target, landmarks = root / MASKS / FACE / record["file"], record.get("landmarks")
+        if landmarks and is_inside(landmarks, size):
+            mask = Pillow.fromarray(face_mask(landmarks, size))
+            with resumable():
+                write_atomic(target, lambda path, mask=mask: mask.save(path, "PNG"))
+        else:
+            target.unlink(missing_ok=True)
+            reason = "its landmarks lie outside the image" if landmarks else "no landmarks"
+            without.append(f"{record['file']} ({record['source']}): {reason}")
+    return without
+
+
 def written(dst: Path, records: list[Record]) -> list[Record]:
     """The records of the images that exist, before `finish`."""
     return [record for record in records if (dst / WORK / record["file"]).exists()]
@@ -134,7 +164,7 @@ def finish(dst: Path, card: Card, records: list[Record]) -> Counts:
     """Move the complete set to `dst` and write its index and card. Returns the counts of its images."""
     numbers = counts(records)
     write_records(dst / WORK / INDEX, records)
-    for name in (*SPLITS, INDEX):
+    for name in (*SPLITS, MASKS, INDEX):
         if (dst / WORK / name).exists():
             os.replace(dst / WORK / name, dst / name)
     write_card(dst / CARD, {**card, "counts": numbers})
