@@ -188,6 +188,25 @@ def test_only_what_is_older_is_cleared(filled):
     assert len(list(filled.glob("*.u8"))) == 2
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_model_without_files_or_dates_is_as_old_as_its_folder(filled, empty, capsys):
+    file = filled / "exported" / ("ab" * 16) / "model.onnx"
+    if empty:
+        file.unlink()
+    else:
+        os.utime(file, (0, 0))
+    assert run(["data", "cache", "--clear", "--older-than", "1"]) == 0
+    assert capsys.readouterr().out == f"0.0 MB removed from {filled}\n"
+    assert file.parent.is_dir()
+
+
+def test_images_without_dates_are_not_counted_from_1970(filled, capsys):
+    for file in (*filled.glob("*.u8"), *filled.glob("*.json")):
+        os.utime(file, (0, 0))
+    assert run(["data", "cache"]) == 0
+    assert "days" not in capsys.readouterr().out
+
+
 def test_a_cache_that_does_not_exist_is_empty(capsys):
     assert run(["data", "cache", "--clear"]) == 0
     assert capsys.readouterr().out == f"0.0 MB removed from {cache.folder()}\n"

@@ -267,6 +267,61 @@ def test_an_image_of_odd_width_is_not_two_images(tmp_path):
     }
 
 
+def single_images(folder: Path, width: int, height: int, count: int = 3) -> Path:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        Pillow.new("RGB", (width, height)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (178, 218)])
+def test_images_that_are_not_wider_than_high_are_refused_as_pairs(tmp_path, width, height):
+    for split in ("train", "test"):
+        for name in "AB":
+            single_images(tmp_path / "root" / split / name, width, height)
+    with pytest.raises(UserError) as error:
+        find(DataConfig(pairs=tmp_path / "root"))
+    first = tmp_path / "root" / "train" / "A" / "0.png"
+    assert str(error.value) == (
+        f"{first}: {width}x{height} pixels are not two images side by side, which are wider than high: name folders of "
+        "single images with --data.root, or with --data.x and --data.y"
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), [(512, 256), (36, 32), (356, 218), (640, 240), (712, 200)])
+def test_pairs_of_images_of_many_shapes_are_pairs(tmp_path, width, height):
+    domains = find(DataConfig(pairs=single_images(tmp_path / "a", width, height))).train
+    assert [len(decode_domain(domain, 8, True, pytest.fail)) for domain in domains] == [3, 3]
+
+
+def test_a_square_image_among_pairs_is_skipped_and_named(tmp_path):
+    side_by_side(tmp_path / "a")
+    Pillow.new("RGB", (8, 8)).save(tmp_path / "a" / "0.png")
+    failures: list[str] = []
+    for domain in find(DataConfig(pairs=tmp_path / "a")).train:
+        assert len(decode_domain(domain, 8, False, failures.append)) == 2
+    assert set(failures) == {f"{tmp_path / 'a' / '0.png'}: its 8x8 pixels are not two images side by side"}
+
+
+def test_the_shape_of_a_pair_is_that_of_the_upright_image(tmp_path):
+    (tmp_path / "a").mkdir()
+    for number in range(2):
+        image = Pillow.new("RGB", (8, 16))
+        image.getexif()[0x0112] = 6
+        image.save(tmp_path / "a" / f"{number}.jpg", exif=image.getexif())
+    assert len(find(DataConfig(pairs=tmp_path / "a")).train) == 2
+
+
+def test_broken_files_do_not_hide_that_images_are_no_pairs(tmp_path):
+    single_images(tmp_path / "a", 8, 8)
+    (tmp_path / "a" / "0.png").write_bytes(b"nonsense")
+    with pytest.raises(UserError, match=r"a/1\.png: 8x8 pixels are not two images"):
+        find(DataConfig(pairs=tmp_path / "a"))
+    for number in (1, 2):
+        (tmp_path / "a" / f"{number}.png").write_bytes(b"nonsense")
+    assert len(find(DataConfig(pairs=tmp_path / "a")).train[0].files) == 3
+
+
 CONTRADICTIONS = {
     "root and pairs": ({"root": "a", "pairs": "a"}, "give either --data.root or --data.pairs, not both"),
     "x and pairs": ({"x": "a", "pairs": "a"}, "give either --data.pairs or --data.x and --data.y, not both"),

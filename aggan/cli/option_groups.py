@@ -106,6 +106,9 @@ def option_errors(error: ValidationError, tags: Mapping[str, str]) -> UserError:
     for problem in error.errors():
         section, *rest = problem["loc"]
         names = [str(part) for part in rest if part != tags.get(str(section)) and not isinstance(part, int)]
+        if not names:  # the message names the options that do not fit together
+            sentences.append(problem["msg"])
+            continue
         option = f"--{section}." + ".".join(names).replace("_", "-")
         value = problem["input"]
         words = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

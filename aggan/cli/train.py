@@ -25,6 +25,8 @@ FIXED = ("optimizer", "init_from")
 PLACES = ("root", "pairs", "x", "y")
 """Data settings that say where the images are. A resumed run can change them, and the names, which may be folders'."""
 LENGTHS = ("--training.epochs", "--training.steps", "--training.minutes")
+SIZE, LOAD_SIZE = "--data.size", "--data.load-size"
+"""Another size on the command line keeps a recipe's ratio of the two."""
 TRAINING_GROUPS = {
     "length": (
         "How long. The defaults are the paper's (Sec. IV-A) for AR Face, Bu3dfe and RaFD. A length in steps or minutes "
@@ -113,7 +115,7 @@ def _parse(argv: list[str]) -> tuple["Experiment", Path, bool]:
     other_method = has_method and Experiment.of(method, None).method.method != start.method.method
     if known.resume and (known.recipe or other_method):
         raise UserError(f"{known.resume} resumes with its own method and settings: leave out the method and --recipe")
-    groups = _groups_of(_without_length(start) if _gives_length(rest) else start)
+    groups = _groups_of(_without_length(start) if _gives(rest, *LENGTHS) else start)
     args = tyro.cli(
         add_options(Options, groups), args=rest, prog=f"aggan train {method}", console_outputs=is_local_zero()
     )
@@ -121,6 +123,8 @@ def _parse(argv: list[str]) -> tuple["Experiment", Path, bool]:
     sections["method"] = start.method.model_dump(include={"method"}) | sections["method"]
     if args.resume:
         sections["data"] = _moved(start.data, sections["data"])
+    if start.data.load_size and _gives(rest, SIZE) and not _gives(rest, LOAD_SIZE):
+        sections["data"]["load_size"] = round(start.data.load_size * sections["data"]["size"] / start.data.size)
     try:
         experiment = Experiment.model_validate(sections)
     except ValidationError as error:
@@ -158,8 +162,8 @@ def _require_resumable(experiment: "Experiment", start: "Experiment") -> None:
             raise UserError(f"a resumed run cannot change --training.{option}: leave it out, or start a new run")
 
 
-def _gives_length(argv: list[str]) -> bool:
-    return any(word.split("=")[0] in LENGTHS for word in argv)
+def _gives(argv: list[str], *options: str) -> bool:
+    return any(word.split("=")[0].replace("_", "-") in options for word in argv)
 
 
 def _without_length(start: "Experiment") -> "Experiment":

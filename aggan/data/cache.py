@@ -319,9 +319,11 @@ def _entry(paths: list[Path]) -> Entry | None:
     files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
     try:
         statuses = [file.stat() for file in files]
+        changed = max(path.stat().st_ctime for path in paths)
     except FileNotFoundError:
         return None
-    used = max((max(status.st_atime, status.st_mtime) for status in statuses), default=0.0)
+    # The folder of an exported model may be empty, and files may have lost their dates.
+    used = max((max(status.st_atime, status.st_mtime) for status in statuses), default=0.0) or changed
     return Entry(_title(paths), tuple(paths), sum(status.st_size for status in statuses), used)
 
 

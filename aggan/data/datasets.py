@@ -9,22 +9,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int, UInt8
+from jaxtyping import Bool, Float32, Int, UInt8, UInt16
 
 from aggan.data.annotations import face_masks
 from aggan.data.cache import DecodedDomain
 from aggan.data.listing import name_below
 from aggan.errors import UserError
 from aggan.images.convert import to_tensor
-from aggan.types import CrossDomainBatch, Image, LabelledBatch, Mask, MaskedBatch, Needs, PairedBatch, UnpairedBatch
+from aggan.types import CrossDomainBatch, LabelledBatch, Mask, MaskedBatch, Needs, PairedBatch, UnpairedBatch
 
 Batch = TypeVar("Batch")
-Draw = tuple[Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]
-"""Indices of images, and which of them are mirrored."""
+Indices = Int[np.ndarray, " n"]
+Mirrored = Bool[np.ndarray, " n"]
+"""Which images are mirrored."""
+
+
+class Draw(NamedTuple):
+    """The images of a batch, and what is shown of each."""
+
+    indices: Indices
+    mirrored: Mirrored
+    corners: UInt16[np.ndarray, "n 2"]
+    """Row and column at which each crop begins."""
+    margin: int
+    """Pixels by which images are larger than crops."""
+
+    def cut(self, images: UInt8[np.ndarray, "images h w *channels"]) -> UInt8[np.ndarray, "n h2 w2 *channels"]:
+        """The crops of the images, some of them mirrored."""
+        height, width = (side - self.margin for side in images.shape[1:3])
+        crops = []
+        for index, mirror, (row, column) in zip(self.indices, self.mirrored, self.corners.tolist(), strict=True):
+            crop = images[index, row : row + height, column : column + width]
+            crops.append(crop[:, ::-1] if mirror else crop)
+        return np.stack(crops)
 
 
 @dataclass(frozen=True)
@@ -43,6 +64,8 @@ class Sampler:
     world_size: int = 1
     balance: bool = False
     """Draw each domain equally often where all domains are drawn from together."""
+    margin: int = 0
+    """Pixels by which the images are larger than the random crops of a batch."""
 
     def steps_per_epoch(self, images: int) -> int:
         """Number of complete batches in `images` images, at least 1."""
@@ -52,7 +75,7 @@ class Sampler:
         """Draw the batch of a step out of `images` images."""
         epoch, batch = divmod(step, steps_per_epoch)
         order, mirrored = _epoch(self.seed, epoch, stream, images, self._count(steps_per_epoch))
-        return order[self._slice(batch)], mirrored[self._slice(batch)] & self.flip
+        return self._draw(order, mirrored, epoch, batch, stream)
 
     def draw_balanced(self, domains: tuple[int, ...], step: int, steps_per_epoch: int, stream: int) -> Draw:
         """Draw the batch of a step out of all domains, each equally often; `domains` are their numbers of images.
@@ -61,20 +84,24 @@ class Sampler:
         """
         epoch, batch = divmod(step, steps_per_epoch)
         order, mirrored = _balanced_epoch(self.seed, epoch, stream, domains, self._count(steps_per_epoch))
-        return order[self._slice(batch)], mirrored[self._slice(batch)] & self.flip
+        return self._draw(order, mirrored, epoch, batch, stream)
 
     def _count(self, steps_per_epoch: int) -> int:
         """Number of draws in an epoch, of all processes."""
         return steps_per_epoch * self.batch_size * self.world_size
 
-    def _slice(self, batch: int) -> slice:
+    def _draw(self, order: Indices, mirrored: Mirrored, epoch: int, batch: int, stream: int) -> Draw:
         """The draws of an epoch that this process takes in its `batch`-th step."""
         first = (batch * self.world_size + self.rank) * self.batch_size
-        return slice(first, first + self.batch_size)
+        these = slice(first, first + self.batch_size)
+        corners = _corners(self.seed, epoch, stream, len(order), self.margin)
+        return Draw(order[these], mirrored[these] & self.flip, corners[these], self.margin)
 
 
 @lru_cache(maxsize=8)
-def _balanced_epoch(seed: int, epoch: int, stream: int, domains: tuple[int, ...], count: int) -> Draw:
+def _balanced_epoch(
+    seed: int, epoch: int, stream: int, domains: tuple[int, ...], count: int
+) -> tuple[Indices, Mirrored]:
     """Draw `count` images, in turns of all domains; an image is repeated only after all others of its domain."""
     turns, mirrored = _epoch(seed, epoch, stream, len(domains), count)
     order = np.empty_like(turns)
@@ -88,16 +115,19 @@ def _balanced_epoch(seed: int, epoch: int, stream: int, domains: tuple[int, ...]
 
 
 @lru_cache(maxsize=8)
-def _epoch(seed: int, epoch: int, stream: int, images: int, count: int) -> Draw:
+def _epoch(seed: int, epoch: int, stream: int, images: int, count: int) -> tuple[Indices, Mirrored]:
     """Draw `count` images; an image is repeated only after all others were drawn."""
     random = np.random.default_rng((seed, epoch, stream))
     order = np.concatenate([random.permutation(images) for _ in range(-(-count // images))])
     return order[:count], random.random(count) < 0.5
 
 
-def _take(pixels: UInt8[np.ndarray, "images h w 3"], draw: Draw) -> Image:
-    images = zip(*draw, strict=True)
-    return to_tensor(np.stack([pixels[index, :, ::-1] if mirror else pixels[index] for index, mirror in images]))
+@lru_cache(maxsize=8)
+def _corners(seed: int, epoch: int, stream: int, count: int, margin: int) -> UInt16[np.ndarray, "count 2"]:
+    """Draw the corners of `count` crops. Their own generator leaves order and flips as they are without crops."""
+    if not margin:
+        return np.zeros((count, 2), np.uint16)
+    return np.random.default_rng((seed, epoch, stream, 1)).integers(margin + 1, size=(count, 2), dtype=np.uint16)
 
 
 class Dataset(ABC, Generic[Batch]):
@@ -123,7 +153,7 @@ class UnpairedDataset(Dataset[UnpairedBatch]):
     """Two domains, drawn independently."""
 
     def batch(self, step: int) -> UnpairedBatch:
-        x, y = (_take(d.pixels, self._draw(len(d), step, stream)) for stream, d in enumerate(self.domains))
+        x, y = (to_tensor(self._draw(len(d), step, stream).cut(d.pixels)) for stream, d in enumerate(self.domains))
         return UnpairedBatch(x, y)
 
 
@@ -151,9 +181,10 @@ class PairedDataset(Dataset[PairedBatch]):
         return self.sampler.steps_per_epoch(len(self.pairs))
 
     def batch(self, step: int) -> PairedBatch:
-        pairs, mirrored = self._draw(len(self.pairs), step, 0)
-        indices = np.array(self.pairs)[pairs].T
-        x, y = (_take(d.pixels, (drawn, mirrored)) for d, drawn in zip(self.domains, indices, strict=True))
+        draw = self._draw(len(self.pairs), step, 0)
+        indices = np.array(self.pairs)[draw.indices].T
+        draws = zip(self.domains, indices, strict=True)
+        x, y = (to_tensor(draw._replace(indices=drawn).cut(d.pixels)) for d, drawn in draws)
         return PairedBatch(x, y)
 
 
@@ -189,10 +220,10 @@ class LabelledDataset(Dataset[LabelledBatch]):
         return self.sampler.steps_per_epoch(len(self.images))
 
     def batch(self, step: int) -> LabelledBatch:
-        sources, mirrored = self._draw_any(step, 0)
-        targets, _ = self._draw_any(step, 1)
+        draw = self._draw_any(step, 0)
+        sources, targets = draw.indices, self._draw_any(step, 1).indices
         pixels = [self.domains[k].pixels[index] for k, index in (self.images[source] for source in sources)]
-        image = _take(np.stack(pixels), (np.arange(len(sources)), mirrored))
+        image = to_tensor(draw._replace(indices=np.arange(len(sources))).cut(np.stack(pixels)))
         return LabelledBatch(image, self.codes[sources], self.codes[targets])
 
     def _draw_any(self, step: int, stream: int) -> Draw:
@@ -207,7 +238,7 @@ class CrossDomainDataset(Dataset[CrossDomainBatch]):
 
     def batch(self, step: int) -> CrossDomainBatch:
         a, b = _two_domains(len(self.domains), self.sampler.seed, step)
-        x, y = (_take(self.domains[k].pixels, self._draw(len(self.domains[k]), step, k)) for k in (a, b))
+        x, y = (to_tensor(self._draw(len(self.domains[k]), step, k).cut(self.domains[k].pixels)) for k in (a, b))
         return CrossDomainBatch(x, y, a, b)
 
 
@@ -224,9 +255,8 @@ class MaskedDataset(Dataset[MaskedBatch]):
         return MaskedBatch(x, y, self._masks(a, step), self._masks(b, step), a, b)
 
     def _masks(self, k: int, step: int) -> Mask:
-        drawn = zip(*self._draw(len(self.domains[k]), step, k), strict=True)
-        masks = [self.masks[k][index, :, ::-1] if mirror else self.masks[k][index] for index, mirror in drawn]
-        return torch.from_numpy(np.stack(masks))[:, None].float() / 255
+        masks = self._draw(len(self.domains[k]), step, k).cut(self.masks[k])
+        return torch.from_numpy(masks)[:, None].float() / 255
 
 
 def _two_domains(domains: int, seed: int, step: int) -> tuple[int, int]:

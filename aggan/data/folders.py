@@ -18,11 +18,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from aggan.data.listing import BROKEN_LINKS, Listing, report_os_errors, require_folder, scan_images, subfolders_of
 from aggan.errors import UserError
-from aggan.images.decode import Half
+from aggan.images.decode import Half, Unreadable, decode, is_side_by_side
 from aggan.images.formats import readable_suffixes
 from aggan.io import is_file_name, normalized, printable
 
@@ -37,6 +38,8 @@ _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 """The words of a folder's name, such as train_set, X-train and trainX."""
 
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "left-to-right", "right-to-left"
+_LOOKED_AT = 3
+"""Side-by-side images that are looked at before any is decoded for the training."""
 
 # Absolute, as a run can be resumed from another working directory.
 Absolute = Annotated[Path, AfterValidator(Path.absolute)]
@@ -62,6 +65,11 @@ class DataConfig(BaseModel):
         default=None, description="Names of X and Y; with a root, the folders to use, in this order."
     )
     size: int = Field(default=256, ge=8, description="Side in pixels; the centred square of an image is resized to it.")
+    load_size: int | None = Field(
+        default=None,
+        description="Side in pixels to which training images are resized before a random square of --data.size is "
+        "cropped from each, such as 286 for 256. By default nothing is cropped. Test images are not cropped.",
+    )
     bits: int | None = Field(
         default=None,
         ge=8,
@@ -76,6 +84,24 @@ class DataConfig(BaseModel):
         "are drawn as their share of the images by default.",
     )
     strict: bool = Field(default=False, description="Stop at an unreadable file instead of skipping it.")
+
+    @model_validator(mode="after")
+    def _require_space_for_crops(self) -> "DataConfig":
+        if self.margin < 0:
+            sizes = {"size": self.size, "load_size": self.load_size}
+            message = "--data.load-size {load_size} is smaller than --data.size {size}, which is cropped from it"
+            raise PydanticCustomError("load_size", message, sizes)
+        return self
+
+    @property
+    def training_side(self) -> int:
+        """Side in pixels to which training images are resized."""
+        return self.size if self.load_size is None else self.load_size
+
+    @property
+    def margin(self) -> int:
+        """Pixels by which resized training images are larger than the crops."""
+        return self.training_side - self.size
 
 
 NamedFolders = list[tuple[str, Path]]
@@ -116,7 +142,7 @@ class Split:
     test: tuple[Domain, ...]
     """The same domains; empty if one of them has no test folder."""
     notes: tuple[str, ...] = ()
-    """A sentence about folders that are not used."""
+    """Sentences about folders that are not used, and about crops."""
 
     def describe(self) -> list[str]:
         """What was understood, in sentences: images of each domain and split, and what is left out."""
@@ -142,11 +168,16 @@ def _describe(domains: Sequence[Domain]) -> str:
 def find(data: DataConfig) -> Split:
     """Find the domains of a configuration.
 
-    Raises `UserError` if a folder is missing, a layout is ambiguous, two domains are the same, or a domain has fewer
-    than two images.
+    Raises `UserError` if a folder is missing, a layout is ambiguous, two domains are the same, a domain has fewer
+    than two images, or `pairs` are not side-by-side images.
     """
     folders = find_folders(data)
-    split = Split(_list_domains(folders.train, data), _list_domains(folders.test, data), folders.notes)
+    notes = folders.notes
+    if data.margin:
+        notes += (f"training images are resized to {data.load_size} px and cropped to {data.size} px at random",)
+    split = Split(_list_domains(folders.train, data), _list_domains(folders.test, data), notes)
+    if data.pairs is not None:
+        _require_side_by_side(split.train[0].files[:_LOOKED_AT], data.bits)
     for domain in split.train:
         if len(domain.files) < 2:
             raise UserError(f"{domain.folder}: training needs at least two images here, found {len(domain.files)}")
@@ -212,6 +243,20 @@ def _list_domains(folders: NamedFolders, data: DataConfig) -> tuple[Domain, ...]
         Domain(name, folder, listings[folder].files, half, data.bits, tuple(listings[folder].sentences()))
         for (name, folder), half in zip(folders, halves, strict=False)
     )
+
+
+def _require_side_by_side(files: Sequence[Path], bits: int | None) -> None:
+    """Raise `UserError` if none of some images can be two images side by side. Broken ones do not count."""
+    images = []
+    for file in files:
+        with suppress(Unreadable):  # decoding reports it
+            images.append((file, decode(file, bits).image.size))
+    if images and not any(is_side_by_side(size) for _, size in images):
+        file, (width, height) = images[0]
+        raise UserError(
+            f"{file}: {width}x{height} pixels are not two images side by side, which are wider than high: name folders "
+            "of single images with --data.root, or with --data.x and --data.y"
+        )
 
 
 def _require_different(domains: NamedFolders) -> None:

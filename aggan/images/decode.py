@@ -161,8 +161,16 @@ def _largest_of_8_bits(values: np.ndarray) -> int:
     return 2 * 255 if np.issubdtype(values.dtype, np.floating) else 255
 
 
+def is_side_by_side(size: tuple[int, int]) -> bool:
+    """Whether an image of this width and height can be two images side by side: their own shape is not known."""
+    width, height = size
+    return width > height
+
+
 def _crop_half(image: Pillow.Image, half: Half) -> Pillow.Image:
     width, odd = divmod(image.width, 2)
+    if not is_side_by_side(image.size):
+        raise Unreadable(f"its {image.width}x{image.height} pixels are not two images side by side")
     if odd:
         raise Unreadable(f"its width of {image.width} pixels is odd, so it is not two images side by side")
     columns = slice(width) if half == "left" else slice(width, None)

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from numpy import ndarray
+from PIL import Image as Pillow
 from rich.console import Console
 
 from aggan.data.annotations import with_action_units
@@ -23,7 +25,7 @@ from aggan.data.cache import DecodedDomain, decode_domain
 from aggan.data.datasets import DATASETS, Dataset, Sampler
 from aggan.data.folders import DataConfig, Domain, Split, find, require_outside
 from aggan.errors import UserError
-from aggan.images.convert import to_tensor
+from aggan.images.convert import square, to_tensor
 from aggan.io import exclusive_lock, require_output_folder
 from aggan.methods.base import Method, Task
 from aggan.methods.pretrained import CONFIG, read_card
@@ -81,11 +83,12 @@ def train(
     resuming = engine.run_together(lambda: _is_resumed(experiment, run, resume))
     split = engine.run_together(lambda: _find_images(experiment.data, run, resuming))
     display.print_block(describe_data(split), LABEL)
-    training_set = _decode(split.train, experiment.data, engine, display)
-    test_set = _decode(split.test, experiment.data, engine, display, at_least=1)
+    data = experiment.data
+    training_set = _decode(split.train, data, data.training_side, engine, display)
+    test_set = _decode(split.test, data, data.size, engine, display, at_least=1)
     score = _score(test_set, scorer, display.warn) if scorer and experiment.training.score_every else None
     rows = min(ROWS, *(len(domain) for domain in test_set or training_set))
-    samples = [to_tensor(domain.pixels[:rows]) for domain in test_set or training_set]
+    samples = [to_tensor(_resized(domain.pixels[:rows], data.size)) for domain in test_set or training_set]
     method, dataset = engine.run_together(lambda: _method_and_dataset(experiment, training_set, engine))
     with ExitStack() as stack:
         engine.run_together(lambda: stack.enter_context(exclusive_lock(run)) if engine.is_global_zero else None)
@@ -218,7 +221,9 @@ def _method_and_dataset(experiment: Experiment, domains: list[DecodedDomain], en
         raise UserError(
             f"{experiment.method.method} has no layers to compute twice: leave out --training.activation-checkpointing"
         )
-    sampler = Sampler(training.batch, training.seed, data.flip, engine.rank, engine.world_size, data.balance)
+    sampler = Sampler(
+        training.batch, training.seed, data.flip, engine.rank, engine.world_size, data.balance, data.margin
+    )
     return method, DATASETS[needs](domains, sampler)
 
 
@@ -228,8 +233,13 @@ def task_of(domains: Sequence[DecodedDomain], size: int) -> Task:
     return Task(tuple(domain.name for domain in domains), size, codes)
 
 
+def _resized(images: UInt8[ndarray, "n side side 3"], size: int) -> UInt8[ndarray, "n {size} {size} 3"]:
+    """Whole images at the size of the crops."""
+    return np.stack([square(Pillow.fromarray(image), size) for image in images])
+
+
 def _decode(
-    domains: tuple[Domain, ...], data: DataConfig, engine: Engine, display: Display, at_least: int = 2
+    domains: tuple[Domain, ...], data: DataConfig, size: int, engine: Engine, display: Display, at_least: int = 2
 ) -> list[DecodedDomain]:
     def skipped(failure: str) -> None:
         display.warn(f"skipped {failure}")
@@ -238,7 +248,7 @@ def _decode(
         decoded = []
         for domain in domains:
             with display.counting(f"decoding the images of {domain.name}") as count:
-                decoded.append(decode_domain(domain, data.size, data.strict, skipped, at_least, count))
+                decoded.append(decode_domain(domain, size, data.strict, skipped, at_least, count))
         return decoded
 
     return engine.run_in_turns(decode)
