@@ -11,7 +11,16 @@ from tiny_models import shrunk
 from torch import Tensor, nn
 
 from aggan.methods.base import Task
-from aggan.ops.dispatch import FastConv2d, FastConvTranspose2d, plain_convolutions, use_fast_convolutions
+from aggan.nn.layer_spec import nearest, no_norm
+from aggan.ops import windows
+from aggan.ops.derived import cast, derived, unchanged_weights
+from aggan.ops.dispatch import (
+    FastConv2d,
+    FastConvTranspose2d,
+    FastUpsampledConv2d,
+    plain_convolutions,
+    use_fast_convolutions,
+)
 from aggan.ops.im2col import MIN_CHANNEL_PRODUCTS_PER_PIXEL
 from aggan.types import Translation
 
@@ -19,21 +28,28 @@ FUNCTIONS = {
     "im2col": ("conv2d", "conv_transpose2d"),
     "small_output": ("conv2d",),
     "winograd": ("conv2d",),
-    "weight_grad": ("convolution",),
+    "windows": ("convolution",),
+    "upsampled": ("conv2d",),
 }
 """The functions of each kernel."""
 ALWAYS = {
     "im2col": {"MIN_CHANNEL_PRODUCTS_PER_PIXEL": 0},
     "small_output": {"MIN_PRODUCTS": 0},
     "winograd": {"MIN_PIXELS": 0, "MIN_CHANNELS": 0},
-    "weight_grad": {"MIN_CHANNELS": 0, "MAX_BAND_NUMEL": 1, "has_avx2_only": lambda: True},
+    "windows": {
+        "has_avx2_only": lambda: False,
+        "has_avx512": lambda: True,
+        "FORWARD_PIXELS": 9999,
+        "GRADIENT_PIXELS": 9999,
+    },
+    "windows with AVX2": {"MIN_CHANNELS": 0, "MAX_BAND_NUMEL": 1, "has_avx2_only": lambda: True},
 }
 """Settings that choose a kernel whatever the shapes, as far as it supports them."""
 
 
 def always(kernel: str, monkeypatch) -> None:
     for name, value in ALWAYS[kernel].items():
-        monkeypatch.setattr(f"aggan.ops.{kernel}.{name}", value)
+        monkeypatch.setattr(f"aggan.ops.{kernel.split()[0]}.{name}", value)
 
 
 def channels_last(module: nn.Module) -> nn.Module:
@@ -69,10 +85,14 @@ def derivatives(layer: nn.Module, images: int, side: int, twice: bool) -> list[T
         ("winograd", nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect"), 8),
         ("winograd", nn.Conv2d(7, 5, 3, padding=1, bias=False), 6),
         ("winograd", nn.Conv2d(4, 8, 3), 8),
-        ("weight_grad", nn.Conv2d(5, 7, 4, 2, 1), 9),
-        ("weight_grad", nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect", bias=False), 7),
-        ("weight_grad", nn.ConvTranspose2d(5, 7, 3, 2, 1, output_padding=1), 6),
-        ("weight_grad", nn.ConvTranspose2d(5, 7, 4, 2, 1, bias=False), 5),
+        ("windows", nn.Conv2d(5, 7, 4, 2, 1), 9),
+        ("windows", nn.Conv2d(5, 1, 4, 1, 1), 7),
+        ("windows", nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect", bias=False), 7),
+        ("windows", nn.ConvTranspose2d(5, 7, 4, 2, 1), 5),
+        ("windows with AVX2", nn.Conv2d(5, 7, 4, 2, 1), 9),
+        ("windows with AVX2", nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect", bias=False), 7),
+        ("windows with AVX2", nn.ConvTranspose2d(5, 7, 3, 2, 1, output_padding=1), 6),
+        ("windows with AVX2", nn.ConvTranspose2d(5, 7, 4, 2, 1, bias=False), 5),
     ],
 )
 def test_fast_convolutions_equal_pytorchs(kernel, layer, side, images, monkeypatch):
@@ -90,11 +110,66 @@ def test_fast_convolutions_equal_pytorchs(kernel, layer, side, images, monkeypat
             torch.testing.assert_close(fast, plain)
 
 
+@pytest.mark.parametrize("images", [1, 3])
+def test_the_convolution_of_a_doubled_map_equals_pytorchs(images):
+    torch.manual_seed(0)
+    layers = channels_last(nearest(5, 7, no_norm).double())
+    x = torch.randn(images, 5, 3, 4, dtype=torch.float64, requires_grad=True)
+    results = []
+    for fast in (False, True):
+        if fast:
+            use_fast_convolutions(layers)
+            assert any(isinstance(layer, FastUpsampledConv2d) for layer in layers.children())
+        y = layers(x)
+        first = torch.autograd.grad(y.pow(3).sum(), (x, *layers.parameters()), create_graph=True)
+        second = torch.autograd.grad(first[0].square().sum(), (x, *layers.parameters()))
+        results.append((y, *first, *second))
+    for plain, fast in zip(*results, strict=True):
+        torch.testing.assert_close(fast, plain)
+    with plain_convolutions():
+        assert layers(x).equal(results[0][0])
+
+
+def test_only_a_reflecting_convolution_after_doubling_is_computed_before_it():
+    doubled = nn.Upsample(scale_factor=2, mode="nearest")
+    others = [
+        (doubled, nn.Conv2d(5, 7, 3, padding=1)),
+        (doubled, nn.Conv2d(5, 7, 5, padding=2, padding_mode="reflect")),
+        (nn.Upsample(scale_factor=3), nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect")),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect")),
+    ]
+    for first, second in others:
+        layers = nn.Sequential(first, second)
+        use_fast_convolutions(layers)
+        assert [type(layer) for layer in layers] == [nn.Upsample, FastConv2d]
+
+
+def test_what_follows_from_a_weight_is_computed_once_while_no_weight_changes():
+    weight, calls = nn.Parameter(torch.ones(2)), []
+
+    def half(weight: Tensor, dtype: torch.dtype) -> Tensor:
+        calls.append(dtype)
+        return cast(weight / 2, dtype)
+
+    with unchanged_weights():
+        for _ in range(2):
+            assert derived(half, weight, torch.bfloat16).tolist() == [0.5, 0.5]
+    assert calls == [torch.bfloat16]
+    with torch.no_grad():
+        weight.mul_(2)
+    for _ in range(2):
+        assert derived(half, weight, torch.bfloat16).tolist() == [1, 1]
+    assert len(calls) == 3
+    assert not derived(half, weight, torch.float32).requires_grad
+
+
+@pytest.mark.parametrize("side", [32, 12])  # Winograd's, and windows'
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
-def test_fast_convolutions_in_bfloat16_are_close_to_pytorchs(padding_mode):
+def test_fast_convolutions_in_bfloat16_are_close_to_pytorchs(padding_mode, side, monkeypatch):
+    set_capability(monkeypatch, "AVX512")
     torch.manual_seed(0)
     layer = channels_last(nn.Conv2d(128, 128, 3, padding=1, padding_mode=padding_mode))
-    x, results = torch.randn(1, 128, 32, 32).relu(), []
+    x, results = torch.randn(1, 128, side, side).relu(), []
     for fast in (False, True):
         if fast:
             use_fast_convolutions(layer)
@@ -121,19 +196,22 @@ def test_reflection_padding_stays_in_bfloat16():
     ("layer", "sides", "kernel", "kernel_with_avx2"),
     [
         (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // MIN_CHANNEL_PRODUCTS_PER_PIXEL), "im2col", "im2col"),
-        (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // MIN_CHANNEL_PRODUCTS_PER_PIXEL + 2), "torch", "weight_grad"),
+        (nn.Conv2d(64, 64, 4, 2, 1), (2, 2 * 64 * 64 // MIN_CHANNEL_PRODUCTS_PER_PIXEL + 2), "windows", "windows"),
         (nn.Conv2d(32, 4, 7, padding=3), (64, 64), "small_output", "small_output"),
         (nn.Conv2d(32, 4, 7, padding=3), (64, 63), "torch", "torch"),
         (nn.Conv2d(32, 5, 7, padding=3), (64, 64), "torch", "torch"),
-        (nn.Conv2d(32, 4, 7, padding=3), (8, 8), "torch", "torch"),
+        (nn.Conv2d(32, 4, 7, padding=3), (8, 8), "windows", "torch"),
         (nn.Conv2d(256, 256, 3, padding=1), (32, 32), "winograd", "winograd"),
-        (nn.Conv2d(256, 256, 3, padding=1), (16, 16), "torch", "weight_grad"),
-        (nn.Conv2d(256, 256, 3, padding=1), (32, 33), "torch", "weight_grad"),
-        (nn.Conv2d(256, 256, 3, 2, 1), (64, 64), "torch", "weight_grad"),
-        (nn.Conv2d(256, 64, 3, padding=1), (64, 64), "torch", "weight_grad"),
+        (nn.Conv2d(256, 256, 3, padding=1), (16, 16), "windows", "windows"),
+        (nn.Conv2d(256, 256, 3, padding=1), (32, 33), "torch", "windows"),
+        (nn.Conv2d(256, 256, 1), (16, 16), "torch", "windows"),
+        (nn.Conv2d(256, 256, 3, 2, 1), (64, 64), "torch", "windows"),
+        (nn.Conv2d(256, 64, 3, padding=1), (64, 64), "torch", "windows"),
         (nn.Conv2d(63, 128, 3, 2, 1), (64, 64), "torch", "torch"),
         (nn.Conv2d(64, 128, 3, 2, 1).requires_grad_(False), (64, 64), "torch", "torch"),
-        (nn.ConvTranspose2d(128, 64, 3, 2, 1), (32, 32), "torch", "weight_grad"),
+        (nn.Conv2d(64, 128, 3, 2, 1).requires_grad_(False), (8, 8), "windows", "torch"),
+        (nn.ConvTranspose2d(128, 64, 3, 2, 1), (32, 32), "torch", "windows"),
+        (nn.ConvTranspose2d(128, 64, 3, 2, 1), (16, 16), "windows", "windows"),
         (nn.ConvTranspose2d(128, 63, 3, 2, 1), (32, 32), "torch", "torch"),
     ],
 )
@@ -144,10 +222,29 @@ def test_each_convolution_chooses_the_fastest_kernel(layer, sides, kernel, kerne
         monkeypatch.setattr(nn.functional, function, lambda x, *_: calls.append("torch") or x)
     layer = copy.deepcopy(layer)
     use_fast_convolutions(layer)
-    for avx2_only in (False, True):
-        monkeypatch.setattr("aggan.ops.weight_grad.has_avx2_only", lambda avx2_only=avx2_only: avx2_only)
+    for capability in ("AVX512", "AVX2", "DEFAULT"):
+        set_capability(monkeypatch, capability)
         layer(torch.zeros(1, layer.in_channels, *sides))
-    assert calls == [kernel, kernel_with_avx2]
+    assert calls[:2] == [kernel, kernel_with_avx2]
+    assert calls[2] != "windows"  # nothing was measured there
+
+
+def set_capability(monkeypatch, capability: str) -> None:
+    """Let the kernels choose as on another CPU."""
+    monkeypatch.setattr("aggan.ops.windows.has_avx2_only", lambda: capability == "AVX2")
+    monkeypatch.setattr("aggan.ops.windows.has_avx512", lambda: capability == "AVX512")
+
+
+@pytest.mark.parametrize(("pixels", "output", "weight_gradient"), [(256, True, True), (257, False, False)])
+def test_in_bfloat16_products_with_windows_are_faster_up_to_twice_the_pixels(
+    pixels, output, weight_gradient, monkeypatch
+):
+    set_capability(monkeypatch, "AVX512")
+    weight = nn.Parameter(torch.zeros(128, 64, 3, 3))
+    assert windows.choose(weight, pixels, torch.bfloat16) == (output, weight_gradient)
+    assert windows.choose(weight, (pixels + 1) // 2, torch.float32).output == output
+    with torch.no_grad():
+        assert not windows.choose(weight, 1, torch.float32).weight_gradient
 
 
 def record_kernels(monkeypatch, output: Callable[[Tensor], Tensor] | None = None) -> list[str]:
@@ -214,7 +311,7 @@ def test_plain_convolutions_agree_with_fast_ones_and_call_no_kernel(name, monkey
     assert not calls
     fast = output_and_gradients(network, image)
 
-    expected = {"G_xy": {"small_output", "winograd", "weight_grad"}, "D_x": {"im2col", "small_output", "weight_grad"}}
+    expected = {"G_xy": {"small_output", "winograd", "windows"}, "D_x": {"im2col", "small_output", "windows"}}
     assert set(calls) == expected[name]
     for before, off, on in zip(plain, switched_off, fast, strict=True):
         assert torch.equal(before, off)

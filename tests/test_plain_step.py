@@ -46,8 +46,9 @@ def plainly(method: Method, images, recipe: TrainingConfig) -> None:
 
 @pytest.mark.parametrize(
     ("name", "close"),
-    # With its norms in double precision CycleGAN is as far from itself: rounding alone leads it there.
-    [("aggan", 1e-5), ("aggan-released", 1e-5), ("stargan", 1e-5), ("cyclegan", 1e-4)],
+    # With its norms in double precision CycleGAN is as far from itself: rounding alone leads it there. With PyTorch's
+    # convolutions `aggan-released` is 1.4e-5 away.
+    [("aggan", 1e-5), ("aggan-released", 2e-5), ("stargan", 1e-5), ("cyclegan", 1e-4)],
 )
 @pytest.mark.parametrize("as_if_wide", [False, True])
 def test_the_trainer_learns_what_the_plain_step_learns(name, close, as_if_wide, tmp_path, monkeypatch):
@@ -57,10 +58,10 @@ def test_the_trainer_learns_what_the_plain_step_learns(name, close, as_if_wide, 
             "small_output.MIN_PRODUCTS",
             "winograd.MIN_PIXELS",
             "winograd.MIN_CHANNELS",
-            "weight_grad.MIN_CHANNELS",
+            "windows.MIN_CHANNELS",
         ):
             monkeypatch.setattr(f"aggan.ops.{least}", 0)
-        monkeypatch.setattr("aggan.ops.weight_grad.has_avx2_only", lambda: True)
+        monkeypatch.setattr("aggan.ops.windows.has_avx2_only", lambda: True)
     config, size = shrunk(name), 64
     torch.manual_seed(0)
     method = config.build(Task(("x", "y"), size))

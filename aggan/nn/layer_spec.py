@@ -54,10 +54,11 @@ class InstanceNorm(nn.Module):
             return x - x
         if torch.compiler.is_exporting():  # the same arithmetic, but it leaves the number of images open
             return F.group_norm(x, x.shape[1], eps=self.eps)
-        if len(x) == 1:
-            return F.batch_norm(x, None, None, training=True, eps=self.eps)
-        if x.device.type == "cpu" and not x.is_contiguous():
-            return torch.cat([F.batch_norm(image, None, None, training=True, eps=self.eps) for image in x.split(1)])
+        if len(x) == 1 or (x.device.type == "cpu" and not x.is_contiguous()):
+            # With a weight in float32 the statistics are in float32, too; bfloat16 would round them.
+            ones = x.new_ones(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+            norm = partial(F.batch_norm, running_mean=None, running_var=None, weight=ones, training=True, eps=self.eps)
+            return norm(x) if len(x) == 1 else torch.cat([norm(image) for image in x.split(1)])
         return F.instance_norm(x, eps=self.eps)
 
 

@@ -74,3 +74,8 @@ def prefers_bf16() -> bool:
 def has_avx2_only() -> bool:
     """Whether the CPU has AVX2 but not AVX-512. PyTorch's convolutions are then further from its peak."""
     return torch.backends.cpu.get_cpu_capability() == "AVX2"
+
+
+def has_avx512() -> bool:
+    """Whether PyTorch uses AVX-512 on this CPU."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"

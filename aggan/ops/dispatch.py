@@ -10,13 +10,15 @@ To rule the kernels out, set the environment variable AGGAN_PLAIN_CONVOLUTIONS=1
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aggan.ops import im2col, small_output, weight_grad, winograd
+from aggan.ops import im2col, small_output, upsampled, windows, winograd
+from aggan.ops.derived import compute_dtype
 
 _plain = os.environ.get("AGGAN_PLAIN_CONVOLUTIONS") == "1"
 
@@ -40,6 +42,11 @@ def use_fast_convolutions(network: nn.Module) -> None:
     """
     if _plain:
         return
+    for layers in network.modules():
+        if isinstance(layers, nn.Sequential):
+            for first, second in pairwise(layers):
+                if _doubles(first) and _is_convolution_after_upsampling(second):
+                    first.__class__, second.__class__ = DeferredUpsample, FastUpsampledConv2d
     for layer in network.modules():
         if type(layer) is nn.Conv2d and _is_supported(layer):
             layer.__class__ = FastConv2d
@@ -56,7 +63,8 @@ class FastConv2d(nn.Conv2d):
         size, stride, padding = _geometry(self)
         (n, _, h, w), weight = input.shape, self.weight
         height, width = ((side + 2 * padding - size) // stride + 1 for side in (h, w))
-        if im2col.is_faster(weight, n * height * width):
+        pixels = n * height * width
+        if im2col.is_faster(weight, pixels):
             return im2col.conv2d(self._pad(input), weight, self.bias, stride)
         if stride == 1 and small_output.is_faster(weight, n, height, width):
             return small_output.conv2d(self._pad(input), weight, self.bias)
@@ -64,8 +72,8 @@ class FastConv2d(nn.Conv2d):
             return winograd.conv2d(self._pad(input), weight, self.bias)
         if self.padding_mode != "zeros":
             input, padding = self._pad(input), 0
-        if weight_grad.is_faster(weight):
-            return weight_grad.convolution(input, weight, self.bias, weight_grad.Geometry(stride, padding))
+        if any(products := windows.choose(weight, pixels, compute_dtype(input))):
+            return windows.convolution(input, weight, self.bias, windows.Geometry(stride, padding), products)
         return F.conv2d(input, weight, self.bias, stride, padding)
 
     def _pad(self, input: Tensor) -> Tensor:
@@ -91,10 +99,37 @@ class FastConvTranspose2d(nn.ConvTranspose2d):
         if im2col.is_faster(self.weight, n * h * w):
             y = im2col.conv_transpose2d(input, self.weight, self.bias, stride, self.output_padding[0])
             return y[:, :, padding : y.shape[2] - padding, padding : y.shape[3] - padding]
-        if weight_grad.is_faster(self.weight):
-            geometry = weight_grad.Geometry(stride, padding, transposed=True, output_padding=self.output_padding[0])
-            return weight_grad.convolution(input, self.weight, self.bias, geometry)
+        if (products := windows.choose(self.weight, n * h * w, compute_dtype(input))).weight_gradient:
+            geometry = windows.Geometry(stride, padding, transposed=True, output_padding=self.output_padding[0])
+            return windows.convolution(input, self.weight, self.bias, geometry, products)
         return super().forward(input)
+
+
+class DeferredUpsample(nn.Upsample):
+    """Like `nn.Upsample`, if the convolution that follows is computed on the doubled map."""
+
+    def forward(self, input: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c _ _"]:
+        return super().forward(input) if _plain or torch.compiler.is_exporting() else input
+
+
+class FastUpsampledConv2d(nn.Conv2d):
+    """Like `nn.Conv2d` after `DeferredUpsample`."""
+
+    def forward(self, input: Float[Tensor, "n c _ _"]) -> Float[Tensor, "n k doubled_h doubled_w"]:
+        if _plain or torch.compiler.is_exporting():
+            return super().forward(input)
+        return upsampled.conv2d(input, self.weight, self.bias)
+
+
+def _doubles(layer: nn.Module) -> bool:
+    return type(layer) is nn.Upsample and layer.mode == "nearest" and layer.scale_factor == 2
+
+
+def _is_convolution_after_upsampling(layer: nn.Module) -> bool:
+    """Whether `upsampled.conv2d` can compute it."""
+    if type(layer) is not nn.Conv2d or not _is_supported(layer):
+        return False
+    return _geometry(layer) == (3, 1, 1) and layer.padding_mode == "reflect"
 
 
 def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int, int]:

@@ -30,12 +30,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from aggan.ops.cpu_features import has_avx2_only
+from aggan.ops.derived import derived
 
 MIN_CHANNELS = 64
 """Minimum of c k / (c + k): a tile saves 20 products for each of c k, and needs about 100 sums for each of c + k."""
 MIN_PIXELS = 256 if has_avx2_only() else 1024
 """Minimum of the pixels of a batch. Below it, the filter transforms cost more than the products that are saved
 (docs/decisions/0010 and 0011)."""
+
+
+MAX_KEPT_NUMEL = 2**20
+"""Elements of the tiles that are kept for the backward pass."""
 
 
 def is_faster(weight: Float[Tensor, "k c size size"], images: int, height: int, width: int) -> bool:
@@ -63,9 +68,11 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        tiles = _input_transform(x)
-        products = torch.bmm(_as_matrices(tiles), _filter_transform(weight, x.dtype).transpose(1, 2))
+        tiles, filters = _input_transform(x), derived(_filter_transform, weight, x.dtype)
+        # Large tiles are computed again in the backward pass, because they need four times the memory of x.
+        kept = tiles if tiles.numel() <= MAX_KEPT_NUMEL else x
+        ctx.save_for_backward(kept, weight, filters)
+        products = torch.bmm(_as_matrices(tiles), filters.transpose(1, 2))
         return _output_transform(products.view(*tiles.shape[:-1], -1))
 
     @staticmethod
@@ -74,16 +81,15 @@ class _Convolution(torch.autograd.Function):
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor | None, Tensor | None]:
         (gradient,) = gradients
-        # The transforms are computed again, because tiles need four times the memory of x, and filters almost twice
-        # that of the weights.
-        x, weight = ctx.saved_tensors
+        kept, weight, filters = ctx.saved_tensors
         d_x = d_weight = None
         tiles = _output_transform_transpose(gradient)
         if ctx.needs_input_grad[0]:
-            products = torch.bmm(_as_matrices(tiles), _filter_transform(weight, x.dtype))
+            products = torch.bmm(_as_matrices(tiles), filters)
             d_x = _input_transform_transpose(products.view(*tiles.shape[:-1], -1))
         if ctx.needs_input_grad[1]:
-            products = torch.bmm(_as_matrices(tiles).transpose(1, 2), _as_matrices(_input_transform(x)))
+            seen = kept if kept.ndim == tiles.ndim else _input_transform(kept)
+            products = torch.bmm(_as_matrices(tiles).transpose(1, 2), _as_matrices(seen))
             d_weight = _filter_transform_transpose(products.to(weight.dtype))
         return d_x, d_weight
 

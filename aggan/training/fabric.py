@@ -9,7 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from aggan.errors import AlreadyReported, UserError
 from aggan.ops.cpu_features import limit_threads, prefers_bf16
+from aggan.ops.derived import unchanged_weights
 from aggan.ops.dispatch import use_fast_convolutions
 from aggan.ops.malloc import retain_freed_memory
 from aggan.training.config import TrainingConfig
@@ -208,8 +209,11 @@ class Engine(ProcessGroup):
     def to_device(self, batch: T) -> T:
         return self.fabric.to_device(batch)
 
-    def autocast(self) -> AbstractContextManager[None]:
-        return self.fabric.autocast()
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Inside, the networks compute in the configured precision. No weight may change inside."""
+        with self.fabric.autocast(), unchanged_weights():
+            yield
 
     def backward(self, loss: Tensor) -> None:
         self.fabric.backward(loss)

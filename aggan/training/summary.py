@@ -17,6 +17,7 @@ from aggan.nn.image_pool import ImagePool
 from aggan.training.config import TrainingConfig
 from aggan.training.fabric import Engine
 from aggan.training.log import duration
+from aggan.training.optimizer import NetworkOptimizer
 from aggan.training.samples import sheet_bytes
 
 LABEL = 8
@@ -93,14 +94,12 @@ def forecast(seconds_left: float, space: Space, run: Path) -> str:
 
 
 def expected_space(
-    config: TrainingConfig, method: Method, optimizers: Iterable[torch.optim.Optimizer], steps: int, processes: int
+    config: TrainingConfig, method: Method, optimizers: Iterable[NetworkOptimizer], steps: int, processes: int
 ) -> Space:
     """The disk space of a training of `steps` steps; the optimizers must have made one."""
     model = sum(map(_size, method.inference_state_dict().values()))
     weights = sum(map(_size, method.parameters()))
-    moments = sum(
-        _size(moment) for optimizer in optimizers for state in optimizer.state.values() for moment in state.values()
-    )
+    moments = sum(_size(moment) for optimizer in optimizers for moment in optimizer.moments)
     pools = sum(
         pool.size * sum(map(_size, pool.stored[0]))
         for pool in method.modules()

@@ -7,13 +7,13 @@ So weights, optimizers, image pools and counters are all that a resumed run need
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Generic
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aggan.data.datasets import Dataset
 from aggan.errors import UserError
@@ -27,6 +27,7 @@ from aggan.training.experiment import Experiment
 from aggan.training.fabric import Engine
 from aggan.training.fingerprint import Fingerprint
 from aggan.training.log import Display, Journal
+from aggan.training.optimizer import NetworkOptimizer
 from aggan.training.samples import sample_sheet, save_sheet
 from aggan.training.summary import expected_space, forecast
 from aggan.training.watch import Diverged, MaskStatistics, MaskWatch, MetricAccumulator
@@ -57,7 +58,7 @@ class Trainer(Generic[Batch, Outputs]):
         engine.setup(method)
         self.updates = method.updates()
         self.optimizers = {
-            name: build_optimizer(self.config, update, method.get_submodule(name).parameters())
+            name: NetworkOptimizer(self.config, update, method.get_submodule(name).parameters())
             for update in self.updates
             for name in update.networks
         }
@@ -130,10 +131,7 @@ class Trainer(Generic[Batch, Outputs]):
         self.engine.backward(torch.stack(list(terms.values())).sum())
         self.engine.all_reduce_gradients(p for network in learning.values() for p in network.parameters())
         for name in learning:
-            optimizer = self.optimizers[name]
-            optimizer.param_groups[0]["lr"] = learning_rate
-            optimizer.step()
-            optimizer.zero_grad()
+            self.optimizers[name].step(learning_rate)
         update.after()
         self.losses.add(self.steps, terms)
 
@@ -278,9 +276,7 @@ class Trainer(Generic[Batch, Outputs]):
             raise UserError(f"{self.folder} learned the domains {learned}, but its data are {', '.join(domains)}")
         self.method.load_state_dict(state["method"] | ranks[self.engine.rank])
         for name, optimizer in self.optimizers.items():
-            configured = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
             optimizer.load_state_dict(state["optimizers"][name])
-            optimizer.param_groups[0].update(configured)  # or it would have the settings from before
         if self.ema:
             self.ema.load(state["ema"] or self.method.inference_state_dict())
         self.images = state.get("images", {})
@@ -309,16 +305,6 @@ class Trainer(Generic[Batch, Outputs]):
         )
         state: dict[str, Tensor] = self.ema.state if self.ema else self.method.inference_state_dict()
         save_model(self.folder / name, card, state)
-
-
-def build_optimizer(
-    config: TrainingConfig, update: Update, parameters: Iterable[nn.Parameter]
-) -> torch.optim.Optimizer:
-    """The configured optimizer, with the betas of the update if it has its own."""
-    betas = update.betas or config.betas
-    if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(parameters, config.learning_rate, betas[1], weight_decay=config.weight_decay)
-    return torch.optim.Adam(parameters, config.learning_rate, betas, weight_decay=config.weight_decay, fused=True)
 
 
 def kept_models(run: Path) -> list[Path]:
