@@ -149,9 +149,14 @@ def require_space(path: Path, size: int | float, purpose: str) -> None:
     free = shutil.disk_usage(_nearest(path)).free
     if free < size:
         raise UserError(
-            f"{path}: {purpose} needs about {size / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free: make room, or "
+            f"{path}: {purpose} needs about {size_text(size)}, but only {size_text(free)} are free: make room, or "
             "choose a place on another disk"
         )
+
+
+def size_text(size: int | float) -> str:
+    """A number of bytes as people read it."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def is_writable(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 Takes about 45 minutes on a quiet machine with two cores. The figures go to docs/performance/*.json. The tables between
 the markers of docs/performance.md are made from them; `--tables` only makes the tables. `--only precision` trains six
-times, which takes 45 to 90 minutes.
+times, which takes 45 to 90 minutes. The small steps of two checkouts are compared by small_steps.py alone.
 """
 
 import argparse
@@ -86,6 +86,19 @@ def optimizations_table(figures: dict[str, Any]) -> str:
     return markdown("| alone, against the plain step | predicted from operations | measured |", rows)
 
 
+def small_steps_table(figures: dict[str, Any]) -> str:
+    heading = "| step | threads | before, ms | now, ms | ratio (min to max) | pairs |"
+    rows = []
+    for result in figures["settings"]:
+        times = (result[f"{side} seconds"] / result["steps"] * 1000 for side in ("plain", "our"))
+        before, now = (f"{milliseconds:.0f}" for milliseconds in times)
+        rows.append(
+            f"| {result['setting']} | {result['threads']} | {before} | {now} | {ratio_cell(result['ratio'])} | "
+            f"{result['pairs']} |"
+        )
+    return markdown(heading, rows)
+
+
 def memory_table(peaks: dict[str, float]) -> str:
     plain = peaks["plain, 256 px"]
     rows = [f"| {case} | {peak:,.0f} | {peak / plain:.0%} |" for case, peak in peaks.items()]
@@ -127,6 +140,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "small": ("training", lambda figures: steps_table(figures["small"], ceiling(figures))),
     "optimizations": ("training", optimizations_table),
     "precision": ("precision", precision_table),
+    "small_steps": ("small_steps", small_steps_table),
     "memory": ("memory", memory_table),
     "startup": ("startup", startup_table),
     "translation": ("translation", translation_table),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
@@ -229,6 +230,17 @@ def test_the_page_is_served_at_an_ipv6_address(tmp_path, model):
         with server(command, f"http://[::1]:{port}", tmp_path / "log"):
             pass
         assert f"http://[::1]:{port} (press Ctrl-C to stop)\n" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.slow
+def test_an_address_of_another_machine_is_one_sentence_and_the_server_prints_nothing(tmp_path, model):
+    pytest.importorskip("gradio")
+    command = [sys.executable, "-m", "aggan", "demo", str(model), "--host", "192.0.2.1", "--port", str(free_port())]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    note, refusal = finished.stderr.splitlines()  # the note is about the model
+    assert "where faces lie" in note
+    assert "cannot listen on http://192.0.2.1" in refusal
 
 
 CHROMIUM = Path("/usr/bin/chromium")

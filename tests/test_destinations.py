@@ -79,7 +79,7 @@ def test_a_disk_without_room_is_refused(tmp_path, faces, capsys, monkeypatch, ve
     argv = command(verb, tmp_path, faces, tmp_path / "out")
     argv += ["--save-images", str(tmp_path / "images")] if verb == "evaluate" else []
     monkeypatch.setattr(shutil, "disk_usage", lambda _: namedtuple("usage", "free")(100))
-    assert "and 1e-07 GB are free: make room" in error_line(capsys, run(argv))
+    assert "but only 0.0 MB are free: make room" in error_line(capsys, run(argv))
     assert not {"out", "images"} & {path.name for path in tmp_path.iterdir()}
 
 

@@ -213,7 +213,9 @@ def test_progress_is_counted_in_epochs_when_the_batch_size_changes(faces, tmp_pa
     state = checkpoint.load(run)
     assert state["steps"] == 12 + 2 * 2  # two more epochs of two steps
     assert [line["epoch"] for line in log.read(run) if "epoch" in line][-1] == 4
-    assert "resumes at step 12, after 2.00 epochs" in console.export_text()
+    start = console.export_text()
+    assert "4 epochs, 16 steps" in start
+    assert "resumes at step 12, after 2.00 epochs" in start
     assert train(experiment(faces, epochs=5, batch=6), run, QUIET, resume=True)
     assert checkpoint.load(run)["steps"] == 17
     assert train(experiment(faces, epochs=6, batch=1), run, QUIET, resume=True)

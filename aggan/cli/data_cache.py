@@ -7,6 +7,7 @@ import tyro
 
 from aggan.data import cache
 from aggan.errors import UserError
+from aggan.io import size_text
 
 DAY = 24 * 3600
 
@@ -30,16 +31,12 @@ def main(argv: list[str]) -> int:
     now, folder = time.time(), cache.folder()
     entries = [entry for entry in cache.entries() if now - entry.used >= args.older_than * DAY]
     for entry in entries:
-        print(f"{_size(entry.size):>8}  {_age(now - entry.used):>8}  {entry.title}")
+        print(f"{size_text(entry.size):>8}  {_age(now - entry.used):>8}  {entry.title}")
         if args.clear:
             entry.remove()
-    total = _size(sum(entry.size for entry in entries))
+    total = size_text(sum(entry.size for entry in entries))
     print(f"{total} removed from {folder}" if args.clear else f"{total} in {folder}; --clear removes it")
     return 0
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _age(seconds: float) -> str:

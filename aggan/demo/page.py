@@ -4,6 +4,7 @@ It works offline: no fonts, scripts or statistics come from elsewhere, and no UR
 """
 
 import os
+import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -46,7 +47,9 @@ def launch(session: Session, host: str, port: int, root_path: str = "") -> Any:
     """
     gr = import_gradio()
     page = build(gr, session).queue(max_size=_QUEUE_SIZE, default_concurrency_limit=1)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        socket.create_server((host, port), family=family).close()  # the server would print an error line of its own
         page.launch(
             server_name=f"[{host}]" if ":" in host else host,
             server_port=port,

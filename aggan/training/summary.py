@@ -62,7 +62,7 @@ def describe_length(config: TrainingConfig, steps_per_epoch: int, step: int, shi
     elif config.steps is not None:
         length = f"{config.steps:,} steps, {config.steps / steps_per_epoch:.1f} epochs; {epoch}"
     else:
-        length = f"{config.epochs:,} epochs, {config.epochs * steps_per_epoch:,} steps; {epoch}"
+        length = f"{config.epochs:,} epochs, {config.epochs * steps_per_epoch - shift:,} steps; {epoch}"
     epochs = (step + shift) / steps_per_epoch
     return _block("length", [length, *([f"resumes at step {step:,}, after {epochs:.2f} epochs"] if step else [])])
 
