@@ -81,8 +81,7 @@ class FastConv2d(nn.Conv2d):
         if not padding:
             return input
         # Autocast would reflect in fp32: convert, pad and convert back, forward and backward.
-        if torch.is_autocast_enabled("cpu"):
-            input = input.to(torch.get_autocast_dtype("cpu"))
+        input = input.to(compute_dtype(input))
         with torch.autocast("cpu", enabled=False):
             return F.pad(input, (padding,) * 4, "constant" if self.padding_mode == "zeros" else self.padding_mode)
 

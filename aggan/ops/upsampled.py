@@ -17,6 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from aggan.ops.derived import compute_dtype
+
 ROWS = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))
 """For each p, the 3x3 filter's rows that add up to each row of a 2x2 filter."""
 
@@ -26,8 +28,7 @@ def conv2d(
 ) -> Float[Tensor, "n k doubled_h doubled_w"]:
     """`x` doubled, padded by one reflected pixel, and `F.conv2d` of it."""
     filters = _filters(weight)
-    if torch.is_autocast_enabled("cpu"):
-        x = x.to(torch.get_autocast_dtype("cpu"))
+    x = x.to(compute_dtype(x))
     with torch.autocast("cpu", enabled=False):  # it would repeat the edge in float32
         padded = F.pad(x, (1, 1, 1, 1), "replicate")
     y = _Interleave.apply(F.conv2d(padded, filters, None if bias is None else bias.repeat(4)))

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from aggan.ops.cpu_features import has_avx2_only
-from aggan.ops.derived import derived
+from aggan.ops.derived import compute_dtype, derived
 
 MIN_CHANNELS = 64
 """Minimum of c k / (c + k): a tile saves 20 products for each of c k, and needs about 100 sums for each of c + k."""
@@ -57,8 +57,7 @@ def conv2d(
 
     It can be differentiated once: a second derivative raises `RuntimeError`.
     """
-    if torch.is_autocast_enabled("cpu"):
-        x = x.to(torch.get_autocast_dtype("cpu"))
+    x = x.to(compute_dtype(x))
     y = _Convolution.apply(x.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
     return y if bias is None else y + bias.to(y.dtype).view(-1, 1, 1)
 
