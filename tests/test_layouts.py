@@ -7,24 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from test_folders_and_cache import fill, layout
 
 from aggan.data.cache import decode_domain
 from aggan.data.datasets import PairedDataset, Sampler
 from aggan.data.folders import DataConfig, Domain, find, find_folders, require_outside
 from aggan.errors import UserError
-
-
-def fill(folder: Path, *names: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for shade, name in enumerate(names or ("0.png", "1.png")):
-        Pillow.new("RGB", (8, 8), (shade, 2 * shade, 100)).save(folder / name)
-    return folder
-
-
-def layout(root: Path, *folders: str) -> Path:
-    for folder in folders:
-        fill(root / folder)
-    return root
 
 
 def folders_of(domains: tuple[Domain, ...], root: Path) -> dict[str, str]:

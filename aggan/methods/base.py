@@ -36,7 +36,7 @@ class Progress(NamedTuple):
     fraction: float = 0.0
     """The part of the whole training that is done, in [0, 1]."""
     shift: int = 0
-    """`step + shift` counts steps of today's batch size and data: not 0 after a resume with another batch size."""
+    """`step + shift` counts steps of the current batch size and data: not 0 after a resume with another batch size."""
 
     @property
     def epoch(self) -> int:

@@ -50,7 +50,13 @@ class _Interleave(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, y: Tensor) -> Tensor:
-        return _interleave(y)
+        n, k4, h, w = y.shape
+        # Not a view, because a layer that follows may change it in place.
+        size = n, k4 // 4, 2 * h - 2, 2 * w - 2
+        doubled = torch.empty(size, dtype=y.dtype, memory_format=torch.channels_last)
+        for part, pixels in zip(_parts(y), _pixels(doubled), strict=True):
+            pixels.copy_(part)
+        return doubled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
@@ -77,16 +83,6 @@ class _Separate(torch.autograd.Function):
         d_doubled = _Interleave.apply(gradient)
         assert isinstance(d_doubled, Tensor)
         return d_doubled
-
-
-def _interleave(y: Tensor) -> Tensor:
-    n, k4, h, w = y.shape
-    # Not a view, because a layer that follows may change it in place.
-    size = n, k4 // 4, 2 * h - 2, 2 * w - 2
-    doubled = torch.empty(size, dtype=y.dtype, memory_format=torch.channels_last)
-    for part, pixels in zip(_parts(y), _pixels(doubled), strict=True):
-        pixels.copy_(part)
-    return doubled
 
 
 def _parts(y: Tensor) -> list[Tensor]:
