@@ -1,4 +1,4 @@
-"""Reads what version 1 of the file formats called otherwise: experiment.json, config.json and journal.jsonl.
+"""Reads what earlier versions of the file formats called otherwise: experiment.json, config.json and journal.jsonl.
 
 Each function takes the parsed JSON of a file and returns it in today's names; what is of today already is returned as
 it is. Checkpoints of version 1 are not converted: a new run starts from their model with `--training.init-from`.
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
-EXPERIMENT_VERSION: Final = 2
+EXPERIMENT_VERSION: Final = 3
 CARD_VERSION: Final = 2
 REMEDIES = {
     "ramp_steps": "ramp_steps",
@@ -28,19 +28,24 @@ MASKS = {" mean": "mean", " spread": "std"}
 
 def migrate_experiment(content: Json) -> Json:
     """The content of an experiment.json."""
-    if content.get("version") != 1:
+    version = content.get("version")
+    if version not in (1, 2):
         return content
-    rest = {key: value for key, value in content.items() if key not in ("version", "system", "training")}
+    rest = {key: value for key, value in content.items() if key not in ("version", "system", "method", "training")}
+    method = _method_of_1(content["system"]) if version == 1 else content["method"]
+    method, augment = _without_augment(method)
     training = {TRAINING.get(key, key): value for key, value in content.get("training", {}).items()}
-    return {"version": EXPERIMENT_VERSION, "method": _method(content["system"]), "training": training} | rest
+    return {"version": EXPERIMENT_VERSION, "method": method, "training": training | augment} | rest
 
 
 def migrate_card(content: Json) -> Json:
     """The content of a model's config.json."""
-    if content.get("version") != 1:
+    version = content.get("version")
+    if version not in (1, 2):
         return content
-    rest = {key: value for key, value in content.items() if key not in ("version", "system")}
-    return {"version": CARD_VERSION, "method": _method(content["system"])} | rest
+    rest = {key: value for key, value in content.items() if key not in ("version", "system", "method")}
+    method, _ = _without_augment(_method_of_1(content["system"]) if version == 1 else content["method"])
+    return {"version": CARD_VERSION, "method": method} | rest
 
 
 def migrate_journal_line(line: Json) -> Json:
@@ -58,7 +63,14 @@ def migrate_journal_line(line: Json) -> Json:
     return {key: line[key] for key in line if key in NOT_LOSSES} | {"losses": losses, "masks": masks}
 
 
-def _method(settings: Json) -> Json:
+def _without_augment(method: Json) -> tuple[Json, Json]:
+    """The augmentation of the discriminators used to be a remedy of AGGAN; now it is a setting of every training."""
+    remedies = dict(method.get("remedies", {}))
+    augment = {"augment": remedies.pop("augment")} if "augment" in remedies else {}
+    return (method | {"remedies": remedies} if augment else method), augment
+
+
+def _method_of_1(settings: Json) -> Json:
     """AGGAN's remedies used to stand among the paper's settings."""
     nested = settings.get("system") in ("aggan", "aggan-domains")
     remedies = {REMEDIES[key]: value for key, value in settings.items() if nested and key in REMEDIES}

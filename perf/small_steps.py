@@ -22,11 +22,11 @@ from timing import Call, compare, machine
 
 SETTINGS = {
     "quickstart": ("aggan", "faces64", {}),
-    "quickstart, augment 0.5": ("aggan", "faces64", {"remedies": {"augment": 0.5}}),
+    "quickstart, augment 0.5": ("aggan", "faces64", {"augment": 0.5}),
     "faces128": ("aggan", "faces128", {}),
     "aggan-domains, faces64": ("aggan-domains", "faces64", {}),
 }
-"""A method, a recipe, and settings of the method that differ from it."""
+"""A method, a recipe, and settings of the training that differ from it."""
 STEPS, WARM_UP = 4, 3
 """Steps timed at once, and before the first ones."""
 HERE = Path(__file__).resolve()
@@ -108,9 +108,8 @@ def serve(setting: str, threads: int, precision: str) -> None:
 
     name, recipe, changes = SETTINGS[setting]
     experiment = Experiment.of(name, recipe)
-    config = type(experiment.method).model_validate(_merged(experiment.method.model_dump(), changes))
     training = experiment.training.model_copy(
-        update={"precision": precision, "accelerator": "cpu", "threads": threads, "minutes": 1000.0}
+        update={"precision": precision, "accelerator": "cpu", "threads": threads, "minutes": 1000.0, **changes}
     )
     size, random = experiment.data.size, np.random.default_rng(0)
     names = ("neutral", "happy", "sad") if name == "aggan-domains" else ("neutral", "happy")
@@ -120,9 +119,9 @@ def serve(setting: str, threads: int, precision: str) -> None:
     ]
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    method: Any = config.build(Task(names, size)).train()
-    dataset = DATASETS[config.needs](domains, Sampler(training.batch, 0, False))
-    experiment = experiment.model_copy(update={"method": config, "training": training})
+    method: Any = experiment.method.build(Task(names, size)).train()
+    dataset = DATASETS[experiment.method.needs](domains, Sampler(training.batch, 0, False))
+    experiment = experiment.model_copy(update={"training": training})
     trainer = Trainer(experiment, method, dataset, Engine(training), Path())
     for _ in range(WARM_UP):
         trainer.step()
@@ -130,13 +129,6 @@ def serve(setting: str, threads: int, precision: str) -> None:
         for _ in range(STEPS):
             trainer.step()
         print(flush=True)
-
-
-def _merged(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _merged(value, changes[key]) if isinstance(changes.get(key), dict) else changes.get(key, value)
-        for key, value in settings.items()
-    }
 
 
 if __name__ == "__main__":

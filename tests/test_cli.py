@@ -219,7 +219,7 @@ def test_training_refuses_what_it_cannot_start_with(tmp_path, faces, capsys):
             [root, "--out", str(tmp_path / "old")],
             f"{tmp_path}/old already holds a run: resume it with --resume {tmp_path}/old",
         ),
-        (["--resume", run_folder], f"{run_folder}: not a run: experiment.json cannot be read"),
+        (["--resume", run_folder], f"{run_folder}: not a run: it has no experiment.json"),
         (["--resume", str(tmp_path / "old"), "--data.size", "64"], "a resumed run keeps its method and data"),
         (
             ["--resume", str(tmp_path / "old"), "--training.optimizer", "rmsprop"],
@@ -250,13 +250,13 @@ def test_what_was_understood_of_the_data_is_said_before_the_method_refuses_them(
 
 def test_values_out_of_range_are_one_sentence(capsys):
     error = refused(
-        capsys, "train", "--out=run", "--training.batch=0", "--data.size=3", "--method.remedies.augment=3",
+        capsys, "train", "--out=run", "--training.batch=0", "--data.size=3", "--training.augment=3",
         "--training.betas", "0.5", "2",
     )  # fmt: skip
     for expected in (
         "--training.batch 0: Input should be greater than or equal to 1",
         "--data.size 3: Input should be greater than or equal to 8",
-        "--method.remedies.augment 3.0: Input should be less than or equal to 1",
+        "--training.augment 3.0: Input should be less than or equal to 1",
         "--training.betas 2.0: Input should be less than 1",
     ):
         assert expected in error

@@ -1,4 +1,4 @@
-"""Files of version 1 are read as if they had been written today."""
+"""Files of earlier versions are read as if they had been written today."""
 
 import json
 
@@ -20,19 +20,35 @@ OLD_EXPERIMENT = {
     "data": {"root": "/faces", "names": ["neutral", "happy"], "size": 32},
     "training": {"steps": 3, "begin_with": "faces64", "recompute": True},
 }
-METHOD = aggan.Config.model_validate(SMALL | {"lambda_pixel": 40, "remedies": {"ramp_steps": 7, "augment": 0.5}})
+METHOD = aggan.Config.model_validate(SMALL | {"lambda_pixel": 40, "remedies": {"ramp_steps": 7}})
 
 
 def test_an_old_experiment_has_todays_names(tmp_path):
     (tmp_path / "experiment.json").write_text(json.dumps(OLD_EXPERIMENT))
     experiment = Experiment.load(tmp_path)
-    assert experiment.version == 2
+    assert experiment.version == 3
     assert experiment.method == METHOD
     assert experiment.data.names == ("neutral", "happy")
     assert str(experiment.training.init_from) == "faces64"
     assert experiment.training.activation_checkpointing
+    assert experiment.training.augment == 0.5
     experiment.save(tmp_path)
     assert Experiment.load(tmp_path) == experiment
+
+
+def test_augmentation_was_a_remedy_in_version_2(tmp_path):
+    method = {"method": "aggan", **SMALL, "remedies": {"ramp_steps": 7, "augment": 0.25}}
+    (tmp_path / "experiment.json").write_text(json.dumps({"version": 2, "method": method, "training": {"steps": 3}}))
+    experiment = Experiment.load(tmp_path)
+    assert experiment.training.augment == 0.25
+    assert experiment.training.steps == 3
+    assert experiment.method.remedies.ramp_steps == 7
+
+
+def test_a_newer_experiment_asks_for_an_update(tmp_path):
+    (tmp_path / "experiment.json").write_text(json.dumps({"version": 4}))
+    with pytest.raises(UserError, match=r"experiment.json: written by a newer aggan \(version 4\): update aggan"):
+        Experiment.load(tmp_path)
 
 
 def test_an_old_model_loads_and_translates_alike(tmp_path):
@@ -66,7 +82,8 @@ def test_an_old_checkpoint_names_the_way_on(tmp_path):
     [
         ("systems", "aggan systems: this verb is called methods now: aggan methods"),
         ("train --system.lambda-pixel 3", "--system.lambda-pixel is called --method.lambda-pixel now"),
-        ("train --system.augment=0.5", "--system.augment is called --method.remedies.augment now"),
+        ("train --system.augment=0.5", "--system.augment is called --training.augment now"),
+        ("train --method.remedies.augment .5", "--method.remedies.augment is called --training.augment now"),
         ("train --method.mask_floor 0.1", "--method.mask-floor: it was removed"),
         ("train --training.begin_with faces64", "--training.begin-with is called --training.init-from now"),
     ],

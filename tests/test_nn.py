@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_models import shrunk
+from tiny_models import noise_batch, shrunk
 from torch import nn
 
 from aggan.errors import UserError
@@ -10,8 +10,8 @@ from aggan.methods import aggan
 from aggan.methods.base import Task
 from aggan.methods.registry import METHODS
 from aggan.nn.activation_checkpointing import enable_checkpointing
-from aggan.nn.diffaug import AugmentedDiscriminator
-from aggan.nn.discriminators import DomainDiscriminator, discriminate
+from aggan.nn.diffaug import DiffAug
+from aggan.nn.discriminators import Discriminator, DomainDiscriminator, augment_discriminators, discriminate
 from aggan.nn.freeze import frozen
 from aggan.nn.generators import resnet_trunk
 from aggan.nn.image_pool import ImagePool
@@ -317,7 +317,7 @@ def test_stored_images_move_to_the_device_of_the_new_ones():
 def test_augmentation_shifts_mask_and_image_alike():
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 12:20, 12:20] = 1
-    augmented = AugmentedDiscriminator(nn.Identity(), 1.0)(torch.cat((mask, mask.expand(1, 3, 32, 32)), 1)).detach()
+    augmented = DiffAug(1.0)(torch.cat((mask, mask.expand(1, 3, 32, 32)), 1))
     inside = augmented[:, :1] == 1
     assert inside.sum() == 64
     colours = augmented[:, 1:2]
@@ -325,9 +325,50 @@ def test_augmentation_shifts_mask_and_image_alike():
     assert not torch.equal(augmented[:, :1], mask)
 
 
+def test_augmentation_changes_two_images_of_a_pair_alike():
+    image = torch.rand(2, 3, 32, 32)
+    first, second = DiffAug(1.0)(torch.cat((image, image), 1)).chunk(2, 1)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, image)
+
+
+def test_augmentation_recolours_as_the_formula_says():
+    torch.manual_seed(0)
+    image = torch.rand(1, 3, 8, 8)
+    torch.manual_seed(1)
+    augmented = DiffAug(1.0)._recolour(image)
+    torch.manual_seed(1)
+    brightness, contrast, saturation = torch.rand(3) - 0.5
+    grey = image.mean(1, keepdim=True)
+    saturated = grey + (1 + 2 * saturation) * (image - grey)
+    expected = image.mean() + (1 + contrast) * (saturated - image.mean()) + brightness
+    assert torch.allclose(augmented, expected, atol=1e-6)
+
+
 def test_augmentation_with_probability_zero_changes_nothing():
     image = torch.rand(4, 3, 32, 32)
-    assert torch.equal(AugmentedDiscriminator(nn.Identity(), 0.0)(image), image)
+    assert DiffAug(0.0)(image) is image
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_discriminator_of_every_method_is_augmented(name, monkeypatch):
+    """In each update whose loss depends on a discriminator, it sees augmented inputs only."""
+    config, task = shrunk(name), Task(("x", "y"), 64)
+    method = config.build(task).train()
+    augment_discriminators(method, 1.0)
+    discriminators = [network for network in method.modules() if isinstance(network, Discriminator)]
+    assert discriminators
+    augmented: list[int] = []
+    monkeypatch.setattr(DiffAug, "_recolour", lambda self, inputs: inputs * 0 + 0.5)
+    for network in discriminators:
+        first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
+        first.register_forward_pre_hook(lambda _, inputs: augmented.append(bool((inputs[0].abs() <= 0.5).all())))
+    batch = noise_batch(config, task)
+    outputs = method(batch)
+    for update in method.updates():
+        update.loss(batch, outputs)
+    assert augmented
+    assert all(augmented)
 
 
 # --- activation checkpointing

@@ -43,7 +43,6 @@ from aggan.methods.base import (
     require_size,
     require_two_domains,
 )
-from aggan.nn.diffaug import AugmentedDiscriminator
 from aggan.nn.discriminators import PatchDiscriminator, PooledDiscriminator, concat_mask, discriminate
 from aggan.nn.generators import CONTENT_BOUNDS, AttentionGenerator, PlainGenerator, resnet_trunk
 from aggan.nn.image_pool import ImagePool
@@ -53,10 +52,11 @@ from aggan.types import Image, Mask, Needs, Translation, UnpairedBatch
 
 DISCRIMINATORS = {
     "pooled": PooledDiscriminator,
+    "patch34": partial(PatchDiscriminator, halvings=2),
     "patch": PatchDiscriminator,
     "patch142": partial(PatchDiscriminator, halvings=4),
 }
-SMALLEST = {"pooled": (94, 32), "patch": (94, 32), "patch142": (142, 48)}
+SMALLEST = {"pooled": (94, 32), "patch34": (34, 16), "patch": (94, 32), "patch142": (142, 48)}
 """The smallest side in pixels for each discriminator, without padding and with it."""
 
 
@@ -83,9 +83,6 @@ class Remedies(BaseModel):
     lambda_content: float = Field(default=0.0, ge=0, description="Weight of the L1 distance of R_y from x, R_x from y.")
     discriminator_lr_scale: float = Field(
         default=1.0, gt=0, description="Multiplies the learning rate of the discriminators."
-    )
-    augment: float = Field(
-        default=0.0, ge=0, le=1, description="Probability that a discriminator sees an image shifted and recoloured."
     )
 
 
@@ -115,8 +112,9 @@ class Config(MethodConfig):
         default="transposed", description="Upsampling layers of the generator."
     )
     content: Literal["tanh", "linear"] = Field(default="tanh", description="Last activation of the content.")
-    discriminator: Literal["pooled", "patch", "patch142"] = Field(
-        default="pooled", description="The paper's, or PatchGAN with a receptive field of 70x70 or 142x142 pixels."
+    discriminator: Literal["pooled", "patch34", "patch", "patch142"] = Field(
+        default="pooled",
+        description="The paper's, or PatchGAN with a receptive field of 34x34, 70x70 (patch) or 142x142 pixels.",
     )
     discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
     discriminator_norm: Literal["instance", "batch"] = Field(
@@ -164,9 +162,7 @@ class Config(MethodConfig):
         style = Style(
             NORMS[self.discriminator_norm], slope=self.discriminator_slope, padding=self.discriminator_padding
         )
-        discriminator = DISCRIMINATORS[self.discriminator](channels, self.discriminator_width, style)
-        augment = self.remedies.augment
-        return AugmentedDiscriminator(discriminator, augment) if augment else discriminator
+        return DISCRIMINATORS[self.discriminator](channels, self.discriminator_width, style)
 
 
 class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
@@ -236,7 +232,7 @@ class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
             )
         return (
             "raise the weight of the reconstruction losses (--method.r-late), augment what the discriminators see "
-            "(--method.remedies.augment 0.5) or penalise full masks (--method.remedies.lambda-band 1)"
+            "(--training.augment 0.5) or penalise full masks (--method.remedies.lambda-band 1)"
         )
 
     @property

@@ -102,7 +102,7 @@ class ContrastGAN(Method[MaskedBatch, TwoWayOutputs]):
         """D_k and f."""
         D_k = self.discriminators[k]
         assert isinstance(D_k, PatchDiscriminator)
-        scores, features = D_k.with_features(image)
+        scores, features = D_k.with_features(D_k.augment(image))
         return DiscriminatorOutputs(scores, features[-1].float().mean((2, 3)))
 
     def generator_loss(self, real: MaskedBatch, outputs: TwoWayOutputs) -> LossTerms:

@@ -15,6 +15,7 @@ enhancement network of the first version is left out.
 
 from typing import ClassVar, Literal
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -84,8 +85,10 @@ class DIAT(OneWayMethod[UnpairedBatch, Image]):
     def generator_loss(self, real: UnpairedBatch, outputs: Image) -> LossTerms:
         """L_G."""
         c = self.config
-        scores, features = self.D.with_features(outputs)
-        _, source_features = self.D.with_features(real.x)
+        # In one pair, so that both are augmented alike: their features are compared.
+        output, source = self.D.augment(torch.cat((outputs, real.x.detach()), 1)).chunk(2, 1)
+        scores, features = self.D.with_features(output)
+        _, source_features = self.D.with_features(source)
         identity_loss = perceptual(source_features[-IDENTITY_LAYERS:], features[-IDENTITY_LAYERS:])
         return {
             "gan": gan.generator_loss(scores),

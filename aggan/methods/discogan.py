@@ -150,9 +150,9 @@ def adversarial_and_matching(
     D: ConvDiscriminator, real: Image, fake: Image
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """L_GAN and L_FM of one direction."""
-    scores, fake_features = D.with_features(fake)
+    scores, fake_features = D.with_features(D.augment(fake))
     with torch.no_grad():
-        _, real_features = D.with_features(real)
+        _, real_features = D.with_features(D.augment(real))
     matching_loss = feature_matching(real_features[-MATCHED_LAYERS:], fake_features[-MATCHED_LAYERS:])
     return gan.generator_loss(scores), matching_loss
 

@@ -39,6 +39,7 @@ from aggan.methods.base import (
     during,
     require_size,
 )
+from aggan.nn.discriminators import Discriminator
 from aggan.nn.encoders import DenseEncoder
 from aggan.nn.generators import concat_code
 from aggan.nn.init import init_normal
@@ -95,7 +96,7 @@ class Generator(nn.Module):
         return self.layers(torch.cat((z, y), dim=1)[:, :, None, None]).float().tanh()
 
 
-class Discriminator(nn.Module):
+class AttributeDiscriminator(Discriminator):
     """DCGAN's discriminator; the attributes enter as constant maps after the first layer."""
 
     def __init__(self, code_length: int, width: int) -> None:
@@ -107,7 +108,7 @@ class Discriminator(nn.Module):
         self.head = nn.Conv2d(8 * width, 1, 4)
 
     def forward(self, image: Image, y: Code) -> Float[Tensor, "n 1 1 1"]:
-        return self.head(self.rest(concat_code(self.first(image), y))).float()
+        return self.head(self.rest(concat_code(self.first(self.augment(image)), y))).float()
 
 
 class IcGANOutputs(NamedTuple):
@@ -129,7 +130,7 @@ class IcGAN(ManyDomainMethod[IcGANOutputs]):
         self.config = config
         m = len(task.domains)
         self.G = Generator(config.noise + m, config.generator_width)
-        self.D = Discriminator(m, config.discriminator_width)
+        self.D = AttributeDiscriminator(m, config.discriminator_width)
         self.E_z = DenseEncoder(task.size, None, config.noise)
         self.E_y = DenseEncoder(task.size, 512, m)
         init_normal(nn.ModuleList((self.G, self.D)) if config.released_init else self)

@@ -11,12 +11,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from aggan.nn.diffaug import DiffAug
 from aggan.nn.init import init_kaiming
 from aggan.nn.layer_spec import Style, build_layers
 from aggan.types import Code, Image, Mask
 
 Scores = Float[Tensor, "n 1 patches_h patches_w"]
 """One score for each patch of an image; (n, 1, 1, 1) where there is one for the image."""
+
+
+class Discriminator(nn.Module):
+    """The base of all: `forward` scores what `augment` returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.augment = DiffAug()
+
+
+def augment_discriminators(networks: nn.Module, p: float) -> None:
+    """From now on, every discriminator among the networks sees each input shifted and recoloured with probability p."""
+    for network in networks.modules():
+        if isinstance(network, Discriminator):
+            network.augment.p = p
 
 
 def concat_mask(mask: Mask, image: Image) -> Float[Tensor, "n 4 h w"]:
@@ -45,13 +61,13 @@ def paper_tower(width: int) -> str:
 def patch_tower(width: int, halvings: int = 3) -> str:
     """The layers of PatchGAN (Isola et al., 2017): `C64+ C128 C256 C512s1` for width 64.
 
-    The receptive field is 70x70 pixels, or 142x142 with four halvings.
+    The receptive field is 34x34 pixels with two halvings, 70x70 with three, and 142x142 with four.
     """
     middle = " ".join(f"C{min(2**k, 8) * width}" for k in range(1, halvings))
-    return f"C{width}+ {middle} C{8 * width}s1"
+    return f"C{width}+ {middle} C{min(2**halvings, 8) * width}s1"
 
 
-class PooledDiscriminator(nn.Module):
+class PooledDiscriminator(Discriminator):
     """AGGAN's: convolutions, global average pooling, one score for each image."""
 
     def __init__(self, channels: int, width: int, style: Style) -> None:
@@ -61,10 +77,10 @@ class PooledDiscriminator(nn.Module):
         self.head = nn.Conv2d(filters, 1, 1)
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 1 1"]:
-        return self.head(self.pool(self.tower(image))).float()
+        return self.head(self.pool(self.tower(self.augment(image)))).float()
 
 
-class ConvDiscriminator(nn.Module):
+class ConvDiscriminator(Discriminator):
     """A tower of convolutions, and a head that scores overlapping patches."""
 
     def __init__(self, channels: int, tower: str, style: Style, head: nn.Conv2d) -> None:
@@ -74,10 +90,10 @@ class ConvDiscriminator(nn.Module):
         self.head = head
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> Scores:
-        return self.head(self.tower(image)).float()
+        return self.head(self.tower(self.augment(image))).float()
 
     def with_features(self, image: Float[Tensor, "n c h w"]) -> tuple[Scores, list[Float[Tensor, "n _ _ _"]]]:
-        """The scores, and the output of each layer of the tower."""
+        """The scores of an image that is not augmented here, and the output of each layer of the tower."""
         features: list[Tensor] = []
         x = image
         for layer in self.tower:
@@ -87,14 +103,14 @@ class ConvDiscriminator(nn.Module):
 
 
 class PatchDiscriminator(ConvDiscriminator):
-    """PatchGAN (Isola et al., 2017) of 70x70 pixels, or 142x142 with four halvings."""
+    """PatchGAN (Isola et al., 2017) of 34x34, 70x70 or 142x142 pixels with two, three or four halvings."""
 
     def __init__(self, channels: int, width: int, style: Style, halvings: int = 3) -> None:
-        head = nn.Conv2d(8 * width, 1, 4, padding=style.padding)
+        head = nn.Conv2d(min(2**halvings, 8) * width, 1, 4, padding=style.padding)
         super().__init__(channels, patch_tower(width, halvings), style, head)
 
 
-class DomainDiscriminator(nn.Module):
+class DomainDiscriminator(Discriminator):
     """StarGAN's: scores of patches, and a code of the whole image (Choi et al., 2018)."""
 
     SLOPE = 0.01
@@ -114,7 +130,7 @@ class DomainDiscriminator(nn.Module):
 
     def forward(self, image: Float[Tensor, "n c h w"]) -> tuple[Scores, Code]:
         """Scores (n, 1, h / 64, w / 64) and codes (n, m): logits of domains, or action units."""
-        features = self.tower(image)
+        features = self.tower(self.augment(image))
         return self.head(features).float(), self.classifier(features).flatten(1).float()
 
     def compare(

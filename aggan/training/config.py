@@ -39,6 +39,12 @@ class TrainingConfig(BaseModel):
     )
     weight_decay: float = Field(default=0.0, ge=0, description="Weight decay (L2).")
     ema: Fraction = Field(default=0.0, description="Decay of the generators' moving average; 0 turns it off.")
+    augment: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Probability that a discriminator sees an image shifted and recoloured, against overfitting.",
+    )
     seed: int = Field(default=0, ge=0, lt=2**63, description="Seed of all random numbers.")
     init_from: Path | None = Field(
         default=None,

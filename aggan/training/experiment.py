@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from aggan.data.folders import DataConfig
 from aggan.errors import UserError
-from aggan.io import write_text_atomic
+from aggan.io import read_json, write_text_atomic
 from aggan.methods.registry import METHODS, AnyMethodConfig
 from aggan.migrate import EXPERIMENT_VERSION, migrate_experiment
 from aggan.training.config import TrainingConfig, load_recipe, require_sections
@@ -24,7 +24,7 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[2] = EXPERIMENT_VERSION
+    version: Literal[3] = EXPERIMENT_VERSION
     method: AnyMethodConfig
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
@@ -38,13 +38,13 @@ class Experiment(BaseModel):
 
     @staticmethod
     def load(run: Path) -> "Experiment":
-        """The experiment of a run folder, also one of version 1. Raises `UserError`."""
+        """The experiment of a run folder, also one of an earlier version. Raises `UserError`."""
+        if not (run / FILE).is_file():
+            raise UserError(f"{run}: not a run: it has no {FILE}")
+        content = read_json(run / FILE, newest=EXPERIMENT_VERSION)
         try:
-            content = json.loads((run / FILE).read_text(encoding="utf-8"))
             return Experiment.model_validate(migrate_experiment(content))
-        except OSError as error:
-            raise UserError(f"{run}: not a run: {FILE} cannot be read ({error.strerror})") from error
-        except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise UserError(f"{run / FILE}: cannot be read: {error}") from error
         except ValidationError as error:
             raise UserError(f"{run / FILE}: {validation_errors(error)}") from error

@@ -19,6 +19,7 @@ from aggan.data.datasets import Dataset
 from aggan.errors import UserError
 from aggan.methods.base import Batch, Method, Outputs, Progress, Update
 from aggan.methods.pretrained import ModelCard, save_model
+from aggan.nn.discriminators import augment_discriminators
 from aggan.nn.freeze import frozen
 from aggan.training import checkpoint
 from aggan.training.config import TrainingConfig
@@ -55,6 +56,7 @@ class Trainer(Generic[Batch, Outputs]):
     ) -> None:
         self.experiment, self.config = experiment, experiment.training
         self.method, self.dataset, self.engine, self.folder = method, dataset, engine, run
+        augment_discriminators(method, self.config.augment)
         engine.setup(method)
         self.updates = method.updates()
         self.optimizers = {
