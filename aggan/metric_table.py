@@ -34,6 +34,10 @@ class Metric(NamedTuple):
         label = self.label.format(target=target, features=features)
         return f"{label}, {self.unit}" if self.unit else label
 
+    def difference_text(self, value: float) -> str:
+        """A difference of two values, with its sign."""
+        return self.form.replace("{:", "{:+").format(100 * value if self.unit == "%" else value)
+
     def text(self, value: float | int | None) -> str:
         """The value in the metric's unit, without it; `-` for None."""
         return "-" if value is None else self.form.format(100 * value if self.unit == "%" else value)
@@ -84,7 +88,7 @@ _ALL = (
            "Mean of the attention mask: 0 keeps the input, 1 replaces it."),
     Metric("mask_std", "mask std", 0, "", "{:.3f}", "bootstrap",
            "Standard deviation of the attention mask within an image."),
-    Metric("mask_on_change", "mask on change", 0, "%", "{:.1f}", "bootstrap",
+    Metric("mask_on_change", "mask on change", 1, "%", "{:.1f}", "bootstrap",
            "Share of the attention mask's sum that lies where the ground truth differs from the input."),
 )
 # fmt: on

@@ -33,8 +33,8 @@ BASELINE = "identity baseline (copy of the input)"
 
 
 def results(**estimates: tuple[float, float, float]) -> str:
-    intervals = {key: (low, high) for key, (_, low, high) in estimates.items()}
-    row = {key: mean for key, (mean, _, _) in estimates.items()} | {"intervals": intervals}
+    intervals = {key: (float(low), float(high)) for key, (_, low, high) in estimates.items()}
+    row = {key: float(mean) for key, (mean, _, _) in estimates.items()} | {"intervals": intervals}
     rows = dict.fromkeys(ROWS, row)
     return json.dumps({"version": RESULTS_VERSION, "rows": rows, "steps": 7, "each": {"name": []}})
 
@@ -114,7 +114,9 @@ def test_methods_that_hardly_translate_are_never_best_and_pairs_are_compared_wit
 def test_tables_as_csv_and_latex(compared):
     header, first, *_ = (compared / "tables.csv").read_text().splitlines()
     values = dict(zip(header.split(","), first.split(","), strict=True))
-    assert (values["row"], values["seeds"], values["psnr"], values["psnr_low"]) == ("aggan", "2", "31.0", "30.0")
+    assert (values["row"], values["seeds"], values["psnr"]) == ("aggan", "2", "31.0")
+    # people: +-1; two seeds that differ by 2: +-1.96
+    assert float(values["psnr_low"]) == pytest.approx(31 - (1 + 1.96**2) ** 0.5, abs=1e-3)
     text = (compared / "tables.tex").read_text()
     assert r"\toprule" in text
     assert r"people fooled, \%" in text

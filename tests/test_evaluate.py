@@ -31,7 +31,7 @@ from aggan.images.convert import read, square, to_tensor
 from aggan.inference.translator import load
 from aggan.methods.pretrained import ModelCard, save_model
 from aggan.metric_table import METRICS, ROWS
-from aggan.stats import wilson_interval
+from aggan.stats import bootstrap_interval, wilson_interval
 
 PAIR = ("neutral", "happy")
 
@@ -159,12 +159,12 @@ def test_similarity_over_scales_is_one_for_the_same_and_less_for_the_blurred():
 
 def test_an_interval_contains_the_mean_and_narrows_with_more_images():
     few, many = (np.random.default_rng(0).normal(10, 2, n) for n in (25, 2500))
-    (low, high), (lower, upper) = metrics.bootstrap_interval(few), metrics.bootstrap_interval(many)
+    (low, high), (lower, upper) = bootstrap_interval(few), bootstrap_interval(many)
     # of normal values: mean +- 1.96 * deviation / sqrt(n)
     assert (high - low) / 2 == pytest.approx(1.96 * few.std() / 5, rel=0.1)
     assert low < few.mean() < high
     assert upper - lower < (high - low) / 5
-    assert metrics.bootstrap_interval(np.array([1.0, 1.0])) == (1, 1)
+    assert bootstrap_interval(np.array([1.0, 1.0])) == (1, 1)
 
 
 def test_the_interval_of_a_share_is_wide_where_all_are_the_same_too():

@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from aggan.stats import wilson_interval
+from aggan.stats import bootstrap_interval, wilson_interval
 from aggan.study import statistics
 
 
@@ -25,12 +25,12 @@ def test_without_answers_the_interval_is_all_of_0_to_1():
 def test_bootstrap_interval_matches_the_normal_interval_of_normal_data():
     rates = np.random.default_rng(0).normal(0.4, 0.1, 400)
     half = NormalDist().inv_cdf(0.975) * rates.std() / 20
-    assert statistics.bootstrap_interval(rates) == pytest.approx((rates.mean() - half, rates.mean() + half), abs=0.0007)
+    assert bootstrap_interval(rates) == pytest.approx((rates.mean() - half, rates.mean() + half), abs=0.0007)
 
 
 def test_bootstrap_interval_counts_participants_and_not_answers():
     """Of ten participants, five are always fooled: the interval is that of ten answers, not of two hundred."""
-    low, high = statistics.bootstrap_interval(np.array([0.0, 1.0] * 5))
+    low, high = bootstrap_interval(np.array([0.0, 1.0] * 5))
     assert high - low == pytest.approx(0.6, abs=0.05)
 
 

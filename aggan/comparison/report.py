@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from aggan.comparison.costs import capacity_table, cost_table
 from aggan.comparison.curves import plot_losses
+from aggan.comparison.differences import difference_table
 from aggan.comparison.figures import WORST_TITLE, FigureData, Sheet, draw, make_figures, run_folder, undrawable
 from aggan.comparison.fonts import missing_font_warning
 from aggan.comparison.migrate import COMPARISON_VERSION, migrate_comparison
@@ -129,7 +130,10 @@ def _quality_tables(comparison: Comparison, out: Path, rows_of: dict[str, list[R
         if has_ablations:
             about += " AD: attention-guided discriminators, AG: generators, PL: pixel loss, AL: attention loss."
             selected = _select(rows, comparison.ablations)
-            yield quality_table(title.replace("Table I", "Table II"), about, selected, main)
+            title = title.replace("Table I", "Table II")
+            yield quality_table(title, about, selected, main)
+            if differences := difference_table(f"{title}: differences", out, selected, main):
+                yield differences
         for to in comparison.targets[1:]:
             selected = _select(comparison.read_rows(out, data, to), comparison.methods)
             yield quality_table(f"To {to}", f"{source} to {to} on {data}.", selected, to, MAIN_METRICS)

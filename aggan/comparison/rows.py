@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import hypot
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from aggan.metric_table import (
     TRANSLATION,
     migrate_results,
 )
+from aggan.stats import seed_error
 
 COMPARED = tuple(key for key, metric in METRICS.items() if metric.direction and metric.interval)
 """The metrics in tables: those with a better direction and an interval."""
@@ -36,11 +38,16 @@ STUDY = "study.json"
 
 
 class Estimate(NamedTuple):
-    """A mean over images and seeds, and its interval."""
+    """A mean over images and seeds, and its interval over both."""
 
     mean: float
     low: float
     high: float
+
+    def widened(self, error: float) -> "Estimate":
+        """The same with a further independent error, half of a 95 % interval."""
+        low, high = self.mean - hypot(self.mean - self.low, error), self.mean + hypot(self.high - self.mean, error)
+        return Estimate(self.mean, low, high)
 
 
 @dataclass(frozen=True)
@@ -108,12 +115,13 @@ def _features(results: dict[str, Any]) -> str:
 
 
 def _estimates(rows: Sequence[dict[str, Any]]) -> dict[str, Estimate]:
-    """The means over the seeds of a method: of the means, and of the ends of the intervals."""
+    """The means over the seeds of a method. Seeds share their people, so their intervals are averaged, then widened."""
     estimates = {}
     for key in COMPARED:
         values = [(row[key], *row["intervals"][key]) for row in rows if row.get(key) is not None]
         if values:
-            estimates[key] = Estimate(*(sum(column) / len(values) for column in zip(*values, strict=True)))
+            over_people = Estimate(*(sum(column) / len(values) for column in zip(*values, strict=True)))
+            estimates[key] = over_people.widened(seed_error([mean for mean, _, _ in values]))
     return estimates
 
 

@@ -32,7 +32,7 @@ from aggan.io import (
     write_json_atomic,
 )
 from aggan.metric_table import GROUND_TRUTH, IDENTITY_BASELINE, METRICS, RESULTS_VERSION, TRANSLATION
-from aggan.stats import wilson_interval
+from aggan.stats import bootstrap_interval, wilson_interval
 
 Row = dict[str, Any]
 """Means by metric, None if a metric is not defined for any image; `images`, their number; `intervals` by metric."""
@@ -211,7 +211,7 @@ def _distances(outputs: Outputs, features: Features | None) -> dict[str, tuple[f
 def _interval(key: str, values: Float[np.ndarray, " n"]) -> tuple[float, float]:
     if METRICS[key].interval == "Wilson":
         return wilson_interval(int(values.sum()), len(values))
-    return metrics.bootstrap_interval(values)
+    return bootstrap_interval(values)
 
 
 def _to_columns(values: ImageValues) -> dict[str, list[float | None]]:

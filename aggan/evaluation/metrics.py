@@ -124,13 +124,6 @@ def rank_one(similarity: Float[np.ndarray, "n n"]) -> Values:
     return (similarity.argmax(axis=1) == np.arange(len(similarity))).astype(np.float64)
 
 
-def bootstrap_interval(values: Values, resamples: int = 2000) -> tuple[float, float]:
-    """The 95 % interval of the mean: percentiles of the means of resamples, which are always the same."""
-    indices = np.random.default_rng(0).integers(len(values), size=(resamples, len(values)))
-    low, high = np.percentile(values[indices].mean(axis=1), (2.5, 97.5))
-    return float(low), float(high)
-
-
 def jackknife_interval(
     distance: Callable[[np.ndarray, np.ndarray], float],
     a: Float[np.ndarray, "n d"],

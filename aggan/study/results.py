@@ -9,10 +9,10 @@ from jaxtyping import Float
 from pydantic import BaseModel
 
 from aggan.io import write_atomic
-from aggan.stats import wilson_interval
+from aggan.stats import bootstrap_interval, wilson_interval
 from aggan.study.participation import Participation
 from aggan.study.plan import Plan
-from aggan.study.statistics import bootstrap_interval, holm_correction, sign_flip_test
+from aggan.study.statistics import RESAMPLES, holm_correction, sign_flip_test
 
 RESULTS = "study.json"
 
@@ -93,7 +93,7 @@ def write_results(results: Results, path: Path) -> None:
 def _method_result(fooled: list[list[bool]]) -> MethodResult:
     answer_count, fooled_count = sum(map(len, fooled)), sum(map(sum, fooled))
     wilson = wilson_interval(fooled_count, answer_count)
-    bootstrap = bootstrap_interval(_rates(fooled)) if fooled else wilson
+    bootstrap = bootstrap_interval(_rates(fooled), RESAMPLES) if fooled else wilson
     return MethodResult(
         fooled=fooled_count / answer_count if answer_count else None,
         interval=(min(wilson[0], bootstrap[0]), max(wilson[1], bootstrap[1])),

@@ -14,14 +14,6 @@ MAX_EXACT = 13
 ALPHA = 0.05
 MAX_SIMULATED = 200
 """Up to this many participants, power is simulated; beyond, the normal approximation is as good."""
-Interval = tuple[float, float]
-
-
-def bootstrap_interval(rates: Float[np.ndarray, " participants"], seed: int = 0) -> Interval:
-    """95 % percentile bootstrap interval of the mean, resampling participants."""
-    indices = np.random.default_rng(seed).integers(0, len(rates), (RESAMPLES, len(rates)))
-    low, high = np.quantile(rates[indices].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
 
 
 def sign_flip_test(differences: Float[np.ndarray, " participants"], seed: int = 0) -> float:
