@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from aggan.losses import l1, least_squares, outside_band, total_variation
@@ -133,6 +134,14 @@ def test_discriminators_are_halved_and_see_the_same_mask_with_real_and_fake(meth
     )
 
 
+def test_with_own_masks_a_real_image_meets_the_mask_of_the_generator_that_edits_it(method):
+    method.config = method.config.model_copy(update={"remedies": Remedies(own_masks=True)})
+    terms = values(method.discriminator_loss(REAL, OUTPUTS))
+    # y with M_x = .75: (.75 - 1.5) / 4 = -.1875; x with M_y = .25: (.25 + 1.5) / 4 = .4375; the fakes as without
+    assert terms["D_ya"] == approx((1.1875**2 + 0.3625**2) / 2)
+    assert terms["D_xa"] == approx((0.5625**2 + 0.0375**2) / 2)
+
+
 def test_the_mask_is_the_first_of_four_channels():
     assert concat_mask(full(0.25, 1), full(0.5)).mean((0, 2, 3)).tolist() == [0.25, 0.5, 0.5, 0.5]
 
@@ -163,6 +172,12 @@ def test_the_band_penalises_means_outside_it_only():
     assert float(outside_band(full(0.05, 1), 0.1, 0.5)) == pytest.approx(0.25)
     assert float(outside_band(full(0.9, 1), 0.1, 0.5)) == pytest.approx(0.64)
     assert float(outside_band(full(0.0, 1), 0.1, 0.5)) == float(outside_band(full(1.0, 1), 0.1, 0.5)) == 1
+
+
+@pytest.mark.parametrize("band", [(0, 0.5), (0.05, 1)])
+def test_a_band_ends_inside_0_and_1_where_its_penalty_is_finite(band):
+    with pytest.raises(ValidationError):
+        Remedies(mask_band=band)
 
 
 def test_the_mask_learns_from_the_attention_guided_discriminators(small, noise):

@@ -24,7 +24,7 @@ Eqs. 2 and 3 are printed with logarithms and trained with least squares (Sec. II
 """
 
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
@@ -60,6 +60,10 @@ SMALLEST = {"pooled": (94, 32), "patch34": (34, 16), "patch": (94, 32), "patch14
 """The smallest side in pixels for each discriminator, without padding and with it."""
 
 
+Inside = Annotated[float, Field(gt=0, lt=1)]
+"""In (0, 1)."""
+
+
 class AGGANOutputs(NamedTuple):
     """The images of a step: both translations, and the reconstructions C_x = G_yx(G_y) and C_y = G_xy(G_x)."""
 
@@ -79,10 +83,13 @@ class Remedies(BaseModel):
 
     ramp_steps: int = Field(default=0, ge=0, description="Steps over which r rises linearly from r_early to r_late.")
     lambda_band: float = Field(default=0.0, ge=0, description="Weight of the penalty on mask means outside mask_band.")
-    mask_band: tuple[float, float] = Field(default=(0.05, 0.5), description="Allowed range of a mask's mean.")
+    mask_band: tuple[Inside, Inside] = Field(default=(0.05, 0.5), description="Allowed range of a mask's mean.")
     lambda_content: float = Field(default=0.0, ge=0, description="Weight of the L1 distance of R_y from x, R_x from y.")
     discriminator_lr_scale: float = Field(
         default=1.0, gt=0, description="Multiplies the learning rate of the discriminators."
+    )
+    own_masks: bool = Field(
+        default=False, description="Shows a real image in Eq. 3 with its own mask, from the generator that edits it."
     )
 
 
@@ -263,12 +270,17 @@ class AGGAN(AttentionGuidedGenerators):
         return super().generator_loss(real, outputs) | {"agan": (1 - r) * c.lambda_gan * L_AGAN}  # Eq. 3
 
     def discriminator_loss(self, real: UnpairedBatch, outputs: AGGANOutputs) -> LossTerms:
-        """Eqs. 2 and 3. Real and fake share a mask, so the mask alone does not tell them apart."""
+        """Eqs. 2 and 3. Real and fake share a mask, so the mask alone does not tell them apart.
+
+        With `own_masks`, a real y has the mask of G_yx(y) instead, which lies on y's own mouth.
+        """
         (G_y, M_y, _), (G_x, M_x, _) = outputs.y.attended(), outputs.x.attended()
+        own_y, own_x = M_x.detach(), M_y.detach()
         M_y, G_y = self.pool_y(M_y, G_y)
         M_x, G_x = self.pool_x(M_x, G_x)
-        scores_y = discriminate(self.D_ya, concat_mask(M_y, real.y), concat_mask(M_y, G_y))
-        scores_x = discriminate(self.D_xa, concat_mask(M_x, real.x), concat_mask(M_x, G_x))
+        real_M_y, real_M_x = (own_y, own_x) if self.config.remedies.own_masks else (M_y, M_x)
+        scores_y = discriminate(self.D_ya, concat_mask(real_M_y, real.y), concat_mask(M_y, G_y))
+        scores_x = discriminate(self.D_xa, concat_mask(real_M_x, real.x), concat_mask(M_x, G_x))
         return self.vanilla_loss(real, G_y, G_x) | {
             "D_ya": gan.discriminator_loss(*scores_y) / 2,  # Eq. 3
             "D_xa": gan.discriminator_loss(*scores_x) / 2,
