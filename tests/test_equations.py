@@ -112,6 +112,12 @@ def test_contents_are_compared_with_the_inputs_only_with_lambda_content(method):
     assert values(method.generator_loss(REAL, OUTPUTS))["content"] == approx(2 * (0.5 + 0.5))
 
 
+def test_the_means_of_the_masks_are_weighted_by_lambda_mask_and_r(method):
+    assert "mask" not in method.generator_loss(REAL, OUTPUTS)
+    method.config = method.config.model_copy(update={"remedies": Remedies(lambda_mask=6.0)})
+    assert values(method.generator_loss(REAL, OUTPUTS))["mask"] == approx(0.01 * 6 * (0.25 + 0.75))
+
+
 def test_without_attention_there_is_no_mask_and_no_attention_loss(small, noise):
     switches = {"attention_guided_generators": False, "attention_guided_discriminators": False}
     method = small.model_copy(update=switches).build(Task(("a", "b"), 32))

@@ -82,6 +82,7 @@ class Remedies(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ramp_steps: int = Field(default=0, ge=0, description="Steps over which r rises linearly from r_early to r_late.")
+    lambda_mask: float = Field(default=0.0, ge=0, description="Weight of the means of M_y and M_x, times r.")
     lambda_band: float = Field(default=0.0, ge=0, description="Weight of the penalty on mask means outside mask_band.")
     mask_band: tuple[Inside, Inside] = Field(default=(0.05, 0.5), description="Allowed range of a mask's mean.")
     lambda_content: float = Field(default=0.0, ge=0, description="Weight of the L1 distance of R_y from x, R_x from y.")
@@ -209,6 +210,8 @@ class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
         }
         if M_y is not None and M_x is not None:
             terms["tv"] = (1 - r) * c.lambda_tv * (total_variation(M_y) + total_variation(M_x))  # Eq. 6
+            if c.remedies.lambda_mask:
+                terms["mask"] = r * c.remedies.lambda_mask * (M_y.float().mean() + M_x.float().mean())
             if c.remedies.lambda_band:
                 low, high = c.remedies.mask_band
                 terms["band"] = c.remedies.lambda_band * (outside_band(M_y, low, high) + outside_band(M_x, low, high))
