@@ -67,6 +67,13 @@ def gradient_penalty(
     return (gradient.float().flatten(1).norm(dim=1) - 1).square().mean()
 
 
+def r1_penalty(discriminator: Callable[[Tensor], Scores], real: Float[Tensor, "n c h w"]) -> Scalar:
+    """E[||grad D(x)||_2^2] for real images x, where D is the mean score of an image (Mescheder et al., 2018)."""
+    x = real.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(x).flatten(1).mean(1).sum(), x, create_graph=True)
+    return gradient.float().square().sum((1, 2, 3)).mean()
+
+
 # --- images and masks
 
 

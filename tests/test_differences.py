@@ -46,6 +46,7 @@ def numbers(text: str) -> list[float]:
 def test_people_are_compared_with_themselves(out):
     rows = read_rows(out, "faces", ["aggan", "less"], "happy", [])
     table = difference_table("Differences", out, rows, "happy")
+    assert table
     (line,) = table.lines
     cells = dict(zip(table.headings, line.cells, strict=True))
     mean, low, high = numbers(cells["PSNR, dB"].text)
@@ -60,6 +61,7 @@ def test_people_are_compared_with_themselves(out):
 def test_metrics_of_sets_are_compared_as_if_they_were_independent(out):
     rows = read_rows(out, "faces", ["aggan", "less"], "happy", [])
     table = difference_table("Differences", out, rows, "happy")
+    assert table
     kernel = table.lines[0].cells[[heading.startswith("kernel") for heading in table.headings].index(True)]
     assert numbers(kernel.text) == pytest.approx([0.01, 0.01 - 0.01 * 2**0.5, 0.01 + 0.01 * 2**0.5], abs=6e-4)
     assert not kernel.best

@@ -42,6 +42,7 @@ def test_augmentation_was_a_remedy_in_version_2(tmp_path):
     experiment = Experiment.load(tmp_path)
     assert experiment.training.augment == 0.25
     assert experiment.training.steps == 3
+    assert isinstance(experiment.method, aggan.Config)
     assert experiment.method.remedies.ramp_steps == 7
 
 

@@ -204,6 +204,13 @@ def test_settings_of_the_training_may_change_in_the_middle(faces, tmp_path):
         torch.testing.assert_close(value, torch.lerp(state["method"][key], before[key], 4 / 13), msg=key)
 
 
+def test_the_penalty_is_in_every_sixteenth_step(faces, tmp_path):
+    run = tmp_path / "run"
+    train(experiment(faces, steps=17, journal_every=1, r1=1.0, augment=0.5), run, QUIET)
+    steps = [line["step"] for line in log.read(run) if "D_ya R1" in line.get("losses", {})]
+    assert steps == [16]
+
+
 def test_progress_is_counted_in_epochs_when_the_batch_size_changes(faces, tmp_path):
     asked, run = experiment(faces, epochs=2, batch=1), tmp_path / "run"
     train(asked, run, QUIET)

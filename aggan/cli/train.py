@@ -35,8 +35,8 @@ TRAINING_GROUPS = {
         ("epochs", "decay_after", "steps", "minutes", "processor_time"),
     ),
     "learning": (
-        "How fast, from what start, and what discriminators see.",
-        ("batch", "optimizer", "learning_rate", "betas", "weight_decay", "ema", "augment", "seed", "init_from"),
+        "How fast, from what start, and how discriminators are kept from overfitting.",
+        ("batch", "optimizer", "learning_rate", "betas", "weight_decay", "ema", "augment", "r1", "seed", "init_from"),
     ),
     "hardware": (
         "On what. Several machines: docs/scale.md.",

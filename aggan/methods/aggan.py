@@ -27,7 +27,7 @@ from functools import partial
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
+from torch import Tensor, nn
 
 from aggan.errors import UserError
 from aggan.losses import l1, outside_band, total_variation
@@ -191,7 +191,13 @@ class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
         lr_scale = self.config.remedies.discriminator_lr_scale
         return (
             Update("generators", self.generator_loss, self.inference_networks),
-            Update("discriminators", self.discriminator_loss, self.discriminators, lr_scale=lr_scale),
+            Update(
+                "discriminators",
+                self.discriminator_loss,
+                self.discriminators,
+                lr_scale=lr_scale,
+                real_inputs=self.real_inputs,
+            ),
         )
 
     def forward(self, batch: UnpairedBatch) -> AGGANOutputs:
@@ -222,6 +228,10 @@ class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
     def discriminator_loss(self, real: UnpairedBatch, outputs: AGGANOutputs) -> LossTerms:
         (G_y,), (G_x,) = self.pool_y(outputs.y.image), self.pool_x(outputs.x.image)
         return self.vanilla_loss(real, G_y, G_x)
+
+    def real_inputs(self, real: UnpairedBatch, outputs: AGGANOutputs) -> dict[str, Tensor]:
+        """What each discriminator sees of real images."""
+        return {"D_y": real.y, "D_x": real.x}
 
     def vanilla_loss(self, real: UnpairedBatch, G_y: Image, G_x: Image) -> LossTerms:
         """Eq. 2, divided by 2 to slow the discriminators down (Sec. III-D)."""
@@ -288,3 +298,8 @@ class AGGAN(AttentionGuidedGenerators):
             "D_ya": gan.discriminator_loss(*scores_y) / 2,  # Eq. 3
             "D_xa": gan.discriminator_loss(*scores_x) / 2,
         }
+
+    def real_inputs(self, real: UnpairedBatch, outputs: AGGANOutputs) -> dict[str, Tensor]:
+        (_, M_y, _), (_, M_x, _) = outputs.y.attended(), outputs.x.attended()
+        attended = {"D_ya": concat_mask(M_y, real.y), "D_xa": concat_mask(M_x, real.x)}
+        return super().real_inputs(real, outputs) | attended

@@ -19,7 +19,18 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from aggan.errors import UserError
-from aggan.types import Code, Image, LabelledBatch, Mask, Needs, PairedBatch, Translation, UnpairedBatch
+from aggan.types import (
+    Code,
+    CrossDomainBatch,
+    Image,
+    LabelledBatch,
+    Mask,
+    MaskedBatch,
+    Needs,
+    PairedBatch,
+    Translation,
+    UnpairedBatch,
+)
 
 Batch = TypeVar("Batch")
 Outputs = TypeVar("Outputs")
@@ -95,6 +106,8 @@ class Update(Generic[Batch, Outputs]):
     """Adam's betas where they differ from the training configuration."""
     after: Callable[[], None] = nothing
     """Called after the optimizer step, for example to clip weights."""
+    real_inputs: Callable[[Batch, Outputs], dict[str, Tensor]] | None = None
+    """What the discriminators that learn here see of real images, by name. `training.r1` needs it."""
 
 
 class About(NamedTuple):
@@ -223,6 +236,16 @@ class TwoWayMethod(Method[UnpairedBatch, TwoWayOutputs]):
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:
         x, y = self.task.domains
         return Translation({y: self.G_xy, x: self.G_yx}[to](image))
+
+
+def real_of_both(real: UnpairedBatch, outputs: TwoWayOutputs) -> dict[str, Tensor]:
+    """`Update.real_inputs` of two discriminators D_x and D_y of single images."""
+    return {"D_x": real.x, "D_y": real.y}
+
+
+def real_of_pair(real: CrossDomainBatch | MaskedBatch, outputs: TwoWayOutputs) -> dict[str, Tensor]:
+    """`Update.real_inputs` of two of many discriminators, those of the a-th and the b-th domain."""
+    return {f"discriminators.{real.a}": real.x, f"discriminators.{real.b}": real.y}
 
 
 class OneWayMethod(Method[Batch, Outputs]):

@@ -22,7 +22,17 @@ from torch import Tensor, nn
 from aggan.errors import UserError
 from aggan.losses import l1
 from aggan.losses import least_squares as gan
-from aggan.methods.base import About, LossTerms, Method, MethodConfig, Task, TwoWayOutputs, Update, require_size
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    Method,
+    MethodConfig,
+    Task,
+    TwoWayOutputs,
+    Update,
+    real_of_pair,
+    require_size,
+)
 from aggan.nn.discriminators import PatchDiscriminator, discriminate
 from aggan.nn.image_pool import ImagePool
 from aggan.nn.init import init_normal
@@ -84,7 +94,7 @@ class ComboGAN(Method[CrossDomainBatch, TwoWayOutputs]):
     def updates(self) -> tuple[Update[CrossDomainBatch, TwoWayOutputs], ...]:
         return (
             Update("generators", self.generator_loss, ("encoders", "decoders")),
-            Update("discriminators", self.discriminator_loss, ("discriminators",)),
+            Update("discriminators", self.discriminator_loss, ("discriminators",), real_inputs=real_of_pair),
         )
 
     def forward(self, batch: CrossDomainBatch) -> TwoWayOutputs:

@@ -30,7 +30,17 @@ from torch import Tensor, nn
 from aggan.data.face_ellipse import face_ellipse
 from aggan.losses import contrastive, l1
 from aggan.losses import least_squares as gan
-from aggan.methods.base import About, LossTerms, Method, MethodConfig, Task, TwoWayOutputs, Update, require_size
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    Method,
+    MethodConfig,
+    Task,
+    TwoWayOutputs,
+    Update,
+    real_of_pair,
+    require_size,
+)
 from aggan.nn.discriminators import PatchDiscriminator, Scores
 from aggan.nn.generators import ResNetGenerator, fuse, resnet_trunk
 from aggan.nn.init import init_normal
@@ -85,7 +95,7 @@ class ContrastGAN(Method[MaskedBatch, TwoWayOutputs]):
     def updates(self) -> tuple[Update[MaskedBatch, TwoWayOutputs], ...]:
         return (
             Update("generator", self.generator_loss, ("G",)),
-            Update("discriminators", self.discriminator_loss, ("discriminators",)),
+            Update("discriminators", self.discriminator_loss, ("discriminators",), real_inputs=real_of_pair),
         )
 
     def forward(self, batch: MaskedBatch) -> TwoWayOutputs:

@@ -76,7 +76,7 @@ class DIAT(OneWayMethod[UnpairedBatch, Image]):
     def updates(self) -> tuple[Update[UnpairedBatch, Image], ...]:
         return (
             Update("generator", self.generator_loss, ("G",)),
-            Update("discriminator", self.discriminator_loss, ("D",)),
+            Update("discriminator", self.discriminator_loss, ("D",), real_inputs=lambda real, _: {"D": real.y}),
         )
 
     def forward(self, batch: UnpairedBatch) -> Image:

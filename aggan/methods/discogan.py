@@ -36,6 +36,7 @@ from aggan.methods.base import (
     TwoWayMethod,
     TwoWayOutputs,
     Update,
+    real_of_both,
     require_size,
     require_two_domains,
 )
@@ -106,7 +107,13 @@ class DiscoGAN(TwoWayMethod):
 
     def updates(self) -> tuple[Update[UnpairedBatch, TwoWayOutputs], ...]:
         return (
-            Update("discriminators", self.discriminator_loss, ("D_x", "D_y"), when=is_discriminator_step),
+            Update(
+                "discriminators",
+                self.discriminator_loss,
+                ("D_x", "D_y"),
+                when=is_discriminator_step,
+                real_inputs=real_of_both,
+            ),
             Update("generators", self.generator_loss, ("G_xy", "G_yx"), when=is_generator_step),
         )
 

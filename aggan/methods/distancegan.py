@@ -38,6 +38,7 @@ from aggan.methods.base import (
     TwoWayMethod,
     TwoWayOutputs,
     Update,
+    real_of_both,
     require_size,
     require_two_domains,
 )
@@ -117,7 +118,7 @@ class DistanceGAN(TwoWayMethod):
     def updates(self) -> tuple[Update[UnpairedBatch, TwoWayOutputs], ...]:
         return (
             Update("generators", self.generator_loss, ("G_xy", "G_yx")),
-            Update("discriminators", self.discriminator_loss, ("D_x", "D_y")),
+            Update("discriminators", self.discriminator_loss, ("D_x", "D_y"), real_inputs=real_of_both),
         )
 
     def generator_loss(self, real: UnpairedBatch, outputs: TwoWayOutputs) -> LossTerms:

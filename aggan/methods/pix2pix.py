@@ -84,7 +84,9 @@ class Pix2pix(PairedMethod[Image]):
 
     def updates(self) -> tuple[Update[PairedBatch, Image], ...]:
         return (
-            Update("discriminator", self.discriminator_loss, ("D",)),
+            Update(
+                "discriminator", self.discriminator_loss, ("D",), real_inputs=lambda real, _: {"D": concat_pair(*real)}
+            ),
             Update("generator", self.generator_loss, ("G",)),
         )
 

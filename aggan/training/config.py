@@ -45,6 +45,9 @@ class TrainingConfig(BaseModel):
         le=1,
         description="Probability that a discriminator sees an image shifted and recoloured, against overfitting.",
     )
+    r1: float = Field(
+        default=0.0, ge=0, description="Weight of the R1 penalty, which keeps discriminators smooth; 0 turns it off."
+    )
     seed: int = Field(default=0, ge=0, lt=2**63, description="Seed of all random numbers.")
     init_from: Path | None = Field(
         default=None,

@@ -29,6 +29,7 @@ from aggan.training.fabric import Engine
 from aggan.training.fingerprint import Fingerprint
 from aggan.training.log import Display, Journal
 from aggan.training.optimizer import NetworkOptimizer
+from aggan.training.r1 import r1_update
 from aggan.training.samples import sample_sheet, save_sheet
 from aggan.training.summary import expected_space, forecast
 from aggan.training.watch import Diverged, MaskStatistics, MaskWatch, MetricAccumulator
@@ -59,6 +60,8 @@ class Trainer(Generic[Batch, Outputs]):
         augment_discriminators(method, self.config.augment)
         engine.setup(method)
         self.updates = method.updates()
+        if self.config.r1:
+            self.updates += (r1_update(method, self.config.r1),)
         self.optimizers = {
             name: NetworkOptimizer(self.config, update, method.get_submodule(name).parameters())
             for update in self.updates
