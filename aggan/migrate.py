@@ -22,7 +22,7 @@ TRAINING = {"begin_with": "init_from", "recompute": "activation_checkpointing"}
 METHOD = {"system": "method", "encoder_rate": "encoder_lr_scale"}
 DELETED = {"mask_floor"}
 """Settings that never changed what a trained model computes."""
-NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning", "losses", "masks"}
+NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning", "losses", "masks", "augment"}
 MASKS = {" mean": "mean", " spread": "std"}
 
 

@@ -204,6 +204,24 @@ def test_settings_of_the_training_may_change_in_the_middle(faces, tmp_path):
         torch.testing.assert_close(value, torch.lerp(state["method"][key], before[key], 4 / 13), msg=key)
 
 
+def test_adaptive_augmentation_resumes_exactly_and_is_in_the_journal(faces, tmp_path, stop_at):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    adaptive = experiment(faces, ema=0.9, augment=0.2, augment_target=0.3, journal_every=1)
+    assert train(adaptive, whole, QUIET)
+    stop_at(5)
+    assert not train(adaptive, parts, QUIET)
+    assert train(adaptive, parts, QUIET, resume=True)
+    assert_same(weights(whole), weights(parts))
+    probabilities = [line["augment"] for line in log.read(whole)]
+    assert set(probabilities[0]) == {"D_x", "D_y", "D_xa", "D_ya"}
+    assert probabilities[-1]["D_y"] != 0.2
+
+
+def test_adaptive_augmentation_of_other_losses_is_refused(faces, tmp_path):
+    with pytest.raises(UserError, match=r"--training.augment-target: only for methods whose discriminators learn"):
+        train(experiment(faces, "stargan", augment_target=0.3), tmp_path / "run", QUIET)
+
+
 def test_the_penalty_is_in_every_sixteenth_step(faces, tmp_path):
     run = tmp_path / "run"
     train(experiment(faces, steps=17, journal_every=1, r1=1.0, augment=0.5), run, QUIET)

@@ -36,7 +36,19 @@ TRAINING_GROUPS = {
     ),
     "learning": (
         "How fast, from what start, and how discriminators are kept from overfitting.",
-        ("batch", "optimizer", "learning_rate", "betas", "weight_decay", "ema", "augment", "r1", "seed", "init_from"),
+        (
+            "batch",
+            "optimizer",
+            "learning_rate",
+            "betas",
+            "weight_decay",
+            "ema",
+            "augment",
+            "augment_target",
+            "r1",
+            "seed",
+            "init_from",
+        ),
     ),
     "hardware": (
         "On what. Several machines: docs/scale.md.",

@@ -142,6 +142,8 @@ class Method(nn.Module, ABC, Generic[Batch, Outputs]):
     """Whether images must have the training size."""
     stochastic: ClassVar[bool] = False
     """Whether `translate` draws random numbers."""
+    adaptive_augmentation: ClassVar[bool] = False
+    """Whether its discriminators learn by `discriminate` and least squares, as `training.augment_target` needs."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
