@@ -41,6 +41,7 @@ Track = Callable[[Sequence[Input], str], Iterable[Input]]
 class Sorted(NamedTuple):
     """What a sorting did."""
 
+    domains: list[str]
     records: list[Record]
     left_out: list[LeftOut]
     features: list[Feature]
@@ -81,7 +82,7 @@ def sort_photographs(
             store.write_images(out, records, lambda record: _crop(faces[record["file"]].measurement, settings))
             store.replace(out, card, records)
         write_report(out, selection.left_out, selection.features, records, measured.values())
-    return Sorted(records, selection.left_out, selection.features, notes, is_new)
+    return Sorted(_domains(inputs), records, selection.left_out, selection.features, notes, is_new)
 
 
 def _domains(inputs: Inputs) -> list[str]:
