@@ -28,7 +28,7 @@ REPORT = "report.html"
 class Sort:
     """Options of a sorting."""
 
-    photos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTOS")]
+    photos: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTOS", help_behavior_hint="")]
     """Photographs, and folders with photographs, of people."""
     out: Path
     """Folder for {train,test}/{neutral,smiling}/NAME.png, report.html, images.jsonl and dataset.json."""
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     console = Console(stderr=True)
 
     def show_progress(items: Sequence[Input], what: str) -> Iterable[Input]:
-        return track(items, what, console=console)
+        return track(items, what, console=console, transient=True)
 
     try:
         result = sort_photographs(inputs, args.out, args.settings, load_instruments, show_progress)

@@ -5,7 +5,7 @@ CIELAB (D65): L from 0 (black) to 100 (white), a from green to red, b from blue 
 """
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Num, UInt8
 
 MARGIN = 0.5
 """Of the crop in which appearance is measured."""
@@ -37,7 +37,7 @@ _PARTS = {"backdrop": _BACKDROP, "skin": _CHEEKS, "top of the head": _HAIR}
 _AXES = ("lightness", "redness", "yellowness")
 
 
-def to_lab(rgb: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
+def to_lab(rgb: Num[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     """CIELAB of sRGB values from 0 to 255."""
     value = np.asarray(rgb, np.float64) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)

@@ -92,7 +92,7 @@ def choose_subset(
     """
     kept, numbers = np.ones(len(labels), bool), np.bincount(labels)
     least = np.maximum(np.ceil(keep * numbers), 2)
-    while numbers.min() and _largest(values[kept], labels[kept]).max(initial=0) > limit:
+    while _largest(values[kept], labels[kept]).max(initial=0) > limit:
         gains = np.full(len(labels), -np.inf)
         for domain in np.flatnonzero(numbers > least):
             images = np.flatnonzero(kept & (labels == domain))
@@ -125,12 +125,12 @@ def _gains(
     for other in np.unique(labels):
         if other != domain:
             other_mean = values[kept & (labels == other)].mean(axis=0)
-            gains += _excess(mean - other_mean, limit) - _excess(without - other_mean, limit)
+            gains += _excess((mean - other_mean)[None], limit) - _excess(without - other_mean, limit)
     return gains * number**2
 
 
-def _excess(differences: Float[np.ndarray, "*m f"], limit: float) -> Float[np.ndarray, "*m"]:
-    return (np.maximum(np.abs(differences) - _PRESSURE * limit, 0) ** 2).sum(axis=-1)
+def _excess(differences: Float[np.ndarray, "m f"], limit: float) -> Float[np.ndarray, " m"]:
+    return (np.maximum(np.abs(differences) - _PRESSURE * limit, 0) ** 2).sum(axis=1)
 
 
 def _deviations(values: Float[np.ndarray, "n f"], labels: Int[np.ndarray, " n"], k: int) -> Float[np.ndarray, " f"]:

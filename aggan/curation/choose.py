@@ -14,7 +14,6 @@ from aggan.curation.settings import NEUTRAL, SMILING, SortSettings
 SMALL, DOUBTFUL, TURNED, BLURRED = "face too small", "doubtful face", "head turned away", "blurred"
 GREY, COLOURED = "grey among colours", "coloured among grey"
 COPY, BETWEEN, BOTH, BALANCE = "copy", "between the expressions", "person of the other domain", "balance"
-NOT_SHOWN = "not listed"
 _GREY = 6.0
 """Faces with a smaller chroma are grey (our choice; sepia has about 15, faces in colour 20 and more)."""
 _MISFIT = 0.05
@@ -59,13 +58,10 @@ def leave_out_defects(photographs: Iterable[Photograph], settings: SortSettings)
         else:
             choice.kept.append(photograph)
     grey = [photograph for photograph in choice.kept if photograph.measurement.chroma < _GREY]
-    are_grey = 2 * len(grey) > len(choice.kept)
-    reason = COLOURED if are_grey else GREY
-    for photograph in list(choice.kept):
-        if (photograph.measurement.chroma < _GREY) != are_grey:
-            choice.kept.remove(photograph)
-            choice.left_out.append(LeftOut(photograph.measurement.file, reason, f"chroma {photograph.measurement.chroma:.0f}"))
-    return choice
+    coloured = [photograph for photograph in choice.kept if photograph.measurement.chroma >= _GREY]
+    kept, others, reason = (grey, coloured, COLOURED) if len(grey) > len(coloured) else (coloured, grey, GREY)
+    faces = [photograph.measurement for photograph in others]
+    return Choice(kept, choice.left_out + [LeftOut(face.file, reason, f"chroma {face.chroma:.0f}") for face in faces])
 
 
 def _defect(face: Measurement, settings: SortSettings) -> tuple[str, str] | None:

@@ -125,9 +125,9 @@ def measure(file: Path, instruments: Instruments) -> Measurement:
     if similar > 1:
         return Measurement(name, stamp, SEVERAL, f"{similar} of similar size")
     landmarks, photograph = faces[0].landmarks, to_tensor(pixels)[None]
-    tight = crop(photograph, landmarks, CROP_SIZE, 0)
+    tight = crop(photograph, landmarks, CROP_SIZE, 0.0)
     wide = crop(photograph, landmarks, SIDE, MARGIN)
-    small = crop(photograph, landmarks, _THUMBNAIL, 0)
+    small = crop(photograph, landmarks, _THUMBNAIL, 0.0)
     turn, nod = pose(landmarks)
     return Measurement(
         name,
@@ -138,7 +138,7 @@ def measure(file: Path, instruments: Instruments) -> Measurement:
         misfit=round(misfit(landmarks), 4),
         turn=round(turn, 4),
         nod=round(nod, 4),
-        sharpness=round(sharpness(crop(photograph, landmarks, _QUALITY_SIDE, 0)), 4),
+        sharpness=round(sharpness(crop(photograph, landmarks, _QUALITY_SIDE, 0.0)), 4),
         chroma=round(chroma(wide), 2),
         smile=_smile(photograph, landmarks, instruments),
         identity=instruments.identity.embed(tight[None])[0].round(4).tolist(),
@@ -155,12 +155,12 @@ def _smile(photograph: Any, landmarks: Landmarks, instruments: Instruments) -> f
 
 
 def _tight_side(landmarks: Landmarks) -> float:
-    return abs(place(landmarks, 1, 0).linear)
+    return abs(place(landmarks, 1, 0.0).linear)
 
 
 def misfit(landmarks: Landmarks) -> float:
     """How far landmarks are from those of an upright face of any place, size and roll."""
-    transform = place(landmarks, 1, 0)
+    transform = place(landmarks, 1, 0.0)
     expected = transform.linear * (np.array(DEFAULT_LANDMARKS) @ (1, 1j)) + transform.offset
     distances = np.abs(expected - landmarks @ (1, 1j)) / abs(transform.linear)
     return float(np.sqrt((distances**2).mean()))

@@ -21,7 +21,7 @@ def group_people(identities: Float[np.ndarray, "n d"], distance: float) -> Int[n
 
     Vectors have length 1. People are numbered from 0 in the order of their first image.
     """
-    parents = np.arange(len(identities))
+    parents = list(range(len(identities)))
 
     def root(index: int) -> int:
         while parents[index] != index:
@@ -32,7 +32,7 @@ def group_people(identities: Float[np.ndarray, "n d"], distance: float) -> Int[n
     least = 1 - distance**2 / 2  # the cosine of two vectors at this distance
     for start in range(0, len(identities), _ROWS):
         cosines = identities[start : start + _ROWS] @ identities.T
-        for row, column in np.argwhere(cosines > least):
+        for row, column in np.argwhere(cosines > least).tolist():
             if start + row < column:
                 first, second = sorted((root(start + row), root(column)))
                 parents[second] = first

@@ -68,19 +68,21 @@ def sort_photographs(
     `UserError` if nothing can be read or written, or if not every domain gets two people.
     """
     require_apart(inputs, out)
-    require_output_folder(out, "--out")
     store.require_own(out)
+    require_output_folder(out, "--out")
     files, notes = list_inputs(inputs)
-    with exclusive_lock(out / store.WORK), resumable():
-        measured = _measure_all(files, out, load_instruments, not inputs.domains, track)
+    with exclusive_lock(out / store.WORK):
+        with resumable():
+            measured = _measure_all(files, out, load_instruments, not inputs.domains, track)
         selection = _select(files, measured, out, settings)
         records = _make_records(selection.kept, settings)
         card = store.make_card(asdict(settings), _domains(inputs), records)
         is_new = not store.is_current(out, card, records)
         if is_new:
             faces = {str(record["file"]): each for record, each in zip(records, selection.kept, strict=True)}
-            store.write_images(out, records, lambda record: _crop(faces[record["file"]].measurement, settings))
-            store.replace(out, card, records)
+            with resumable():
+                store.write_images(out, records, lambda record: _crop(faces[record["file"]].measurement, settings))
+                store.replace(out, card, records)
         write_report(out, selection.left_out, selection.features, records, measured.values())
     return Sorted(_domains(inputs), records, selection.left_out, selection.features, notes, is_new)
 
