@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cli_helpers import error_line, files_below, read_pixels
+from cli_helpers import files_below, read_pixels
 from PIL import Image as Pillow
 from PIL import ImageFilter
 
@@ -68,7 +68,7 @@ class FakeNetworks:
             ONE_FACE: [Face(face, 2.0)],
             NO_FACE: [],
             TWO_FACES: [Face(face, 2.0), Face(ALIGNMENT * 60, 2.0)],
-            TINY: [Face(ALIGNMENT * 20, 2.0)],
+            TINY: [Face(ALIGNMENT * 15, 2.0)],
             TURNED: [Face(face + np.array([[0, 0]] * 4 + [[12, 0]]), 2.0)],
             UNSURE: [Face(face, 0.01)],
         }[pixels.shape[1]]
@@ -99,6 +99,14 @@ def pile(tmp_path) -> Path:
 
 def sort(*inputs: object, out: Path, more: tuple[str, ...] = ()) -> int:
     return run(["data", "sort", *map(str, inputs), "--out", str(out), "--size", "32", *UNBALANCED, *more])
+
+
+def error_of(capsys: pytest.CaptureFixture[str], code: int) -> str:
+    """The last line on stderr of a command that exited with 2, below the progress."""
+    error = capsys.readouterr().err
+    assert code == 2
+    assert "Traceback" not in error
+    return error.splitlines()[-1]
 
 
 def left_out(out: Path) -> dict[str, str]:
@@ -251,22 +259,22 @@ def test_what_cannot_be_sorted_is_one_sentence(pile, tmp_path, networks, capsys)
         (pile, "--test-share", "1"): "--test-share must be from 0 to below 1",
         (pile, "--margin", "-1"): "--margin must not be negative",
     }.items():
-        assert message in error_line(capsys, sort(*inputs, out=tmp_path / "set"))
+        assert message in error_of(capsys, sort(*inputs, out=tmp_path / "set"))
     assert (tmp_path / "set" / "left-out.csv").exists()
 
 
 def test_nothing_of_the_users_is_overwritten(pile, tmp_path, networks, capsys):
-    assert "lies in" in error_line(capsys, sort(pile, out=pile / "set"))
+    assert "lies in" in error_of(capsys, sort(pile, out=pile / "set"))
     foreign = tmp_path / "foreign"
     photograph(foreign / "train" / "mine.png", 1, 1)
-    assert "holds train, which this command did not write" in error_line(capsys, sort(pile, out=foreign))
-    assert "is a file" in error_line(capsys, sort(pile, out=photograph(tmp_path / "file.png", 1, 1)))
+    assert "holds train, which this command did not write" in error_of(capsys, sort(pile, out=foreign))
+    assert "is a file" in error_of(capsys, sort(pile, out=photograph(tmp_path / "file.png", 1, 1)))
     out = tmp_path / "set"
     assert sort(pile, out=out) == 0
     capsys.readouterr()
-    assert "lies in --out" in error_line(capsys, sort(out / "train", out=out))
+    assert "lies in --out" in error_of(capsys, sort(out / "train", out=out))
     mine = photograph(out / "train" / "neutral" / "mine.png", 1, 1)
-    message = error_line(capsys, sort(pile, out=out, more=("--neutral", "0.1")))
+    message = error_of(capsys, sort(pile, out=out, more=("--neutral", "0.1")))
     assert "holds train/neutral/mine.png, which this command did not write" in message
     assert mine.exists()
 

@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     console = Console(stderr=True)
 
     def show_progress(items: Sequence[Input], what: str) -> Iterable[Input]:
-        return track(items, what, console=console, transient=True)
+        return track(items, what, console=console)
 
     try:
         result = sort_photographs(inputs, args.out, args.settings, load_instruments, show_progress)

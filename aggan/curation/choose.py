@@ -18,7 +18,7 @@ _GREY = 6.0
 """Faces with a smaller chroma are grey (our choice; sepia has about 15, faces in colour 20 and more)."""
 _MISFIT = 0.05
 """Landmarks that are farther from a face's are doubtful (our choice)."""
-_NOD = (0.4, 0.8)
+_NOD = (0.5, 0.95)
 """Where the nose lies below the eyes, in eye distances, if the head neither nods nor is thrown back (our choice)."""
 
 
@@ -73,12 +73,12 @@ def _defect(face: Measurement, settings: SortSettings) -> tuple[str, str] | None
         return SMALL, f"{pixels:.0f} px, not {least:.0f}"
     if face.confidence < settings.min_confidence:
         return DOUBTFUL, f"confidence {face.confidence:.2f}"
-    if face.misfit > _MISFIT:
-        return DOUBTFUL, f"landmarks {100 * face.misfit:.0f} % from a face's"
     if abs(face.turn) > settings.max_turn:
         return TURNED, f"to the side, {abs(face.turn):.2f}"
     if not _NOD[0] <= face.nod <= _NOD[1]:
         return TURNED, f"{'down' if face.nod > _NOD[1] else 'up'}, {face.nod:.2f}"
+    if face.misfit > _MISFIT:
+        return DOUBTFUL, f"landmarks {100 * face.misfit:.0f} % from a face's"
     if face.sharpness < settings.min_sharpness:
         return BLURRED, f"sharpness {face.sharpness:.3f}"
     return None
