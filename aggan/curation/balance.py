@@ -72,7 +72,7 @@ def features_of(photographs: Sequence[Photograph]) -> tuple[list[str], Float[np.
             columns[f"folder {source}"] = [float(photograph.source == source) for photograph in photographs]
     for name in faces[0].appearance:
         columns[name] = [face.appearance[name] for face in faces]
-    columns["sharpness"] = [face.sharpness for face in faces]
+    columns["sharpness"] = [face.sharpness[-1] for face in faces]
     columns["size of the face, log"] = [math.log(face.side) for face in faces]
     columns["turned to the left or right"] = [face.turn for face in faces]
     columns["turned away"] = [abs(face.turn) for face in faces]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aggan.curation.measure import Measurement
+from aggan.curation.measure import SHARPNESS_SIDES, Measurement
 from aggan.curation.people import choose_domains, find_copies, group_people
 from aggan.curation.settings import NEUTRAL, SMILING, SortSettings
 
@@ -79,8 +79,9 @@ def _defect(face: Measurement, settings: SortSettings) -> tuple[str, str] | None
         return TURNED, f"{'down' if face.nod > _NOD[1] else 'up'}, {face.nod:.2f}"
     if face.misfit > _MISFIT:
         return DOUBTFUL, f"landmarks {100 * face.misfit:.0f} % from a face's"
-    if face.sharpness < settings.min_sharpness:
-        return BLURRED, f"sharpness {face.sharpness:.3f}"
+    sharpness = face.sharpness[settings.size > SHARPNESS_SIDES[0]]
+    if sharpness < settings.min_sharpness:
+        return BLURRED, f"sharpness {sharpness:.2f}"
     return None
 
 

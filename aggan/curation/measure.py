@@ -30,7 +30,8 @@ UNREADABLE, NO_FACE, SEVERAL = "unreadable", "no face", "several faces"
 _EXPRESSION_MARGINS = (0.0, 0.1, 0.2)
 """The expression is the mean over crops with these margins and their mirror images (our choice)."""
 _EXPRESSION_SIDE = 64
-_QUALITY_SIDE = 128
+SHARPNESS_SIDES = (64, 128)
+"""Sides in pixels of the tight crops whose sharpness is measured."""
 _THUMBNAIL = 16
 """Side in pixels of the grey thumbnail that shows copies."""
 _SECOND_FACE = 0.5
@@ -85,7 +86,8 @@ class Measurement:
     """Distance of the nose from the middle of the eyes along the line of the eyes, in distances of the eyes."""
     nod: float = 0.0
     """The same at right angles to that line."""
-    sharpness: float = 0.0
+    sharpness: list[float] = field(default_factory=list)
+    """At each of `SHARPNESS_SIDES`."""
     chroma: float = 0.0
     smile: float | None = None
     """Probability of a smile; None if it was not needed."""
@@ -138,7 +140,7 @@ def measure(file: Path, instruments: Instruments) -> Measurement:
         misfit=round(misfit(landmarks), 4),
         turn=round(turn, 4),
         nod=round(nod, 4),
-        sharpness=round(sharpness(crop(photograph, landmarks, _QUALITY_SIDE, 0.0)), 4),
+        sharpness=[round(sharpness(crop(photograph, landmarks, side, 0.0)), 4) for side in SHARPNESS_SIDES],
         chroma=round(chroma(wide), 2),
         smile=_smile(photograph, landmarks, instruments),
         identity=instruments.identity.embed(tight[None])[0].round(4).tolist(),

@@ -23,10 +23,10 @@ class SortSettings:
     """Least side of a crop in the photograph, as a share of --size."""
     min_confidence: float = 0.2
     """Least confidence of the face detector; clear frontal faces have 1 and more."""
-    max_turn: float = 0.18
+    max_turn: float = 0.15
     """Largest distance of the nose from the middle of the eyes, sideways, as a share of the eyes' distance."""
-    min_sharpness: float = 0.05
-    """Least share of fine detail in a face's contrast."""
+    min_sharpness: float = 0.6
+    """Least ratio of finest to coarser detail in a face; sharp photographs have about 1, blurred ones below 0.5."""
     same_person: float = 0.36
     """Identity vectors that are closer belong to one person. Larger values find more photographs of one person, and
     mistake more people for one."""
