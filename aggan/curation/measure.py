@@ -27,8 +27,8 @@ from aggan.inference.landmarks import Face, FaceFinder
 VERSION = 1
 """Of the measurements. Lines of other versions are ignored."""
 UNREADABLE, NO_FACE, SEVERAL = "unreadable", "no face", "several faces"
-_EXPRESSION_MARGINS = (0.0, 0.1, 0.2)
-"""The expression is the mean over crops with these margins and their mirror images (our choice)."""
+_EXPRESSION_MARGINS = (-0.1, 0.0, 0.1)
+"""The expression is the mean over crops with these margins and their mirror images: tried on portraits."""
 _EXPRESSION_SIDE = 64
 SHARPNESS_SIDES = (64, 128)
 """Sides in pixels of the tight crops whose sharpness is measured."""
