@@ -388,7 +388,10 @@ def test_rendered_faces_are_sorted_with_the_real_networks(tmp_path, capsys):
             (tmp_path / name).mkdir(exist_ok=True)
             file.rename(tmp_path / name / file.name)
     domains = (f"neutral={tmp_path / 'neutral'}", f"happy={tmp_path / 'happy'}")
-    assert run(["data", "sort", "--domains", *domains, "--out", str(tmp_path / "set"), "--size", "64", "--keep", "0.7"]) == 0
+    assert (
+        run(["data", "sort", "--domains", *domains, "--out", str(tmp_path / "set"), "--size", "64", "--keep", "0.7"])
+        == 0
+    )
     records = read_records(tmp_path / "set" / "images.jsonl")
     assert len(records) >= 6
     tensors = [to_tensor(read_pixels(tmp_path / "set" / record["file"])) for record in records]

@@ -17,7 +17,9 @@ _HAIR = ((0.3, -0.2, 0.7, -0.12),)
 _BRIDGE = (0.44, 0.33, 0.56, 0.45)
 """Between the eyes, where only glasses have horizontal edges."""
 _FACE = (0.15, 0.25, 0.85, 0.95)
-_TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
 
 Region = tuple[float, float, float, float]
 Crop = UInt8[np.ndarray, "256 256 3"]
@@ -28,7 +30,11 @@ def appearance(crop: Crop) -> dict[str, float]:
     colours = {name: np.median(_pixels(crop, regions), axis=0) for name, regions in _PARTS.items()}
     lab = {name: to_lab(rgb) for name, rgb in colours.items()}
     return {
-        **{f"{name} {axis}": value for name, values in lab.items() for axis, value in zip(_AXES, values.tolist(), strict=True)},
+        **{
+            f"{name} {axis}": value
+            for name, values in lab.items()
+            for axis, value in zip(_AXES, values.tolist(), strict=True)
+        },
         "edge on the bridge of the nose (glasses)": glasses_edge(crop),
     }
 

@@ -116,7 +116,9 @@ def _select(files: Sequence[Input], measured: dict[Path, Measurement], out: Path
     photographs = [Photograph(measured[each.file], each.source, each.domain) for each in files if each.file in measured]
     kept = remaining(leave_out_defects(photographs, settings))
     if not kept:
-        raise UserError(f"no usable face in {len(files)} photographs ({_summary(left_out)}): see {out / store.LEFT_OUT}")
+        raise UserError(
+            f"no usable face in {len(files)} photographs ({_summary(left_out)}): see {out / store.LEFT_OUT}"
+        )
     kept = remaining(leave_out_copies(kept, settings))
     domains = list(dict.fromkeys(each.domain for each in files))
     if domains == [""]:

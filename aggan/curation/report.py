@@ -50,7 +50,11 @@ class Sheet(NamedTuple):
 
 
 def write_report(
-    out: Path, left_out: Sequence[LeftOut], features: Sequence[Feature], records: Sequence[Record], measured: Iterable[Measurement]
+    out: Path,
+    left_out: Sequence[LeftOut],
+    features: Sequence[Feature],
+    records: Sequence[Record],
+    measured: Iterable[Measurement],
 ) -> None:
     """Write OUT/report.html."""
     faces = {measurement.file: measurement for measurement in measured}

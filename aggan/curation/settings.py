@@ -27,7 +27,7 @@ class SortSettings:
     """Largest distance of the nose from the middle of the eyes, sideways, as a share of the eyes' distance."""
     min_sharpness: float = 0.6
     """Least ratio of finest to coarser detail in a face; sharp photographs have about 1, blurred ones below 0.5."""
-    same_person: float = 0.36
+    same_person: float = 0.28
     """Identity vectors that are closer belong to one person. Larger values find more photographs of one person, and
     mistake more people for one."""
     balance: float = 0.1

@@ -42,7 +42,12 @@ def require_own(out: Path) -> None:
     if not foreign and is_own:
         indices = [path for path in (out / INDEX, out / WORK / _REPLACED) if path.exists()]
         own = {record["file"] for index in indices for record in read_records(index)}
-        files = (path.relative_to(out).as_posix() for split in SPLITS for path in (out / split).rglob("*") if not path.is_dir())
+        files = (
+            path.relative_to(out).as_posix()
+            for split in SPLITS
+            for path in (out / split).rglob("*")
+            if not path.is_dir()
+        )
         foreign = sorted(set(files) - own)
     if foreign:
         raise UserError(
