@@ -80,7 +80,7 @@ def _blur(grey: Float[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
 
 
 def glasses_edge(crop: Crop) -> float:
-    """The strongest horizontal edge across the bridge of the nose, in grey values per pixel, over the face's contrast."""
+    """The strongest horizontal edge across the bridge of the nose: grey values per pixel over the face's contrast."""
     grey = np.asarray(crop, np.float64).mean(axis=2)
     bridge = _region(grey, _BRIDGE).mean(axis=1)
     smooth = np.convolve(bridge, np.ones(3) / 3, mode="valid")

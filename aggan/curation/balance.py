@@ -91,7 +91,7 @@ def choose_subset(
     Each domain keeps at least the share `keep` of its images. Values are in standard deviations.
     """
     kept, numbers = np.ones(len(labels), bool), np.bincount(labels)
-    least = np.maximum(np.ceil(keep * numbers), 2)
+    least = max(2, np.ceil(keep * numbers.min()))
     while _largest(values[kept], labels[kept]).max(initial=0) > limit:
         gains = np.full(len(labels), -np.inf)
         for domain in np.flatnonzero(numbers > least):

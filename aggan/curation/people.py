@@ -52,7 +52,7 @@ def find_copies(
     originals: defaultdict[int, list[int]] = defaultdict(list)
     copies = {}
     for index in np.argsort(-sides, kind="stable").tolist():
-        of_person = originals[people[index]]
+        of_person = originals[int(people[index])]
         differences = (np.abs(normalised[index] - normalised[other]).mean() for other in of_person)
         near = [other for other, difference in zip(of_person, differences, strict=True) if difference < _COPY]
         if near:
@@ -70,7 +70,7 @@ def choose_domains(people: Sequence[int], domains: Sequence[Label]) -> dict[int,
     images: defaultdict[int, Counter[Label]] = defaultdict(Counter)
     for person, domain in zip(people, domains, strict=True):
         images[person][domain] += 1
-    totals = Counter({domain: 0 for domain in domains})
+    totals = Counter(dict.fromkeys(domains, 0))
     chosen = {}
     for person, numbers in sorted(images.items(), key=lambda item: len(item[1])):
         chosen[person] = min(numbers, key=lambda domain: totals[domain])
