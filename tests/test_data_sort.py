@@ -129,7 +129,7 @@ def test_a_pile_becomes_a_data_set(pile, tmp_path, networks, capsys):
     assert len({record["person"] for record in records}) == 10
     card = json.loads((out / "dataset.json").read_text())
     assert card["counts"] == {"train": {"neutral": 4, "smiling": 4}, "test": {"neutral": 1, "smiling": 1}}
-    assert card["settings"]["smiling"] == 0.8
+    assert card["settings"]["smiling"] == 0.85
     domains = find(DataConfig(root=out))
     assert [(domain.name, len(domain.files)) for domain in domains.train] == [("neutral", 4), ("smiling", 4)]
     assert networks.expressions == [True]

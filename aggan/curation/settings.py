@@ -15,7 +15,7 @@ class SortSettings:
     """Side of the crops in pixels."""
     margin: float = 0.1
     """Room around a face on each side, as a share of the tightest crop's side. 0 cuts chins."""
-    smiling: float = 0.8
+    smiling: float = 0.85
     """Least probability of a smile in the domain smiling."""
     neutral: float = 0.2
     """Largest probability of a smile in the domain neutral."""
