@@ -17,7 +17,7 @@ from aggan.data.index import counts
 from aggan.errors import UserError
 
 if TYPE_CHECKING:
-    from aggan.curation.balance import Feature
+    from aggan.curation.balance import Balanced
     from aggan.curation.pipeline import Sorted
 
 INTERRUPTED = 130
@@ -74,7 +74,7 @@ def _print_summary(result: "Sorted", args: Sort) -> None:
         print(f"{split}: {', '.join(f'{number} {name}' for name, number in numbers.items()) or 'nothing'}")
     reasons = Counter(each.reason for each in result.left_out).most_common()
     print(f"left out: {', '.join(f'{number} {reason}' for reason, number in reasons) or 'nothing'}")
-    print(f"largest difference between the domains, in standard deviations: {_largest(result.features)}")
+    print(f"largest difference between the domains, in standard deviations: {_largest(result.balanced)}")
     root, names = shlex.quote(str(args.out)), " ".join(shlex.quote(name) for name in result.domains[:2])
     print(
         f"Look at {args.out / REPORT}, then train with: "
@@ -82,8 +82,8 @@ def _print_summary(result: "Sorted", args: Sort) -> None:
     )
 
 
-def _largest(features: "Sequence[Feature]") -> str:
+def _largest(balanced: "Balanced") -> str:
     """The largest differences before and after balancing, with the features' names."""
-    before = max(features, key=lambda feature: feature.before)
-    after = max(features, key=lambda feature: feature.after)
+    before = max(balanced.features, key=lambda feature: feature.before)
+    after = max(balanced.features, key=lambda feature: feature.after)
     return f"{before.before:.2f} ({before.name}) before balancing, {after.after:.2f} ({after.name}) after"

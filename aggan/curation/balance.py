@@ -31,6 +31,12 @@ _BATCHES = 2000
 """Large sets lose one image in this number at a time."""
 
 
+_STANDARD_ERRORS = 2
+"""Differences below this number of standard errors are chance: leaving images out for them would be a waste."""
+_WORDS = {0.1: "negligible", 0.5: "small", 0.8: "medium", math.inf: "large"}
+"""Names of differences below these numbers (Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988)."""
+
+
 class Feature(NamedTuple):
     """A feature and the largest difference of two domains in it, in standard deviations."""
 
@@ -38,20 +44,33 @@ class Feature(NamedTuple):
     before: float
     after: float
 
+    @property
+    def words(self) -> str:
+        """The differences before and after, in words."""
+        before, after = (
+            next(_WORDS[limit] for limit in _WORDS if value < limit) for value in (self.before, self.after)
+        )
+        return before if before == after else f"{before}, now {after}"
+
 
 class Balanced(NamedTuple):
     """The choice and what it did."""
 
     choice: Choice
     features: list[Feature]
+    """The directions of the identity vectors are two of them: the largest and the mean."""
+    limit: float
+    """What no difference exceeds, if the limits of what may be left out allow it."""
 
 
 def leave_out_for_balance(photographs: Sequence[Photograph], settings: SortSettings) -> Balanced:
-    """Leave out images until no difference exceeds `settings.balance`, or a domain reached `settings.keep`."""
+    """Leave out images until no difference exceeds `settings.balance` or chance, or no more may be left out."""
     names, values = features_of(photographs)
     domains, labels = np.unique([photograph.domain for photograph in photographs], return_inverse=True)
     values = values / _deviations(values, labels, len(domains))
-    kept = choose_subset(values, labels, settings.balance, settings.keep)
+    smallest = np.sort(np.bincount(labels))[:2]
+    limit = max(settings.balance, _STANDARD_ERRORS * math.sqrt((1 / smallest).sum()))
+    kept = choose_subset(values, labels, limit, settings.keep)
     before, after = _largest(values, labels), _largest(values[kept], labels[kept])
     left_out = [
         LeftOut(photograph.measurement.file, BALANCE, photograph.domain)
@@ -59,11 +78,22 @@ def leave_out_for_balance(photographs: Sequence[Photograph], settings: SortSetti
         if not stays
     ]
     choice = Choice([each for each, stays in zip(photographs, kept, strict=True) if stays], left_out)
-    return Balanced(choice, [Feature(*row) for row in zip(names, before.tolist(), after.tolist(), strict=True)])
+    return Balanced(choice, _summarise(names, before, after), limit)
+
+
+def _summarise(names: Sequence[str], before: np.ndarray, after: np.ndarray) -> list[Feature]:
+    named = [Feature(*row) for row in zip(names, before.tolist(), after.tolist(), strict=False)]
+    directions = slice(len(names), None)
+    title = f"identity (age, sex, looks) along {len(before) - len(names)} directions"
+    return [
+        *named,
+        Feature(f"{title}, the largest", float(before[directions].max()), float(after[directions].max())),
+        Feature(f"{title}, the mean", float(before[directions].mean()), float(after[directions].mean())),
+    ]
 
 
 def features_of(photographs: Sequence[Photograph]) -> tuple[list[str], Float[np.ndarray, "n f"]]:
-    """The features by which domains are compared, and their names."""
+    """The features by which domains are compared: those with names, then the directions of the identity vectors."""
     faces = [photograph.measurement for photograph in photographs]
     columns: dict[str, Sequence[float]] = {}
     sources = Counter(photograph.source for photograph in photographs)
@@ -73,14 +103,13 @@ def features_of(photographs: Sequence[Photograph]) -> tuple[list[str], Float[np.
     for name in faces[0].appearance:
         columns[name] = [face.appearance[name] for face in faces]
     columns["sharpness"] = [face.sharpness[-1] for face in faces]
-    columns["size of the face, log"] = [math.log(face.side) for face in faces]
+    columns["size of the face in the photograph"] = [math.log(face.side) for face in faces]
     columns["turned to the left or right"] = [face.turn for face in faces]
     columns["turned away"] = [abs(face.turn) for face in faces]
     columns["nodding"] = [face.nod for face in faces]
     identities = np.array([face.identity for face in faces])
     directions = np.linalg.svd(identities - identities.mean(axis=0), full_matrices=False)[2][:DIRECTIONS]
-    names = [*columns, *(f"identity, direction {number}" for number in range(1, len(directions) + 1))]
-    return names, np.column_stack([*columns.values(), identities @ directions.T])
+    return list(columns), np.column_stack([*columns.values(), identities @ directions.T])
 
 
 def choose_subset(
@@ -88,7 +117,7 @@ def choose_subset(
 ) -> Bool[np.ndarray, " n"]:
     """Which images stay so that no two domains' means differ by more than `limit` in any feature.
 
-    Each domain keeps at least the share `keep` of its images. Values are in standard deviations.
+    Each domain keeps at least the share `keep` of the smallest domain's images. Values are in standard deviations.
     """
     kept, numbers = np.ones(len(labels), bool), np.bincount(labels)
     least = max(2, np.ceil(keep * numbers.min()))

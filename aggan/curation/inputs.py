@@ -84,6 +84,7 @@ def list_inputs(inputs: Inputs) -> tuple[list[Input], list[str]]:
     if not listed:
         raise UserError(
             f"no photographs in {', '.join(map(str, inputs.paths))}: name folders or files with photographs of people"
+            + "".join(f"; {note}" for note in notes)
         )
     return list(listed.values()), notes
 

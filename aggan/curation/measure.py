@@ -122,11 +122,11 @@ def measure(file: Path, instruments: Instruments) -> Measurement:
     faces = instruments.detect(pixels)
     if not faces:
         return Measurement(name, stamp, NO_FACE)
-    sides = [_tight_side(face.landmarks) for face in faces]
-    similar = sum(side >= _SECOND_FACE * max(sides) for side in sides)
+    side, face = max(((_tight_side(face.landmarks), face) for face in faces), key=lambda item: item[0])
+    similar = sum(_tight_side(each.landmarks) >= _SECOND_FACE * side for each in faces)
     if similar > 1:
         return Measurement(name, stamp, SEVERAL, f"{similar} of similar size")
-    landmarks, photograph = faces[0].landmarks, to_tensor(pixels)[None]
+    landmarks, photograph = face.landmarks, to_tensor(pixels)[None]
     tight = crop(photograph, landmarks, CROP_SIZE, 0.0)
     wide = crop(photograph, landmarks, SIDE, MARGIN)
     small = crop(photograph, landmarks, _THUMBNAIL, 0.0)
@@ -135,12 +135,12 @@ def measure(file: Path, instruments: Instruments) -> Measurement:
         name,
         stamp,
         landmarks=landmarks.round(2).tolist(),
-        confidence=round(faces[0].score, 3),
-        side=round(sides[0], 1),
+        confidence=round(face.score, 3),
+        side=round(side, 1),
         misfit=round(misfit(landmarks), 4),
         turn=round(turn, 4),
         nod=round(nod, 4),
-        sharpness=[round(sharpness(crop(photograph, landmarks, side, 0.0)), 4) for side in SHARPNESS_SIDES],
+        sharpness=[round(sharpness(crop(photograph, landmarks, size, 0.0)), 4) for size in SHARPNESS_SIDES],
         chroma=round(chroma(wide), 2),
         smile=_smile(photograph, landmarks, instruments),
         identity=instruments.identity.embed(tight[None])[0].round(4).tolist(),

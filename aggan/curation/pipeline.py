@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from aggan.curation import store
-from aggan.curation.balance import Feature, leave_out_for_balance
+from aggan.curation.balance import Balanced, leave_out_for_balance
 from aggan.curation.choose import (
     Choice,
     LeftOut,
@@ -44,7 +44,7 @@ class Sorted(NamedTuple):
     domains: list[str]
     records: list[Record]
     left_out: list[LeftOut]
-    features: list[Feature]
+    balanced: Balanced
     """Differences of the domains before and after balancing."""
     notes: list[str]
     """Files of the folders that are no photographs, one sentence for each reason."""
@@ -56,7 +56,7 @@ class Sorted(NamedTuple):
 class _Selection:
     kept: list[Photograph]
     left_out: list[LeftOut]
-    features: list[Feature]
+    balanced: Balanced
 
 
 def sort_photographs(
@@ -83,8 +83,8 @@ def sort_photographs(
             with resumable():
                 store.write_images(out, records, lambda record: _crop(faces[record["file"]].measurement, settings))
                 store.replace(out, card, records)
-        write_report(out, selection.left_out, selection.features, records, measured.values())
-    return Sorted(_domains(inputs), records, selection.left_out, selection.features, notes, is_new)
+        write_report(out, selection.left_out, selection.balanced, records, measured.values())
+    return Sorted(_domains(inputs), records, selection.left_out, selection.balanced, notes, is_new)
 
 
 def _domains(inputs: Inputs) -> list[str]:
@@ -127,7 +127,7 @@ def _select(files: Sequence[Input], measured: dict[Path, Measurement], out: Path
     kept = remaining(keep_one_domain_a_person(kept))
     _require_people(kept, domains, left_out, out)
     balanced = leave_out_for_balance(kept, settings)
-    return _Selection(remaining(balanced.choice), left_out, balanced.features)
+    return _Selection(remaining(balanced.choice), left_out, balanced)
 
 
 def _require_people(kept: Sequence[Photograph], domains: Sequence[str], left_out: Sequence[LeftOut], out: Path) -> None:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image as Pillow
 
 from aggan.curation import choose, measure, store
-from aggan.curation.balance import Feature
+from aggan.curation.balance import Balanced
 from aggan.curation.choose import LeftOut
 from aggan.curation.crops import crop
 from aggan.curation.measure import Measurement
@@ -52,7 +52,7 @@ class Sheet(NamedTuple):
 def write_report(
     out: Path,
     left_out: Sequence[LeftOut],
-    features: Sequence[Feature],
+    balanced: Balanced,
     records: Sequence[Record],
     measured: Iterable[Measurement],
 ) -> None:
@@ -67,7 +67,8 @@ def write_report(
         domains=sorted({record["expression"] for record in records}),
         people=len({record["person"] for record in records}),
         reasons=[(reason, reasons[reason], why) for reason, why in EXPLANATIONS.items() if reasons[reason]],
-        features=features,
+        features=balanced.features,
+        limit=balanced.limit,
         sheets=[*_kept_sheets(out, records), *_left_out_sheets(left_out, faces)],
         left_out=[tuple(map(printable, each)) for each in left_out],
     )

@@ -31,9 +31,10 @@ class SortSettings:
     """Identity vectors that are closer belong to one person. Larger values find more photographs of one person, and
     mistake more people for one."""
     balance: float = 0.1
-    """Largest difference of the domains that remains in any feature, in standard deviations. inf leaves it out."""
+    """Largest difference of the domains that remains in any feature, in standard deviations, if chance is not larger.
+    inf leaves it out."""
     keep: float = 0.5
-    """Least share of each domain that remains after balancing, whatever difference remains."""
+    """What each domain keeps when domains are balanced, as a share of the smallest domain's images."""
     test_share: float = 0.1
     """Share of the people of each domain in the test split."""
     seed: int = 0
