@@ -75,6 +75,8 @@ def _print_summary(result: "Sorted", args: Sort) -> None:
     reasons = Counter(each.reason for each in result.left_out).most_common()
     print(f"left out: {', '.join(f'{number} {reason}' for reason, number in reasons) or 'nothing'}")
     print(f"largest difference between the domains, in standard deviations: {_largest(result.balanced)}")
+    if max(feature.after for feature in result.balanced.features) > result.balanced.limit:
+        print("note: the domains still differ in more than the expression; the report says in what, and what to do")
     root, names = shlex.quote(str(args.out)), " ".join(shlex.quote(name) for name in result.domains[:2])
     print(
         f"Look at {args.out / REPORT}, then train with: "
