@@ -66,7 +66,9 @@ def write_report(
         splits=SPLITS,
         domains=sorted({record["expression"] for record in records}),
         people=len({record["person"] for record in records}),
-        reasons=[(reason, reasons[reason], why) for reason, why in EXPLANATIONS.items() if reasons[reason]],
+        reasons=[
+            (reason, reasons[reason], explanation) for reason, explanation in EXPLANATIONS.items() if reasons[reason]
+        ],
         features=balanced.features,
         limit=balanced.limit,
         sheets=[*_kept_sheets(out, records), *_left_out_sheets(left_out, faces)],
