@@ -86,13 +86,17 @@ def _defect(face: Measurement, settings: SortSettings) -> tuple[str, str] | None
 
 
 def leave_out_copies(photographs: Sequence[Photograph], settings: SortSettings) -> Choice:
-    """Find out who is in each photograph, and keep the largest of the copies of a photograph."""
+    """Find out who is in each photograph, and keep the largest of the copies of a photograph.
+
+    Copies are of one person in one domain: a neutral and a smiling photograph of one sitting are very similar.
+    """
     if not photographs:
         return Choice([], [])
     faces = [photograph.measurement for photograph in photographs]
     people = group_people(np.array([face.identity for face in faces]), settings.same_person)
     thumbnails, sides = np.stack([face.grey_values for face in faces]), np.array([face.side for face in faces])
-    copies = find_copies(thumbnails, people, sides)
+    groups = [(each.domain, person) for each, person in zip(photographs, people.tolist(), strict=True)]
+    copies = find_copies(thumbnails, groups, sides)
     named = [replace(each, person=person) for each, person in zip(photographs, people.tolist(), strict=True)]
     return Choice(
         [photograph for index, photograph in enumerate(named) if index not in copies],

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from aggan.data.listing import report_os_errors, require_folder, scan_images
 from aggan.errors import UserError
@@ -35,7 +35,7 @@ class Input:
     file: Path
     """Absolute."""
     source: str
-    """Where it comes from: its folder, below the folder that all inputs share."""
+    """Its folder, below the folder that all inputs of its domain share: `.` for that folder itself."""
     domain: str = ""
 
 
@@ -101,8 +101,7 @@ def _files(path: Path, notes: list[str]) -> Iterator[Path]:
 
 
 def _below(file: Path, folder: Path) -> str:
-    source = file.parent.relative_to(folder.absolute())
-    return source.as_posix() if source.parts else folder.absolute().name
+    return file.parent.relative_to(folder.absolute()).as_posix()
 
 
 def unique_names(inputs: Iterable[tuple[str, str]]) -> list[str]:
@@ -111,9 +110,9 @@ def unique_names(inputs: Iterable[tuple[str, str]]) -> list[str]:
     taken: set[str] = set()
     for source, stem in inputs:
         plain = stem.replace(".", "_")[:_LONGEST]
-        candidates = (plain, f"{source.replace('/', '-').replace('.', '_')}-{plain}"[-_LONGEST:])
+        with_source = "-".join([*PurePosixPath(source.replace(".", "_")).parts, plain])[-_LONGEST:]
         numbered = (f"{plain}-{number}" for number in range(2, len(taken) + 3))
-        name = next(name for name in (*candidates, *numbered) if name.casefold() not in taken)
+        name = next(name for name in (plain, with_source, *numbered) if name.casefold() not in taken)
         taken.add(name.casefold())
         names.append(name)
     return names

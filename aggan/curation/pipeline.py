@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -119,11 +119,11 @@ def _select(files: Sequence[Input], measured: dict[Path, Measurement], out: Path
         raise UserError(
             f"no usable face in {len(files)} photographs ({_summary(left_out)}): see {out / store.LEFT_OUT}"
         )
-    kept = remaining(leave_out_copies(kept, settings))
     domains = list(dict.fromkeys(each.domain for each in files))
     if domains == [""]:
         domains = [NEUTRAL, SMILING]
         kept = remaining(sort_by_smile(kept, settings))
+    kept = remaining(leave_out_copies(kept, settings))
     kept = remaining(keep_one_domain_a_person(kept))
     _require_people(kept, domains, left_out, out)
     balanced = leave_out_for_balance(kept, settings)
@@ -136,9 +136,9 @@ def _require_people(kept: Sequence[Photograph], domains: Sequence[str], left_out
     if poor:
         numbers = ", ".join(f"{numbers_of(kept)[domain]} {domain}" for domain in domains)
         raise UserError(
-            f"{poor[0]} needs photographs of {_LEAST_PEOPLE} people or more, but has those of {people[poor[0]]} "
-            f"({numbers}; left out: {_summary(left_out) or 'nothing'}): add photographs; {out / store.LEFT_OUT} lists "
-            "what was left out"
+            f"{poor[0]} has {'photographs of one person only' if people[poor[0]] else 'no photographs'} ({numbers}; left "
+            f"out: {_summary(left_out) or 'nothing'}): add some, of {_LEAST_PEOPLE} people or more; {out / store.LEFT_OUT} "
+            "lists what was left out"
         )
 
 
@@ -158,7 +158,7 @@ def _make_records(kept: Sequence[Photograph], settings: SortSettings) -> list[Re
                 "split": split,
                 "expression": each.domain,
                 "person": each.person,
-                "source": f"{each.source}/{Path(each.measurement.file).name}",
+                "source": str(PurePosixPath(each.source, Path(each.measurement.file).name)),
                 **({} if each.measurement.smile is None else {"smile": each.measurement.smile}),
             }
         )

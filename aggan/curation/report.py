@@ -30,8 +30,8 @@ EXPLANATIONS = {
     choose.BLURRED: "little fine detail (--min-sharpness)",
     choose.GREY: "most photographs are in colour",
     choose.COLOURED: "most photographs are grey",
-    choose.COPY: "the same photograph with a larger face is there",
     choose.BETWEEN: "neither certainly a smile nor certainly none (--smiling, --neutral)",
+    choose.COPY: "the same photograph is there, with a larger face",
     choose.BOTH: "one person is in one domain only (--same-person)",
     choose.BALANCE: "the domains would differ in more than the expression (--balance, --keep)",
 }
