@@ -110,7 +110,7 @@ def unique_names(inputs: Iterable[tuple[str, str]]) -> list[str]:
     taken: set[str] = set()
     for source, stem in inputs:
         plain = stem.replace(".", "_")[:_LONGEST]
-        with_source = "-".join([*PurePosixPath(source.replace(".", "_")).parts, plain])[-_LONGEST:]
+        with_source = "-".join([*PurePosixPath(source).parts, plain]).replace(".", "_")[-_LONGEST:]
         numbered = (f"{plain}-{number}" for number in range(2, len(taken) + 3))
         name = next(name for name in (plain, with_source, *numbered) if name.casefold() not in taken)
         taken.add(name.casefold())

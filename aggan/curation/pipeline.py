@@ -135,10 +135,10 @@ def _require_people(kept: Sequence[Photograph], domains: Sequence[str], left_out
     poor = [domain for domain in domains if people[domain] < _LEAST_PEOPLE]
     if poor:
         numbers = ", ".join(f"{numbers_of(kept)[domain]} {domain}" for domain in domains)
+        has = "photographs of one person only" if people[poor[0]] else "no photographs"
         raise UserError(
-            f"{poor[0]} has {'photographs of one person only' if people[poor[0]] else 'no photographs'} ({numbers}; left "
-            f"out: {_summary(left_out) or 'nothing'}): add some, of {_LEAST_PEOPLE} people or more; {out / store.LEFT_OUT} "
-            "lists what was left out"
+            f"{poor[0]} has {has} ({numbers}; left out: {_summary(left_out) or 'nothing'}): add some, of "
+            f"{_LEAST_PEOPLE} people or more; {out / store.LEFT_OUT} lists what was left out"
         )
 
 
