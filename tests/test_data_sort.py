@@ -19,11 +19,13 @@ from PIL import ImageFilter
 from aggan.cli.main import run
 from aggan.curation import measure
 from aggan.curation.appearance import MARGIN, SIDE, appearance, sharpness, to_lab
-from aggan.curation.balance import choose_subset
+from aggan.curation.balance import Feature, choose_subset, leave_out_for_balance
+from aggan.curation.choose import Photograph
 from aggan.curation.crops import crop
 from aggan.curation.inputs import unique_names
-from aggan.curation.measure import Instruments, pose
+from aggan.curation.measure import Instruments, Measurement, pose
 from aggan.curation.people import choose_domains, find_copies, group_people
+from aggan.curation.settings import SortSettings
 from aggan.data.folders import DataConfig, find
 from aggan.data.index import read_records
 from aggan.data.sample_faces import PACK
@@ -350,6 +352,27 @@ def test_balancing_keeps_a_share_of_each_domain():
     labels = np.repeat((0, 1, 2), 20)
     kept = choose_subset(np.eye(3)[labels] + np.random.default_rng(0).normal(0, 0.1, (60, 3)), labels, 0.1, 0.7)
     assert np.bincount(labels[kept]).tolist() == [14, 14, 14]
+
+
+def test_small_piles_are_not_balanced_beyond_chance():
+    random = np.random.default_rng(0)
+    photographs = [
+        Photograph(
+            Measurement(
+                f"{index}", (0, 0), side=80.0, sharpness=[1.0, random.normal()], identity=list(random.normal(size=8))
+            ),
+            source=("a", "b")[index % 3 == 0],
+            domain=("neutral", "smiling")[index % 2],
+        )
+        for index in range(40)
+    ]
+    balanced = leave_out_for_balance(photographs, SortSettings())
+    assert balanced.limit == pytest.approx(2 * (2 / 20) ** 0.5)
+    assert len(balanced.choice.left_out) <= 2
+    assert balanced.features[0].name == "folder a"
+    assert balanced.features[-1].name.endswith("along 8 directions, the mean")
+    assert {feature.after for feature in balanced.features if feature.name == "nodding"} == {0}
+    assert Feature("", 0.6, 0.05).words == "medium, now negligible"
 
 
 def test_colours_are_cielab():

@@ -180,14 +180,19 @@ class Journal:
     """The file of measurements. Lines are appended one by one; an incomplete last line is ignored."""
 
     def __init__(self, path: Path, expressions: bool) -> None:
-        """Read what there is. Measurements without an expression are ignored if `expressions` are needed."""
+        """Read what there is. Measurements without an expression are ignored if `expressions` are needed.
+
+        Unreadable files are tried again: another extra may be installed by now.
+        """
         self._path, self._needs_line_end = path, False
         self._known: dict[tuple[str, tuple[int, int]], Measurement] = {}
         with report_os_errors():
             lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         for line in lines:
             measurement = _parse(line)
-            if measurement and not (expressions and not measurement.problem and measurement.smile is None):
+            if measurement is None or measurement.problem == UNREADABLE:
+                continue
+            if measurement.problem or measurement.smile is not None or not expressions:
                 self._known[measurement.file, measurement.stamp] = measurement
         self._needs_line_end = bool(lines) and not lines[-1].endswith(b"\n")
 
