@@ -368,7 +368,7 @@ def test_small_piles_are_not_balanced_beyond_chance():
     ]
     balanced = leave_out_for_balance(photographs, SortSettings())
     assert balanced.limit == pytest.approx(2 * (2 / 20) ** 0.5)
-    assert len(balanced.choice.left_out) <= 2
+    assert len(balanced.choice.left_out) <= 12  # a limit of 0.1 would leave out half of them
     assert balanced.features[0].name == "folder a"
     assert balanced.features[-1].name.endswith("along 8 directions, the mean")
     assert {feature.after for feature in balanced.features if feature.name == "nodding"} == {0}
