@@ -175,6 +175,7 @@ def test_every_file_that_is_left_out_has_its_reason(pile, tmp_path, networks):
 def test_nothing_is_measured_twice_and_the_set_follows_the_pile(pile, tmp_path, networks):
     out = tmp_path / "set"
     assert sort(pile, out=out) == 0
+    tested = sources_of_tests(out)
     before = {name: (out / name).stat().st_mtime_ns for name in files_below(out) if name.endswith(".png")}
     assert sort(pile, out=out) == 0
     assert networks.looked_at == 10
@@ -185,6 +186,7 @@ def test_nothing_is_measured_twice_and_the_set_follows_the_pile(pile, tmp_path, 
     assert networks.looked_at == 12
     sources = {record["source"] for record in read_records(out / "images.jsonl")}
     assert "new.png" in sources
+    assert sources_of_tests(out) == tested
     assert "2.png" not in sources
     assert len([name for name in files_below(out) if name.endswith(".png")]) == 10
     assert sort(pile, out=out, more=("--neutral", "0.6")) == 0
@@ -204,6 +206,10 @@ def test_an_interrupted_sorting_continues(pile, tmp_path, networks, capsys, rest
     assert networks.looked_at == 10
     assert sort(pile, out=out) == 0
     assert networks.looked_at == 10
+
+
+def sources_of_tests(out: Path) -> set[str]:
+    return {record["source"] for record in read_records(out / "images.jsonl") if record["split"] == "test"}
 
 
 def test_a_set_that_was_not_finished_is_finished(pile, tmp_path, networks):
@@ -270,6 +276,7 @@ def test_what_cannot_be_sorted_is_one_sentence(pile, tmp_path, networks, capsys)
         ("--domains", f"a={pile}"): "--domains needs two domains or more",
         ("--domains", "a", "b"): "--domains takes NAME=FOLDER, such as smiling=photos/smiling, not 'a'",
         domains: "lies in the domains a and b",
+        ("--domains", f"a={pile}", f"b={empty}"): "b has no photographs (10 a, 0 b; left out: nothing)",
         (pile, "--smiling", "0.1"): "--neutral 0.2 and --smiling 0.1 must be probabilities",
         (pile, "--test-share", "1"): "--test-share must be from 0 to below 1",
         (pile, "--margin", "-1"): "--margin must not be negative",

@@ -1,6 +1,8 @@
 """From photographs to training images: measure, leave out, sort, balance, split, write."""
 
-from collections import Counter
+import hashlib
+import os
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -74,7 +76,7 @@ def sort_photographs(
     with exclusive_lock(out / store.WORK):
         with resumable():
             measured = _measure_all(files, out, load_instruments, not inputs.domains, track)
-        selection = _select(files, measured, out, settings)
+        selection = _select(files, measured, out, settings, inputs)
         records = _make_records(selection.kept, settings)
         card = store.make_card(asdict(settings), _domains(inputs), records)
         is_new = not store.is_current(out, card, records)
@@ -104,7 +106,9 @@ def _measure_all(
     return {file: measurement for file, measurement in measured if measurement}
 
 
-def _select(files: Sequence[Input], measured: dict[Path, Measurement], out: Path, settings: SortSettings) -> _Selection:
+def _select(
+    files: Sequence[Input], measured: dict[Path, Measurement], out: Path, settings: SortSettings, inputs: Inputs
+) -> _Selection:
     """Choose the images of the set. What was left out is listed in `out` even if nothing remains."""
     left_out: list[LeftOut] = []
 
@@ -119,13 +123,11 @@ def _select(files: Sequence[Input], measured: dict[Path, Measurement], out: Path
         raise UserError(
             f"no usable face in {len(files)} photographs ({_summary(left_out)}): see {out / store.LEFT_OUT}"
         )
-    domains = list(dict.fromkeys(each.domain for each in files))
-    if domains == [""]:
-        domains = [NEUTRAL, SMILING]
+    if not inputs.domains:
         kept = remaining(sort_by_smile(kept, settings))
     kept = remaining(leave_out_copies(kept, settings))
     kept = remaining(keep_one_domain_a_person(kept))
-    _require_people(kept, domains, left_out, out)
+    _require_people(kept, _domains(inputs), left_out, out)
     balanced = leave_out_for_balance(kept, settings)
     return _Selection(remaining(balanced.choice), left_out, balanced)
 
@@ -158,7 +160,7 @@ def _make_records(kept: Sequence[Photograph], settings: SortSettings) -> list[Re
                 "split": split,
                 "expression": each.domain,
                 "person": each.person,
-                "source": str(PurePosixPath(each.source, Path(each.measurement.file).name)),
+                "source": _source(each),
                 **({} if each.measurement.smile is None else {"smile": each.measurement.smile}),
             }
         )
@@ -166,13 +168,23 @@ def _make_records(kept: Sequence[Photograph], settings: SortSettings) -> list[Re
 
 
 def _choose_test_people(kept: Sequence[Photograph], settings: SortSettings) -> set[int]:
-    """Some people of each domain: at least one, and at least one stays in the training split."""
-    random, test = np.random.default_rng(settings.seed), set[int]()
-    for domain in sorted({each.domain for each in kept}):
-        people = sorted({each.person for each in kept if each.domain == domain})
+    """Some people of each domain: at least one, and at least one stays in the training split.
+
+    People are drawn by their files' names, so that most stay in their split when photographs are added.
+    """
+    draws: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    for each in kept:
+        digest = hashlib.sha256(os.fsencode(f"{settings.seed} {_source(each)}")).hexdigest()
+        draws[each.domain][each.person] = min(digest, draws[each.domain].get(each.person, digest))
+    test = set[int]()
+    for people in draws.values():
         count = min(max(1, round(settings.test_share * len(people))), len(people) - 1) if settings.test_share else 0
-        test.update(random.permutation(people)[:count].tolist())
+        test.update(sorted(people, key=people.__getitem__)[:count])
     return test
+
+
+def _source(photograph: Photograph) -> str:
+    return str(PurePosixPath(photograph.source, Path(photograph.measurement.file).name))
 
 
 def _crop(face: Measurement, settings: SortSettings) -> Pillow.Image:
