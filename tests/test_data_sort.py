@@ -238,7 +238,12 @@ def test_folders_that_are_sorted_need_no_classifier(tmp_path, networks, capsys):
         photograph(tmp_path / name / "sub" / f"{person}.png", person, 0.5)
     domains = (f"glasses={tmp_path / 'with'}", f"none={tmp_path / 'without'}")
     assert sort("--domains", *domains, out=tmp_path / "set") == 0
-    assert networks.expressions == [False]
+    before = read_pixels(next((tmp_path / "set").rglob("1.png")))
+    photograph(tmp_path / "with" / "sub" / "1.png", 1, 0.5, seed=1)
+    capsys.readouterr()
+    assert sort("--domains", *domains, out=tmp_path / "set") == 0
+    assert (read_pixels(next((tmp_path / "set").rglob("1.png"))) != before).any()
+    assert networks.expressions == [False, False]
     assert "train: 2 glasses, 2 none\ntest: 1 glasses, 1 none\n" in capsys.readouterr().out
     assert {record["source"][:3] for record in read_records(tmp_path / "set" / "images.jsonl")} == {"sub"}
 

@@ -15,7 +15,7 @@ SMALL, DOUBTFUL, TURNED, BLURRED = "face too small", "doubtful face", "head turn
 GREY, COLOURED = "grey among colours", "coloured among grey"
 COPY, BETWEEN, BOTH, BALANCE = "copy", "between the expressions", "person of the other domain", "balance"
 _GREY = 6.0
-"""Faces with a smaller chroma are grey (our choice; sepia has about 15, faces in colour 20 and more)."""
+"""Faces with a smaller chroma are grey (our choice; the palest portrait in colour that was tried has 9)."""
 _MISFIT = 0.05
 """Landmarks that are farther from a face's are doubtful (our choice)."""
 _NOD = (0.5, 0.95)

@@ -78,12 +78,13 @@ def sort_photographs(
             measured = _measure_all(files, out, load_instruments, not inputs.domains, track)
         selection = _select(files, measured, out, settings, inputs)
         records = _make_records(selection.kept, settings)
-        card = store.make_card(asdict(settings), _domains(inputs), records)
+        faces = [photograph.measurement for photograph in selection.kept]
+        card = store.make_card(asdict(settings), _domains(inputs), records, faces)
         is_new = not store.is_current(out, card, records)
         if is_new:
-            faces = {str(record["file"]): each for record, each in zip(records, selection.kept, strict=True)}
+            images = (_crop(face, settings) for face in faces)
             with resumable():
-                store.write_images(out, records, lambda record: _crop(faces[record["file"]].measurement, settings))
+                store.write_images(out, records, images)
                 store.replace(out, card, records)
         write_report(out, selection.left_out, selection.balanced, records, measured.values())
     return Sorted(_domains(inputs), records, selection.left_out, selection.balanced, notes, is_new)

@@ -9,17 +9,19 @@ OUT/.sorting/measurements.jsonl
 """
 
 import csv
+import hashlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image as Pillow
 
 from aggan.curation.choose import LeftOut
-from aggan.data.index import CARD, INDEX, SPLITS, Record, counts, read_records, write_card, write_records
+from aggan.curation.measure import Measurement
+from aggan.data.index import CARD, INDEX, SPLITS, VERSION, Record, counts, read_records, write_card, write_records
 from aggan.data.listing import report_os_errors
 from aggan.errors import UserError
 from aggan.io import printable, read_json, write_atomic, write_text_atomic
@@ -29,6 +31,8 @@ WORK, MEASUREMENTS, REPORT, LEFT_OUT = ".sorting", "measurements.jsonl", "report
 _REPLACED = "replaced.jsonl"
 """In `WORK`: the index of the set that is being replaced."""
 _OWN = frozenset((*SPLITS, INDEX, CARD, REPORT, LEFT_OUT, WORK))
+_JUNK = frozenset((".DS_Store", "Thumbs.db", "desktop.ini"))
+"""Files that file managers leave everywhere."""
 
 
 @report_os_errors()
@@ -36,7 +40,7 @@ def require_own(out: Path) -> None:
     """Raise `UserError` if `out` holds anything that this command did not write."""
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file: choose a folder")
-    entries = {entry.name for entry in out.iterdir()} if out.exists() else set()
+    entries = {entry.name for entry in out.iterdir()} - _JUNK if out.exists() else set()
     is_own = WORK in entries or (CARD in entries and read_json(out / CARD).get("name") == NAME)
     foreign = sorted(entries - _OWN) if is_own else sorted(entries)
     if not foreign and is_own:
@@ -46,7 +50,7 @@ def require_own(out: Path) -> None:
             path.relative_to(out).as_posix()
             for split in SPLITS
             for path in (out / split).rglob("*")
-            if not path.is_dir()
+            if not path.is_dir() and path.name not in _JUNK
         )
         foreign = sorted(set(files) - own)
     if foreign:
@@ -62,16 +66,25 @@ def is_current(out: Path, card: Record, records: Sequence[Record]) -> bool:
     return all((out / record["file"]).is_file() for record in records)
 
 
-def make_card(settings: Record, domains: Sequence[str], records: Sequence[Record]) -> Record:
-    """The card of a set."""
-    return {"name": NAME, "version": 1, "domains": list(domains), "settings": settings, "counts": counts(records)}
+def make_card(
+    settings: Record, domains: Sequence[str], records: Sequence[Record], faces: Iterable[Measurement]
+) -> Record:
+    """The card of a set. `plan` is a digest of the photographs and of where their faces lie."""
+    plan = hashlib.sha256(repr([(face.file, face.stamp, face.landmarks) for face in faces]).encode())
+    return {
+        "name": NAME,
+        "version": VERSION,
+        "domains": list(domains),
+        "settings": settings,
+        "plan": plan.hexdigest()[:32],
+        "counts": counts(records),
+    }
 
 
-def write_images(out: Path, records: Iterable[Record], make: Callable[[Record], Pillow.Image]) -> None:
-    """Write all images of a new set, which `replace` puts into place."""
+def write_images(out: Path, records: Iterable[Record], images: Iterable[Pillow.Image]) -> None:
+    """Write the images of a new set, one for each record. `replace` puts them into place."""
     shutil.rmtree(out / WORK / "set", ignore_errors=True)
-    for record in records:
-        image = make(record)
+    for record, image in zip(records, images, strict=True):
         write_atomic(out / WORK / "set" / record["file"], lambda path, image=image: image.save(path, "PNG"))
 
 
