@@ -1,4 +1,5 @@
-"""`aggan data ACTION`: unpack the sample faces, render data sets, prepare original ones, look after the cache.
+"""`aggan data ACTION`: unpack the sample faces, sort photographs, render data sets, prepare original ones, look
+after the cache.
 
 Other packages add actions with an entry point in the group `aggan.data`. Its name is the action. Its object is called
 with the remaining command-line arguments and returns an exit code.
@@ -16,9 +17,10 @@ from aggan.data.sample_faces import unpack
 from aggan.errors import UserError
 
 GROUP = "aggan.data"
-ACTIONS = ("faces", "render", "prepare", "cache")
+ACTIONS = ("faces", "sort", "render", "prepare", "cache")
 """Actions that the usage always lists; `render` is the entry point of the package rendered-faces."""
 USAGE = """usage: aggan data faces --out DIR [--size {64,128}] [--pairs]      unpack the sample faces
+       aggan data sort PHOTOS... --out DIR      make training images from photographs of people
        aggan data render PROTOCOL --out DIR      render a data set (package rendered-faces)
        aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST      lay out an original data set for training
        aggan data cache [--clear] [--older-than DAYS]      list or clear the cache of decoded images"""
@@ -38,6 +40,10 @@ def main(argv: list[str]) -> int:
     action, *rest = argv
     if action == "faces":
         return tyro.cli(faces, args=rest, prog="aggan data faces")
+    if action == "sort":
+        from aggan.cli import data_sort
+
+        return data_sort.main(rest)
     if action == "prepare":
         from aggan.cli import data_prepare
 
