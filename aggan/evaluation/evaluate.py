@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 from aggan.data.cache import OnProgress
 from aggan.evaluation import metrics
-from aggan.evaluation.classifiers import EvaluationModels, Features, Images, batches
+from aggan.evaluation.classifiers import EvaluationModels, Features, ImageClassifier, Images, batches
 from aggan.evaluation.test_set import TestFiles, TestSet, Warn, find_test_set, read_test_set
 from aggan.images.convert import to_pixels, to_tensor
 from aggan.inference.translator import Translator
@@ -94,6 +94,9 @@ def evaluate(
     if models.classifier is not None and not known:
         classes = ", ".join(models.classifier.classes)
         warn(f"nothing is classified: the classifier {models.name} has no class {target!r}, only {classes}")
+    if isinstance(models.classifier, ImageClassifier) and card.size < models.classifier.tower.size:
+        sides = f"{models.classifier.tower.size} px, and the model at {card.size}"
+        warn(f"the classifier {models.name} works at {sides}: it has not seen images that were enlarged")
     files = find_test_set(test_set, warn)
     if save_to:
         _require_destination(save_to, test_set, files, card.size)
