@@ -235,7 +235,7 @@ def test_a_classifier_of_larger_images_than_the_model_is_mentioned(stripes, mode
     assert train(stripes, "--out", tmp_path / "large", "--size", "64", "--steps", "1") == 0
     arguments = ["evaluate", model, "--inputs", stripes / "happy", "--to", "happy", "--classifier", tmp_path / "large"]
     assert run([str(argument) for argument in (*arguments, "--out", tmp_path / "results.json")]) == 0
-    assert "large works at 64 px, and the model at 32: " in capsys.readouterr().err
+    assert "large was measured at 64 px, and the model works at 32: " in capsys.readouterr().err
 
 
 def test_it_chooses_the_best_model_of_a_training(classifier, stripes, tmp_path, monkeypatch):
