@@ -90,6 +90,9 @@ _ALL = (
            "Standard deviation of the attention mask within an image."),
     Metric("mask_on_change", "mask on change", 1, "%", "{:.1f}", "bootstrap",
            "Share of the attention mask's sum that lies where the ground truth differs from the input."),
+    Metric("mask_iou", "mask IoU", 1, "", "{:.3f}", "bootstrap",
+           "Intersection over union of the pixels with an attention mask of 0.5 or more and those where the ground truth "
+           "differs from the input by more than two levels."),
 )
 # fmt: on
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}

@@ -197,7 +197,10 @@ def _paired_values(
         "ms_ssim": metrics.ms_ssim(images, ground_truth),
         "background_change": metrics.change_where(background, inputs, images),
     }
-    return values | ({"mask_on_change": metrics.share_inside(~background, masks)} if masks is not None else {})
+    if masks is not None:
+        values["mask_on_change"] = metrics.share_inside(~background, masks)
+        values["mask_iou"] = metrics.intersection_over_union(~background, masks >= metrics.ATTENDED)
+    return values
 
 
 def _distances(outputs: Outputs, features: Features | None) -> dict[str, tuple[float, tuple[float, float]]]:

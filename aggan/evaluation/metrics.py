@@ -18,6 +18,8 @@ from torchmetrics.functional.image import (
 
 BACKGROUND_TOLERANCE = 2
 """Grey levels (of 255) by which the ground truth may differ from the input in the background."""
+ATTENDED = 0.5
+"""Attention of a pixel that counts as attended."""
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weights of MS-SSIM's scales, the finest first (Wang et al., 2003)."""
 WINDOW = 11
@@ -93,6 +95,12 @@ def share_inside(region: Region, masks: Float[np.ndarray, "n h w"]) -> Values:
     sums = masks.astype(np.float64).sum(axis=(1, 2))
     inside = (masks * region).sum(axis=(1, 2))
     return np.divide(inside, sums, out=np.full(len(sums), np.nan), where=sums > 0)
+
+
+def intersection_over_union(a: Region, b: Region) -> Values:
+    """The share of the pixels of either region that are in both; nan if both are empty."""
+    union = (a | b).sum(axis=(1, 2))
+    return np.divide((a & b).sum(axis=(1, 2)), union, out=np.full(len(union), np.nan), where=union > 0)
 
 
 def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
