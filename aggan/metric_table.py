@@ -91,8 +91,8 @@ _ALL = (
     Metric("mask_on_change", "mask on change", 1, "%", "{:.1f}", "bootstrap",
            "Share of the attention mask's sum that lies where the ground truth differs from the input."),
     Metric("mask_iou", "mask IoU", 1, "", "{:.3f}", "bootstrap",
-           "Intersection over union of the pixels with an attention mask of 0.5 or more and those where the ground truth "
-           "differs from the input by more than two levels."),
+           "Intersection over union of the pixels whose attention is 0.5 or more and those that the ground truth "
+           "changes at least half as much as the pixel of the same image that it changes most."),
 )
 # fmt: on
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}

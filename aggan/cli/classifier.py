@@ -81,8 +81,8 @@ def train(args: Train) -> int:
     origin = "the test images" if images.test else f"{args.test_share:.0%} of each domain, by seed {args.seed}"
     for sentence in _describe(images, origin):
         display.print(sentence)
-    decoded = [_decode(domains, args.size, display) for domains in (images.train, images.test)]
-    classes, copies = split(*decoded, args.test_share, args.seed)
+    training_set, test_set = (_decode(domains, args.size, display) for domains in (images.train, images.test))
+    classes, copies = split(training_set, test_set, args.test_share, args.seed)
     if copies:
         display.warn(f"left out {copies} test images: each equals a training image")
     training = Training(args.size, args.steps, args.flip, args.recolour, args.seed)

@@ -3,13 +3,13 @@
     s      side of a drawing in pixels: `SUPERSAMPLING` times that of the image
     x, y   pixel centres in sides of the image: x to the right, y down, both in [0, 1]
 
-A scene is a stream of random numbers. Its image is a function of them, of the domain and of the size: the same scene can
-be drawn at any size and in every domain. The view is from slightly above, and the light from the front left or right.
+A scene is a stream of random numbers. Its image is a function of them, of the domain and of the size: one scene can be
+drawn at any size and in every domain. The view is from slightly above, and the light from the front left or right.
 Vases and fruit are solids, so a pattern is foreshortened at the edges of a vase, and lies in its light and shadow.
 
-What a pattern looks like follows from the plain image: its rows are fixed to the form of the vase, and it is always cream.
-So every image has exactly one right translation to each other domain. Walls, cloths and bowls have patterns in every
-domain, and a fruit may hide a part of the vase: neither stripes nor dots alone tell a domain.
+A pattern follows from the plain image: its rows are fixed to the form of the vase, and it is always cream. So every
+image has exactly one right translation to each other domain. Walls, cloths and bowls have patterns in every domain, and
+a fruit may hide a part of the vase: neither stripes nor dots alone tell a domain.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ GAMMA = 2.2
 """Colours are mixed in linear light."""
 TILT = 0.2
 """Of the view: a circle that lies is an ellipse of this height, relative to its width."""
-SPACING, DOT, BAND = 0.105, 0.034, 0.021
+SPACING, DOT, BAND = 0.125, 0.043, 0.028
 """Of a pattern in sides of the image: between two rows, the radius of a dot, half the width of a band."""
 RIM = 0.84
 """Inner radius of a vase's mouth, relative to its outer one."""

@@ -199,7 +199,8 @@ def _paired_values(
     }
     if masks is not None:
         values["mask_on_change"] = metrics.share_inside(~background, masks)
-        values["mask_iou"] = metrics.intersection_over_union(~background, masks >= metrics.ATTENDED)
+        changed = metrics.clearly_changed(inputs, ground_truth)
+        values["mask_iou"] = metrics.intersection_over_union(changed, masks >= metrics.HALF)
     return values
 
 

@@ -18,8 +18,8 @@ from torchmetrics.functional.image import (
 
 BACKGROUND_TOLERANCE = 2
 """Grey levels (of 255) by which the ground truth may differ from the input in the background."""
-ATTENDED = 0.5
-"""Attention of a pixel that counts as attended."""
+HALF = 0.5
+"""Attention of a pixel that counts as attended, and its part of an image's largest change if it counts as changed."""
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weights of MS-SSIM's scales, the finest first (Wang et al., 2003)."""
 WINDOW = 11
@@ -80,6 +80,17 @@ def change(inputs: Images, outputs: Images) -> Values:
 def background(inputs: Images, ground_truth: Images) -> Region:
     """The pixels that a translation should not change: the ground truth equals the input there."""
     return np.abs(ground_truth.astype(np.int16) - inputs).max(axis=3) <= BACKGROUND_TOLERANCE
+
+
+def clearly_changed(inputs: Images, ground_truth: Images) -> Region:
+    """The pixels that change at least half as much as the pixel of the same image that changes most.
+
+    Where a mask blends a content in, these are about the pixels with a mask of 0.5 or more: antialiased edges of a
+    change count if more than half of the pixel is changed.
+    """
+    differences = np.abs(ground_truth.astype(np.float64) - inputs).mean(axis=3)
+    largest = differences.max(axis=(1, 2), keepdims=True)
+    return (differences >= HALF * largest) & (largest > 0)
 
 
 def change_where(region: Region, inputs: Images, outputs: Images) -> Values:
