@@ -34,7 +34,7 @@ LEAST_RADIUS = 0.45
 
 Field = Float[np.ndarray, "rows columns"]
 Region = Bool[np.ndarray, "rows columns"]
-Colour = Float[np.ndarray, "*shape 3"]
+Colour = Float[np.ndarray, "... 3"]
 Window = tuple[slice, slice]
 
 
@@ -80,10 +80,10 @@ class _Dice:
         return low + (high - low) * float(self._generator.random())
 
     def chance(self, probability: float) -> bool:
-        return self.uniform(0, 1) < probability
+        return self.uniform(0.0, 1.0) < probability
 
     def below(self, count: int) -> int:
-        return int(self.uniform(0, count))
+        return int(count * self.uniform(0.0, 1.0))
 
     def choose(self, colours: Float[np.ndarray, "n 3"], vary: float = 0.12) -> Float[np.ndarray, "3"]:
         """One of the colours, a little brighter or darker."""
@@ -147,7 +147,7 @@ def _noise(dice: _Dice, side: int, rows: int, columns: int) -> Float[np.ndarray,
 def _mixing(cells: int, side: int) -> Float[np.ndarray, "side corners"]:
     """The share of each of `cells + 1` corners at each pixel."""
     places = (np.arange(side) + 0.5) / side * cells
-    return _smooth(0, 1, 1 - np.abs(places[:, None] - np.arange(cells + 1)))
+    return _smooth(0.0, 1.0, 1 - np.abs(places[:, None] - np.arange(cells + 1)))
 
 
 # --- the room -------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ def _draw_wall(canvas: _Canvas, dice: _Dice, light: _Light, horizon: float) -> N
     base = dice.choose(WALLS)
     accent = base * dice.uniform(0.72, 0.86) if dice.chance(0.6) else base * dice.uniform(1.1, 1.25)
     canvas.pixels[:] = base
-    pattern, pitch, phase = dice.below(6), dice.uniform(0.06, 0.13), dice.uniform(0, 1)
+    pattern, pitch, phase = dice.below(6), dice.uniform(0.06, 0.13), dice.uniform(0.0, 1.0)
     u, v = (x / pitch + phase) % 1, (y / pitch + phase) % 1
     if pattern == 0:  # stripes
         canvas.blend(accent, np.broadcast_to(np.abs(u - 0.5) < 0.22, (canvas.side,) * 2))
@@ -226,7 +226,7 @@ def _draw_sunlight(canvas: _Canvas, dice: _Dice, light: _Light) -> None:
     u, v = (canvas.x - left + slant * canvas.y) / dice.uniform(0.3, 0.5), (canvas.y - top) / dice.uniform(0.4, 0.6)
     edges = np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v))
     bars = np.minimum(np.abs(u - 0.5), np.abs(v - 0.5))
-    lit = _smooth(0, 0.05, edges) * _smooth(0.02, 0.06, bars)
+    lit = _smooth(0.0, 0.05, edges) * _smooth(0.02, 0.06, bars)
     canvas.pixels *= 1 + dice.uniform(0.25, 0.5) * lit[..., None]
 
 
@@ -235,7 +235,7 @@ def _draw_table(canvas: _Canvas, dice: _Dice, light: _Light, horizon: float) -> 
     depth = 1 / (np.maximum(canvas.y - horizon, 0) + 0.42)  # falls towards the viewer
     across, away = (canvas.x - 0.5) * depth, np.broadcast_to(depth, (canvas.side,) * 2)
     kind = dice.below(4)
-    phase = dice.uniform(0, 1)
+    phase = dice.uniform(0.0, 1.0)
     if kind == 0:
         grain = _noise(dice, canvas.side, 90, 3) * 0.65 + _noise(dice, canvas.side, 220, 9) * 0.35
         boards = np.abs((away * 3.2 + phase) % 1 - 0.5) > 0.47
@@ -470,7 +470,7 @@ def _draw_leaf(
 
 
 def _draw_flower(canvas: _Canvas, dice: _Dice, light: _Light, x: float, y: float, colour: Colour) -> None:
-    petals, size, turn = 5 + dice.below(4), dice.uniform(0.03, 0.05), dice.uniform(0, 1)
+    petals, size, turn = 5 + dice.below(4), dice.uniform(0.03, 0.05), dice.uniform(0.0, 1.0)
     for k in range(petals):
         angle = 2 * np.pi * (k / petals + turn)
         tip = x + size * np.cos(angle), y + size * np.sin(angle)
