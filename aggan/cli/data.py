@@ -96,7 +96,7 @@ def draw(
         seed: Seed of the scenes.
         pairs: Draw the same training scenes in every domain, for methods that learn from pairs.
     """
-    from aggan.data.drawn_set import draw_set
+    from aggan.data.drawn.store import draw_set
     from aggan.training.log import Display
 
     with Display(Console()).counting("drawing scenes") as count:

@@ -1,4 +1,4 @@
-"""The drawn set: scenes of `aggan.data.drawn_scenes` as the folders of a data set, with masks of what differs.
+"""The drawn set: scenes of `aggan.data.drawn.scenes` as the folders of a data set, with masks of what differs.
 
 OUT/{train,test}/{plain,spotted,striped}/NAME.png    test images of one name are one scene
 OUT/masks/pattern/...    the pixels in which an image differs from the plain image of its scene; plain images have none
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image as Pillow
 
-from aggan.data.drawn_scenes import DOMAINS, PLAIN, draw_scene
+from aggan.data.drawn.scenes import DOMAINS, PLAIN, draw_scene
 from aggan.data.index import CARD, INDEX, MASKS, VERSION, Record, counts, holds_set, write_card, write_records
 from aggan.errors import UserError
 from aggan.io import resumable, write_atomic
