@@ -76,7 +76,7 @@ PHRASES = (
 """What no help text and no page of the docs says."""
 SYSTEM = re.compile(r"(?<!operating )(?<!file )(?<!Operating )(?<!Coding )\bsystems?\b", re.IGNORECASE)
 ACTIONS = {
-    "data": ("faces", "prepare", "prepare celeba", "prepare rafd", "prepare arface", "prepare bu3dfe"),
+    "data": ("faces", "draw", "prepare", "prepare celeba", "prepare rafd", "prepare arface", "prepare bu3dfe"),
     "classifier": ("train",),
     "study": ("create", "serve", "results", "simulate", "power"),
 }
