@@ -10,6 +10,7 @@ from cli_helpers import error_line
 from PIL import Image as Pillow
 
 from aggan.cli.main import run
+from aggan.comparison.runner import Direction
 from aggan.data.cache import DecodedDomain
 from aggan.data.folders import DataConfig
 from aggan.errors import UserError
@@ -248,6 +249,13 @@ def test_it_chooses_the_best_model_of_a_training(classifier, stripes, tmp_path, 
     (stripes / "happy").rename(stripes / "sad")
     with pytest.raises(UserError, match="cannot score the domain 'sad': its classes are happy, neutral"):
         choose_score(training, DataConfig(root=stripes))
+
+
+def test_a_comparison_notices_that_the_classifier_has_changed(classifier, stripes):
+    folders = stripes / "neutral", stripes / "happy"
+    files = Direction(*folders, "neutral", "happy", classifier=str(classifier)).files
+    assert {classifier / "config.json", classifier / "model.safetensors"} <= set(files)
+    assert len(Direction(*folders, "neutral", "happy", classifier="rendered-faces").files) == len(files) - 2
 
 
 def damaged(classifier: Path, name: str, content: bytes) -> Path:

@@ -86,8 +86,10 @@ RECORDED = [[171.5, 163.5, 141.7, 128.2], [127.8, 111.8, 161.3, 146.6], [170.6, 
 # --- the set --------------------------------------------------------------------------------------
 
 
-def small_set(out: Path, **settings: int | bool) -> int:
-    return draw_set(out, **({"size": 16, "images": 3, "test_images": 2} | settings))
+def small_set(
+    out: Path, size: int = 16, images: int = 3, test_images: int = 2, seed: int = 0, pairs: bool = False
+) -> int:
+    return draw_set(out, size, images, test_images, seed, pairs)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
