@@ -42,7 +42,7 @@ def test_a_pattern_changes_exactly_the_pixels_of_its_mask(scenes, domain):
     pattern, vase = stacked(scenes[domain], "pattern"), stacked(scenes[domain], "vase")
     differences = np.abs(images - plain).max(3)
     assert (differences[pattern == 0] == 0).all()
-    assert (differences[pattern >= 128] > 20).mean() > 0.99
+    assert (differences[pattern >= 128] > 4).all()
     assert (pattern <= vase).all()
     assert not stacked(scenes["plain"], "pattern").any()
     np.testing.assert_array_equal(vase, stacked(scenes["plain"], "vase"))

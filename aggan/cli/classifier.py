@@ -136,8 +136,7 @@ def _decode(domains: tuple[Domain, ...], size: int, display: Display) -> list[De
     decoded = []
     for domain in domains:
         with display.counting(f"decoding the images of {domain.name}") as count:
-            failed = lambda failure: display.warn(f"skipped {failure}")  # noqa: E731
-            decoded.append(decode_domain(domain, size, False, failed, 1, count))
+            decoded.append(decode_domain(domain, size, False, lambda line: display.warn(f"skipped {line}"), 1, count))
     return decoded
 
 

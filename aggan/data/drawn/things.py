@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aggan.data.drawn.canvas import Canvas, Colour, Dice, Region, noise
+from aggan.data.drawn.canvas import Canvas, Colour, Dice, Region, Window, noise
 from aggan.data.drawn.palette import CLOTHS, FRUITS, INKS, LEAVES, PETALS, WOODS
 from aggan.data.drawn.solids import (
     Form,
@@ -51,8 +51,11 @@ def _draw_leaf(
     width: float,
     colour: Colour,
     pointed: bool = True,
-) -> None:
-    """A flat shape between two points: a leaf with a midrib, or a piece of a stem. `width` is half of its own."""
+) -> tuple[Region, Window]:
+    """A flat shape between two points: a leaf with a midrib, or a piece of a stem. `width` is half of its own.
+
+    Returns where it is in a window.
+    """
     left, right = sorted((start[0], end[0]))
     top, bottom = sorted((start[1], end[1]))
     window = canvas.window(left - width, top - width, right + width, bottom + width)
@@ -68,6 +71,7 @@ def _draw_leaf(
         inside = (np.abs(across) < width) & (along > -0.1) & (along < 1.1)
         tone = 0.9 + 0.3 * across / width * np.sign(light.side)
     canvas.blend(colour * light.colour * tone[..., None], inside, window)
+    return inside, window
 
 
 def _draw_flower(canvas: Canvas, dice: Dice, light: Light, x: float, y: float, colour: Colour) -> None:
@@ -94,8 +98,8 @@ def draw_fruit(canvas: Canvas, dice: Dice, light: Light, x: float, bottom: float
     skin = colour * (0.92 + 0.16 * noise(dice, canvas.side, 50, 50)[window])[..., None]
     normal = u, v, np.sqrt(np.clip(1 - u * u - v * v, 0, None))
     canvas.blend(shade(light, skin, normal, 0.5, bounce), inside, window)
-    _draw_leaf(canvas, light, (x, centre - radius * 0.6), (x + 0.015, centre - radius * 1.1), 0.006, WOODS[2], False)
-    return canvas.region(inside, window)
+    stalk = (x, centre - radius * 0.6), (x + 0.015, centre - radius * 1.1)
+    return canvas.region(inside, window) | canvas.region(*_draw_leaf(canvas, light, *stalk, 0.006, WOODS[2], False))
 
 
 def draw_bowl(canvas: Canvas, dice: Dice, light: Light, x: float, bottom: float, bounce: Colour) -> Region:
