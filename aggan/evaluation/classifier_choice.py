@@ -9,6 +9,7 @@ from aggan.data import cache
 from aggan.data.index import CARD
 from aggan.errors import UserError
 from aggan.evaluation.classifiers import RENDERED_FACES, EvaluationModels, load_rendered_face_models
+from aggan.evaluation.domain_classifier import load_domain_models
 from aggan.evaluation.photographs import DOWNLOAD, MODEL, PHOTOGRAPHS, WHEEL, load_photograph_models
 
 NONE = "none"
@@ -19,9 +20,10 @@ LEVELS = 3
 
 
 def load_models(classifier: str) -> EvaluationModels:
-    """The networks of a classifier: `rendered-faces`, `photographs`, `none`, or the file of a photograph classifier.
+    """The networks of a classifier: `rendered-faces`, `photographs`, `none`, or one on disk.
 
-    Raises `UserError` if there is no such classifier, or if its file or the extra `faces` is missing.
+    That is a folder that `aggan classifier train` wrote, or the file of a photograph classifier. Raises `UserError` if
+    there is no such classifier, or if its file or the extra `faces` is missing.
     """
     if classifier == NONE:
         return EvaluationModels(NONE)
@@ -29,9 +31,19 @@ def load_models(classifier: str) -> EvaluationModels:
         return load_rendered_face_models()
     if classifier == PHOTOGRAPHS:
         return load_photograph_models(find_photograph_classifier())
-    if not classifier.endswith(SUFFIXES):
-        raise UserError(f"no classifier {classifier!r}; name {', '.join(NAMES)}, or a file (.whl, .tflite)")
-    return load_photograph_models(Path(classifier))
+    if classifier.endswith(SUFFIXES):
+        return load_photograph_models(Path(classifier))
+    if not Path(classifier).exists():
+        raise UserError(
+            f"no classifier {classifier!r}; name {', '.join(NAMES)}, a file (.whl, .tflite), or the folder of a "
+            "classifier that aggan classifier train made"
+        )
+    return load_domain_models(Path(classifier))
+
+
+def absolute(classifier: str) -> str:
+    """The same classifier from any working directory: a name, or an absolute path."""
+    return classifier if classifier in NAMES else str(Path(classifier).absolute())
 
 
 def default_classifier(folder: Path) -> str:

@@ -91,7 +91,9 @@ class TrainingConfig(BaseModel):
         default=None, description="What chooses best/; found from the data by default."
     )
     classifier: str | None = Field(
-        default=None, description="Classifier of the score: rendered-faces, photographs, or a file; found by default."
+        default=None,
+        description="Classifier of the score: a folder that aggan classifier train wrote, rendered-faces, photographs, "
+        "or a file of the latter; found by default.",
     )
     score_every: int = Field(
         default=0, ge=0, description="Steps between scores of the test images, which choose best/; 0 turns them off."
