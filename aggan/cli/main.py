@@ -22,7 +22,7 @@ VERBS = {
     "report": ("report", "make the same tables and page from existing runs"),
     "demo": ("demo", "serve a web page that translates images"),
     "methods": ("methods", "list the methods and their numbers of parameters"),
-    "data": ("data", "unpack the faces that ship, sort photographs, render or prepare data sets"),
+    "data": ("data", "unpack the faces that ship, sort photographs, draw, render or prepare data sets"),
     "classifier": ("classifier", "train a classifier of your own domains, for evaluate"),
     "study": ("study", "run a perceptual study: people choose the real image of each pair"),
     "import": ("import_", "import weights that the AGGAN authors' code saved"),
