@@ -22,9 +22,9 @@ from rich.progress import track
 from aggan.data.listing import PARTS
 from aggan.images.convert import Unreadable, to_tensor
 from aggan.images.file import ImageFile, read_image_file
-from aggan.inference.alignment import alignment_like, alignment_of
+from aggan.inference.alignment import alignment_like
 from aggan.inference.compositing import ALL_ROWS, Backend, LazyPrediction, NothingToTranslate, View, composite
-from aggan.inference.faces import Faces
+from aggan.inference.faces import Faces, faces_view
 from aggan.inference.landmarks import FaceFinder
 from aggan.inference.options import DEFAULTS, TranslateOptions
 from aggan.inference.paths import (
@@ -256,11 +256,11 @@ def _translate_all(
 def _view(options: TranslateOptions, model: str | Path, report: Callable[[str], None]) -> View:
     if not options.faces:
         return Tiles() if options.tiles else whole_image
-    finder = FaceFinder()
     if options.align_like:
+        finder = FaceFinder()
         return Faces(finder, alignment_like(Path(options.align_like), finder, options.bits))
     hint = "name a folder of images like the training images with --align-like DIR"
-    return Faces(finder, alignment_of(model, finder, lambda sentence: report(f"{sentence}; {hint}")))
+    return faces_view(model, lambda sentence: report(f"{sentence}; {hint}"))
 
 
 def _copy(image: ImageFile, source: Path, target: Path) -> None:
