@@ -108,7 +108,7 @@ def translate_files(
     plan = inputs_plan.paths
     translator = load(model)
     options = replace(options, bits=options.bits or translator.card.bits)
-    versions = _versions(to, options)
+    versions = plan_versions(to, options)
     backends = {version.suffix: translator.backend(version.to, options.source, version.sample) for version in versions}
     parts = PARTS if options.masks else ()
     if parts and not translator.attention:
@@ -145,6 +145,13 @@ def translate_image(image: ImageFile, backend: Backend, view: View, strength: fl
     """Translate an image file in memory. Raises `NothingToTranslate` if the view finds nothing."""
     prediction = view(to_tensor(image.rgb8)[None], backend)
     return TranslatedFile(image.with_pixels(composite(image.pixels, prediction, strength)), prediction)
+
+
+def part_images(prediction: LazyPrediction) -> dict[str, Pillow.Image]:
+    """Mask and content of a translated image, by the parts of their files' names."""
+    full = prediction.rows(ALL_ROWS)
+    pixels = (full.mask_pixels(), full.content_pixels())
+    return {part: Pillow.fromarray(image) for part, image in zip(PARTS, pixels, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -205,7 +212,8 @@ def in_parallel(
         torch.set_num_threads(threads)
 
 
-def _versions(to: str, options: TranslateOptions) -> list[Version]:
+def plan_versions(to: str, options: TranslateOptions) -> list[Version]:
+    """The results of each input: one, or one for each sample or each step of an interpolation."""
     if steps := options.interpolate:
         targets = [f"{options.source}>{to}@{step / (steps - 1)}" for step in range(steps)]
         return [Version(f".{number}", target) for number, target in enumerate(targets, start=1)]
@@ -271,9 +279,7 @@ def _copy(image: ImageFile, source: Path, target: Path) -> None:
 
 
 def _save_parts(prediction: LazyPrediction, paths: OutputPaths, version: str) -> None:
-    full = prediction.rows(ALL_ROWS)
-    for part, pixels in zip(PARTS, (full.mask_pixels(), full.content_pixels()), strict=True):
-        image = Pillow.fromarray(pixels)
+    for part, image in part_images(prediction).items():
         write_atomic(paths.part(version + part), lambda path, image=image: image.save(path, "PNG"))
 
 

@@ -10,7 +10,7 @@ def check_content_length(scope: Scope, limit: int) -> None:
     """Raise `HTTPException` 413 if a request announces a body of more than `limit` bytes."""
     length = dict(scope["headers"]).get(b"content-length", b"0")
     if length.isdigit() and (len(length) > len(str(limit)) or int(length) > limit):
-        raise HTTPException(413, "too large")
+        raise HTTPException(413, f"too large: the limit is {limit} bytes")
 
 
 async def read_body(receive: Receive, limit: int, seconds: float) -> bytes | None:
@@ -24,8 +24,8 @@ async def read_body(receive: Receive, limit: int, seconds: float) -> bytes | Non
                     return None
                 body += message.get("body", b"")
                 if len(body) > limit:
-                    raise HTTPException(413, "too large")
+                    raise HTTPException(413, f"too large: the limit is {limit} bytes")
                 more = message.get("more_body", False)
     except TimeoutError:
-        raise HTTPException(408, "too slow") from None
+        raise HTTPException(408, f"too slow: a request must arrive within {seconds:g} seconds") from None
     return bytes(body)
