@@ -20,7 +20,7 @@ from aggan.serve.work_queue import ClientGone, WorkQueue
 from aggan.version import __version__
 from aggan.web.bodies import check_content_length, read_body
 
-BODY_SECONDS = 30
+BODY_SECONDS = 30.0
 """Seconds within which an image must arrive."""
 MAX_DETAIL = 500
 """Letters of an error, which may quote the request."""

@@ -14,7 +14,7 @@ from aggan.web.bodies import check_content_length, read_body
 
 MAX_BODY = 4096
 """Bytes; an answer has a few hundred."""
-BODY_TIMEOUT = 10
+BODY_TIMEOUT = 10.0
 """Seconds within which the body of a request must arrive."""
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
