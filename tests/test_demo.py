@@ -210,12 +210,14 @@ def test_errors_and_files_are_hidden_from_others_and_files_are_deleted_with_the_
     with server(command, url, tmp_path / "log", environment):
         visitor = client.Client(url, verbose=False, download_files=False)
         choices = ("model", "the whole image", 1.0)
-        visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/act")
+        endpoints = visitor.view_api(return_format="dict", print_info=False)["named_endpoints"]
+        assert set(endpoints) == {"/translate", "/translate_to_all"}
+        visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/translate")
         folders = [folder for folder in temporary.iterdir() if list(folder.rglob("*.jpg"))]
         with pytest.raises(client.exceptions.AppError, match="Choose an image first"):
-            visitor.predict(None, *choices, "happy", api_name="/act")
+            visitor.predict(None, *choices, "happy", api_name="/translate")
         with pytest.raises(client.exceptions.AppError) as error:
-            visitor.predict(None, *choices, api_name="/act_2")
+            visitor.predict(None, *choices, api_name="/translate_to_all")
         assert [folder.stat().st_mode & 0o077 for folder in folders] == [0]
     assert "secret" not in str(error.value)
     assert "secret" in (tmp_path / "log").read_text()

@@ -81,11 +81,11 @@ def build(gr: Any, session: Session) -> Any:
                 gallery = gr.Gallery(label="All domains", columns=4, visible=False, format="png")
         inputs = [image, model, view, strength]
         translate = _with_messages(gr, partial(_translate, gr, session))
-        for event in (translate_button.click, strength.release):
-            event(translate, [*inputs, to], results, concurrency_id="model")
+        translate_button.click(translate, [*inputs, to], results, concurrency_id="model", api_name="translate")
+        strength.release(translate, [*inputs, to], results, concurrency_id="model", api_visibility="undocumented")
         translate_to_all = _with_messages(gr, partial(_translate_to_all, gr, session))
-        all_button.click(translate_to_all, inputs, gallery, concurrency_id="model")
-        model.change(partial(_change_model, gr, session), model, [to, view, all_button])
+        all_button.click(translate_to_all, inputs, gallery, concurrency_id="model", api_name="translate_to_all")
+        model.change(partial(_change_model, gr, session), model, [to, view, all_button], api_visibility="undocumented")
     return page
 
 
