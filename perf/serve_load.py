@@ -182,10 +182,11 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512, help="of the images, in pixels, about")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--queue", type=int, default=20)
     args = parser.parse_args()
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "aggan", "serve", args.model, "--port", str(port), "--seconds", "120"]
+        command = [sys.executable, "-m", "aggan", "serve", args.model, "--port", str(port), "--queue", str(args.queue)]
         environment = os.environ | {"TMPDIR": folder}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout is not None

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from cli_helpers import error_line, files_below, noise, save_small_model, translate
@@ -405,7 +406,19 @@ def test_a_stop_drains_what_was_accepted_and_nothing_was_written(tmp_path, model
     (tmp_path / "temporary").mkdir()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-c", SLOW, "serve", str(model), "--port", str(port), "--threads", "1"]
+    command = [
+        sys.executable,
+        "-c",
+        SLOW,
+        "serve",
+        str(model),
+        "--port",
+        str(port),
+        "--threads",
+        "1",
+        "--megabytes",
+        "1",
+    ]
     environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
     with (
         server(command, f"{url}/health", tmp_path / "log", environment) as process,
@@ -414,9 +427,12 @@ def test_a_stop_drains_what_was_accepted_and_nothing_was_written(tmp_path, model
         accepted = [pool.submit(send, url, encoded()) for _ in range(3)]
         while health(url)["taken"] < 3:
             time.sleep(0.05)
+        with pytest.raises(HTTPError) as error:  # and not a connection that is reset while the client still sends
+            send(url, bytes(20_000_000))
         process.send_signal(signal.SIGTERM)
         replies = [one.result() for one in accepted]
         process.wait(60)
+    assert error.value.code == 413
     assert [status for status, _ in replies] == [200] * 3
     assert all(Pillow.open(io.BytesIO(content)).size == (60, 40) for _, content in replies)
     assert not files_below(tmp_path / "temporary")

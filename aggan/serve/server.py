@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from aggan.serve.app import Limits, TranslationApi, create_app
+from aggan.serve.app import BODY_SECONDS, Limits, TranslationApi, create_app
 from aggan.serve.models import load_models
 from aggan.web.listening import is_loopback, listen, url
 
@@ -45,7 +45,7 @@ def serve(config: ServerConfig) -> None:
             access_log=False,
             server_header=False,
             limit_concurrency=MAX_CONNECTIONS,
-            timeout_graceful_shutdown=math.ceil(config.limits.seconds) + 1,
+            timeout_graceful_shutdown=math.ceil(BODY_SECONDS + config.limits.seconds),
         )
         print(f"{url(config.host, config.port)} (press Ctrl-C to stop)", flush=True)
         uvicorn.Server(settings).run(sockets=[listener])
