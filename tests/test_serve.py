@@ -230,6 +230,7 @@ def test_an_image_without_faces_is_refused(model):
 
 def test_an_image_that_does_not_arrive_is_refused_and_its_place_is_free_again(api, monkeypatch):
     monkeypatch.setattr(app_module, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(app_module, "DRAIN_SECONDS", 0.01)
     sent = asyncio.run(exchange(api, [], hang=True))
     assert sent[0]["status"] == 408
     assert api.queue.taken == 0

@@ -18,10 +18,12 @@ from aggan.serve.request import TranslateQuery
 from aggan.serve.translation import require_possible, translate
 from aggan.serve.work_queue import ClientGone, WorkQueue
 from aggan.version import __version__
-from aggan.web.bodies import check_content_length, read_body
+from aggan.web.bodies import Drained, check_content_length, read_body
 
 BODY_SECONDS = 30.0
 """Seconds within which an image must arrive."""
+DRAIN_SECONDS = 10.0
+"""Seconds within which a refused image is received to its end."""
 MAX_DETAIL = 500
 """Letters of an error, which may quote the request."""
 CLIENT_GONE = 499
@@ -143,6 +145,7 @@ def create_app(api: TranslationApi) -> FastAPI:
         responses=_RESPONSES,
         openapi_extra=body,
     )
+    app.add_middleware(Drained, seconds=DRAIN_SECONDS)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(UserError, _refuse)
     app.add_exception_handler(ClientGone, lambda *_: Response(status_code=CLIENT_GONE))
