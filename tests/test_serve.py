@@ -433,6 +433,7 @@ def test_a_stop_drains_what_was_accepted_and_nothing_was_written(tmp_path, model
         process.send_signal(signal.SIGTERM)
         replies = [one.result() for one in accepted]
         process.wait(60)
+    error.value.close()
     assert error.value.code == 413
     assert [status for status, _ in replies] == [200] * 3
     assert all(Pillow.open(io.BytesIO(content)).size == (60, 40) for _, content in replies)
