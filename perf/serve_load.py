@@ -191,7 +191,7 @@ def main() -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout is not None
             assert "http" in process.stdout.readline()
-            results = {"memory_mb_at_start": round(resident_megabytes(process.pid), 1)}
+            results: dict[str, Any] = {"memory_mb_at_start": round(resident_megabytes(process.pid), 1)}
             results |= measure(process, port, args)
             results["stop"] = stop(process, port, args)
             results["files_left"] = len(list(Path(folder).rglob("*")))
