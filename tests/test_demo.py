@@ -16,10 +16,11 @@ from PIL import Image as Pillow
 from tiny_models import SMALL
 from web_server import below_path, free_port, server
 
-from aggan.cli.demo import _display_names
 from aggan.cli.main import run
-from aggan.demo.session import Choices, DemoModel, ResultStore, Session, read_upload
+from aggan.cli.model_server import display_names
+from aggan.demo.session import Choices, DemoModel, ResultStore, Session
 from aggan.errors import UserError
+from aggan.images.uploads import read_upload
 from aggan.inference.compositing import MaskAndContent, NothingToTranslate
 from aggan.inference.translator import load
 from aggan.inference.views import whole_image
@@ -73,7 +74,7 @@ def test_heic_is_a_format_of_the_page_with_its_extra(tmp_path, monkeypatch, inst
     if installed:
         assert read_upload(file, 16.0).pixels.shape == (48, 64, 3)
         return
-    monkeypatch.setattr("aggan.demo.session.reads_heic", lambda: False)
+    monkeypatch.setattr("aggan.images.uploads.reads_heic", lambda: False)
     with pytest.raises(UserError, match=r"^HEIF files are not supported\. Use one of AVIF, BMP, GIF, JPEG"):
         read_upload(file, 16.0)
 
@@ -164,8 +165,8 @@ def test_mistakes_are_one_line(tmp_path, capsys):
 def test_models_of_the_same_name_get_different_names_on_the_page(tmp_path):
     for name in ("a/best", "b/best", "c"):
         (tmp_path / name).mkdir(parents=True)
-    assert _display_names([f"{tmp_path}/a/best", f"{tmp_path}/c", "faces64"]) == ["best", "c", "faces64"]
-    names = _display_names([f"{tmp_path}/a/best", f"{tmp_path}/b/best", "faces64"])
+    assert display_names([f"{tmp_path}/a/best", f"{tmp_path}/c", "faces64"]) == ["best", "c", "faces64"]
+    names = display_names([f"{tmp_path}/a/best", f"{tmp_path}/b/best", "faces64"])
     assert names == ["a/best", "b/best", "faces64"]
 
 
@@ -209,12 +210,14 @@ def test_errors_and_files_are_hidden_from_others_and_files_are_deleted_with_the_
     with server(command, url, tmp_path / "log", environment):
         visitor = client.Client(url, verbose=False, download_files=False)
         choices = ("model", "the whole image", 1.0)
-        visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/act")
+        endpoints = visitor.view_api(return_format="dict", print_info=False)["named_endpoints"]
+        assert set(endpoints) == {"/translate", "/translate_to_all"}
+        visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/translate")
         folders = [folder for folder in temporary.iterdir() if list(folder.rglob("*.jpg"))]
         with pytest.raises(client.exceptions.AppError, match="Choose an image first"):
-            visitor.predict(None, *choices, "happy", api_name="/act")
+            visitor.predict(None, *choices, "happy", api_name="/translate")
         with pytest.raises(client.exceptions.AppError) as error:
-            visitor.predict(None, *choices, api_name="/act_2")
+            visitor.predict(None, *choices, api_name="/translate_to_all")
         assert [folder.stat().st_mode & 0o077 for folder in folders] == [0]
     assert "secret" not in str(error.value)
     assert "secret" in (tmp_path / "log").read_text()

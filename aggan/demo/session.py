@@ -16,19 +16,15 @@ from jaxtyping import UInt8
 from PIL import Image as Pillow
 
 from aggan.errors import UserError
-from aggan.images.decode import Unreadable, open_image
-from aggan.images.file import ImageFile, read_image_file
-from aggan.images.formats import FORMATS, reads_heic
-from aggan.inference.alignment import alignment_of
+from aggan.images.decode import Unreadable
+from aggan.images.file import ImageFile
+from aggan.images.uploads import read_upload
 from aggan.inference.compositing import ALL_ROWS, NothingToTranslate, View
-from aggan.inference.faces import Faces
-from aggan.inference.landmarks import FaceFinder
+from aggan.inference.faces import faces_view
 from aggan.inference.pipeline import translate_image
 from aggan.inference.translator import Translator, load
 from aggan.inference.views import whole_image
 
-SAFE_FORMATS = frozenset("AVIF BMP GIF JPEG MPO PNG PPM TIFF WEBP".split())
-"""Formats that are decoded, and HEIF with the extra `heic`. None of them runs another program."""
 FACES, WHOLE_IMAGE = "each face", "the whole image"
 _PREVIEW = 1200
 """Longer side on the page in pixels. Downloads keep their size."""
@@ -55,9 +51,8 @@ def load_model(model: str) -> DemoModel:
     translator = load(model)
     if not find_spec("dlib"):
         return DemoModel(translator, {WHOLE_IMAGE: whole_image})
-    finder = FaceFinder()
-    alignment = alignment_of(model, finder, partial(print, file=sys.stderr))
-    return DemoModel(translator, {FACES: Faces(finder, alignment), WHOLE_IMAGE: whole_image})
+    faces = faces_view(model, partial(print, file=sys.stderr))
+    return DemoModel(translator, {FACES: faces, WHOLE_IMAGE: whole_image})
 
 
 class Choices(NamedTuple):
@@ -124,23 +119,6 @@ class Session:
         return [translate(image, model, choices, to, self.store.new_folder() / f"{stem}-{to}") for to in domains]
 
 
-def read_upload(path: Path, megapixels: float, bits: int | None = None) -> ImageFile:
-    """Read the uploaded image; `bits` are those of the model. Raises `UserError` with a sentence for the visitor."""
-    try:
-        with open_image(path) as file:
-            format, (width, height) = file.format, file.size
-        formats = SAFE_FORMATS | {"HEIF"} if reads_heic() else SAFE_FORMATS
-        if format not in formats:
-            raise UserError(f"{format} files are not supported. Use one of {', '.join(sorted(formats))}.")
-        if width * height > megapixels * 1e6:
-            raise UserError(f"The image has {width} x {height} pixels. The limit is {megapixels:g} megapixels.")
-        return read_image_file(path, bits)
-    except Unreadable as error:
-        # Visitors must not see paths and decoder messages.
-        reason, *_ = str(error).removeprefix(f"{path}: ").split(" (")
-        raise UserError(f"This file cannot be used: {reason}.") from None
-
-
 def translate(image: ImageFile, model: DemoModel, choices: Choices, to: str, target: Path) -> Result:
     """Translate an image and save the result as `target`, which has no suffix.
 
@@ -152,8 +130,7 @@ def translate(image: ImageFile, model: DemoModel, choices: Choices, to: str, tar
         )
     except NothingToTranslate as error:
         raise UserError(f"There is {error} in this image. Try the whole image instead.") from None
-    suffix = next((suffix for suffix, format in FORMATS.items() if format == image.format), ".png")
-    file = target.with_name(target.name + suffix)
+    file = target.with_name(target.name + image.suffix)
     try:
         translated.save(file)
     except (UserError, Unreadable) as error:

@@ -4,13 +4,13 @@ Imports no torch.
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
+from aggan.images.opening import Source
 from aggan.images.sixteen_bit import XMP_IN_PNG
 
 SaveOptions = dict[str, Any]
@@ -41,8 +41,8 @@ def format_of(file: ImageFile) -> str:
     return "JPEG" if isinstance(file, JpegImagePlugin.JpegImageFile) else str(file.format)
 
 
-def encoding(file: ImageFile) -> SaveOptions:
-    """Options that encode pixels as an opened file is encoded.
+def encoding(source: Source, file: ImageFile) -> SaveOptions:
+    """Options that encode pixels as a file is encoded, which was opened from `source`.
 
     JPEG: quantization tables, subsampling, progressive or not. WebP: lossless or not; a lossy file does not store its
     quality, so 90 is taken. TIFF: the compression, if it is lossless.
@@ -52,7 +52,7 @@ def encoding(file: ImageFile) -> SaveOptions:
         progressive = bool(file.info.get("progressive"))
         return {"qtables": file.quantization, "subsampling": max(sampling, 0), "progressive": progressive}
     if isinstance(file, WebPImagePlugin.WebPImageFile):
-        return DEFAULTS["WEBP"] if _is_lossless(file) else {"quality": _WEBP_QUALITY}
+        return DEFAULTS["WEBP"] if _is_lossless(source) else {"quality": _WEBP_QUALITY}
     if file.format == "TIFF" and file.info.get("compression") in _LOSSLESS_TIFF:
         return {"compression": file.info["compression"]}
     return DEFAULTS.get(format_of(file), {})
@@ -83,8 +83,8 @@ def _is_writable(exif: Pillow.Exif, format: str) -> bool:
         return False
 
 
-def _is_lossless(file: WebPImagePlugin.WebPImageFile) -> bool:
-    with Path(os.fsdecode(file.filename)).open("rb") as stream:
+def _is_lossless(webp: Source) -> bool:
+    with webp.open("rb") as stream:
         stream.seek(12)
         while header := stream.read(8):
             name, length = header[:4], int.from_bytes(header[4:], "little")

@@ -8,6 +8,8 @@ read. Imports no torch.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from PIL import ImageFile as PillowFile
 from aggan.images.decode import DARKEST, Unreadable, bits_of, describe_range, open_image, peak_of, to_rgb
 from aggan.images.encodings import DEFAULTS, ORIENTATION, SaveOptions, encoding, format_of, metadata
 from aggan.images.formats import FORMATS
+from aggan.images.opening import Source
 from aggan.images.sixteen_bit import contract, has_16bit_colours, read_16bit, to_uint8, write_16bit
 from aggan.io import write_atomic
 
@@ -67,6 +70,11 @@ class ImageFile:
             return to_uint8(self.pixels)
         return np.array(to_rgb(Pillow.fromarray(to_uint8(np.dstack((self.pixels, self.alpha))))))
 
+    @property
+    def suffix(self) -> str:
+        """The suffix of a file in this format, .png if the format cannot be written."""
+        return next((suffix for suffix, format in FORMATS.items() if format == self.format), ".png")
+
     def with_pixels(self, pixels: UInt[np.ndarray, "h w 3"]) -> "ImageFile":
         """A copy with other pixels, except where the image is fully transparent."""
         if self.alpha is not None:
@@ -79,30 +87,41 @@ class ImageFile:
         In the format of its source it is stored with the same orientation, otherwise upright. Raises `Unwritable` if
         the format cannot hold it, `UserError` if writing fails.
         """
-        format, channels = FORMATS[path.suffix.lower()], self._channels(path)
+        try:
+            write_atomic(path, partial(self._write, FORMATS[path.suffix.lower()]))
+        except Unwritable as error:
+            raise Unwritable(f"{path}: {error}") from error
+
+    def encode(self, suffix: str) -> bytes:
+        """The content of the file that `save` writes under a name with this suffix. Raises `Unwritable`."""
+        stream = BytesIO()
+        try:
+            self._write(FORMATS[suffix], stream)
+        except OSError as error:  # of the encoder, as no disk takes part
+            raise Unwritable(f"cannot be written as {FORMATS[suffix]} ({error})") from error
+        return stream.getvalue()
+
+    def _write(self, format: str, target: Path | BytesIO) -> None:
+        channels = self._channels(format)
         options = self.metadata | DEFAULTS[format]
         if format == self.format:
             options = self.metadata | self.encoding
             channels = _turn(channels, _INVERSE.get(self.orientation, self.orientation))
             if self.orientation in _TO_UPRIGHT:
                 options["exif"][ORIENTATION] = self.orientation
+        try:
+            if channels.dtype == np.uint16:
+                return write_16bit(target, contract(channels, self.bits), format, options)
+            image = Pillow.fromarray(channels.squeeze(2) if channels.shape[2] == 1 else channels)
+            return image.save(target, format, **options)
+        except OSError:
+            raise
+        except Exception as error:  # encoders raise exceptions of many types
+            raise Unwritable(f"cannot be written as {format} ({error})") from error
 
-        def write(partial: Path) -> None:
-            try:
-                if channels.dtype == np.uint16:
-                    return write_16bit(partial, contract(channels, self.bits), format, options)
-                image = Pillow.fromarray(channels.squeeze(2) if channels.shape[2] == 1 else channels)
-                return image.save(partial, format, **options)
-            except OSError:
-                raise
-            except Exception as error:  # encoders raise exceptions of many types
-                raise Unwritable(f"{path}: cannot be written as {format} ({error})") from error
-
-        write_atomic(path, write)
-
-    def _channels(self, path: Path) -> Channels:
+    def _channels(self, format: str) -> Channels:
         """The pixels with as much depth and transparency as the format can hold."""
-        format, pixels, alpha = FORMATS[path.suffix.lower()], self.pixels, self.alpha
+        pixels, alpha = self.pixels, self.alpha
         if format == "JPEG":
             pixels, alpha = self.rgb8, None
         colours = _luma(pixels) if self.grey and format != "WEBP" else pixels
@@ -110,24 +129,24 @@ class ImageFile:
         return channels if format in ("PNG", "TIFF") else to_uint8(channels)
 
 
-def read_image_file(path: Path, bits: int | None = None) -> ImageFile:
+def read_image_file(source: Source, bits: int | None = None) -> ImageFile:
     """Read an image file with everything it holds. Raises `aggan.images.decode.Unreadable`.
 
     `bits` are those that a 16-bit file uses. Without them, a file that probably uses fewer than 16 is `Unreadable`.
     """
-    with open_image(path) as file:
-        return _read(file, bits)
+    with open_image(source) as file:
+        return _read(source, file, bits)
 
 
-def _read(file: PillowFile.ImageFile, bits: int | None) -> ImageFile:
+def _read(source: Source, file: PillowFile.ImageFile, bits: int | None) -> ImageFile:
     is_turned = file.format == "TIFF"  # Pillow turns a TIFF upright when it decodes it, and drops its orientation
     orientation = _orientation(file) if is_turned else 1
     grey = file.mode in ("1", "L", "LA", "I", "F") or file.mode.startswith("I;16")
     has_colours = has_16bit_colours(file)
-    deep = read_16bit(file, bits)  # before a PNG's EXIF data: Pillow decodes the image to find them
+    deep = read_16bit(source, file, bits)  # before a PNG's EXIF data: Pillow decodes the image to find them
     if deep is None:
         channels = np.array(file.convert("RGBA") if file.has_transparency_data else to_rgb(file, bits))
-        peak = None if bits else peak_of(file, file, has_colours)
+        peak = None if bits else peak_of(source, file, file, has_colours)
     else:
         channels, peak = deep
     if peak is not None and peak < DARKEST:
@@ -139,7 +158,7 @@ def _read(file: PillowFile.ImageFile, bits: int | None) -> ImageFile:
         channels = _turn(channels, orientation)
     alpha = channels[..., 3] if channels.shape[2] == 4 else None
     # `metadata` comes last: it deletes tags, and some of them decide how the file is decoded.
-    storage = format_of(file), encoding(file), metadata(file)
+    storage = format_of(file), encoding(source, file), metadata(file)
     return ImageFile(channels[..., :3], alpha, grey, orientation, *storage, bits or 16)
 
 

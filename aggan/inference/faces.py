@@ -3,7 +3,9 @@
 A similarity transform maps each face to the place where faces lie in the model's training images.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aggan.images.convert import to_pixels
-from aggan.inference.alignment import DEFAULT_LANDMARKS, Alignment
+from aggan.inference.alignment import DEFAULT_LANDMARKS, Alignment, alignment_of
 from aggan.inference.compositing import Backend, MaskAndContent, NothingToTranslate
-from aggan.inference.landmarks import FindFaces
+from aggan.inference.landmarks import FaceFinder, FindFaces
 from aggan.inference.views import restore_detail, stack_planes
 
 _BAND = 128
@@ -40,6 +42,15 @@ class Faces:
             transform = Similarity.fit(np.array(self.alignment) * backend.size, landmarks)
             paste_face(canvas, image, transform, backend)
         return canvas
+
+
+def faces_view(model: str | Path, report: Callable[[str], object]) -> Faces:
+    """The view for one model. It serves one thread at a time. The arguments are those of `alignment_of`.
+
+    Raises `UserError` if the extra `faces` is not installed, or if there is no such model.
+    """
+    finder = FaceFinder()
+    return Faces(finder, alignment_of(model, finder, report))
 
 
 class Similarity(NamedTuple):

@@ -22,9 +22,9 @@ from rich.progress import track
 from aggan.data.listing import PARTS
 from aggan.images.convert import Unreadable, to_tensor
 from aggan.images.file import ImageFile, read_image_file
-from aggan.inference.alignment import alignment_like, alignment_of
+from aggan.inference.alignment import alignment_like
 from aggan.inference.compositing import ALL_ROWS, Backend, LazyPrediction, NothingToTranslate, View, composite
-from aggan.inference.faces import Faces
+from aggan.inference.faces import Faces, faces_view
 from aggan.inference.landmarks import FaceFinder
 from aggan.inference.options import DEFAULTS, TranslateOptions
 from aggan.inference.paths import (
@@ -108,7 +108,7 @@ def translate_files(
     plan = inputs_plan.paths
     translator = load(model)
     options = replace(options, bits=options.bits or translator.card.bits)
-    versions = _versions(to, options)
+    versions = plan_versions(to, options)
     backends = {version.suffix: translator.backend(version.to, options.source, version.sample) for version in versions}
     parts = PARTS if options.masks else ()
     if parts and not translator.attention:
@@ -145,6 +145,13 @@ def translate_image(image: ImageFile, backend: Backend, view: View, strength: fl
     """Translate an image file in memory. Raises `NothingToTranslate` if the view finds nothing."""
     prediction = view(to_tensor(image.rgb8)[None], backend)
     return TranslatedFile(image.with_pixels(composite(image.pixels, prediction, strength)), prediction)
+
+
+def part_images(prediction: LazyPrediction) -> dict[str, Pillow.Image]:
+    """Mask and content of a translated image, by the parts of their files' names."""
+    full = prediction.rows(ALL_ROWS)
+    pixels = (full.mask_pixels(), full.content_pixels())
+    return {part: Pillow.fromarray(image) for part, image in zip(PARTS, pixels, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -205,7 +212,8 @@ def in_parallel(
         torch.set_num_threads(threads)
 
 
-def _versions(to: str, options: TranslateOptions) -> list[Version]:
+def plan_versions(to: str, options: TranslateOptions) -> list[Version]:
+    """The results of each input: one, or one for each sample or each step of an interpolation."""
     if steps := options.interpolate:
         targets = [f"{options.source}>{to}@{step / (steps - 1)}" for step in range(steps)]
         return [Version(f".{number}", target) for number, target in enumerate(targets, start=1)]
@@ -256,11 +264,11 @@ def _translate_all(
 def _view(options: TranslateOptions, model: str | Path, report: Callable[[str], None]) -> View:
     if not options.faces:
         return Tiles() if options.tiles else whole_image
-    finder = FaceFinder()
     if options.align_like:
+        finder = FaceFinder()
         return Faces(finder, alignment_like(Path(options.align_like), finder, options.bits))
     hint = "name a folder of images like the training images with --align-like DIR"
-    return Faces(finder, alignment_of(model, finder, lambda sentence: report(f"{sentence}; {hint}")))
+    return faces_view(model, lambda sentence: report(f"{sentence}; {hint}"))
 
 
 def _copy(image: ImageFile, source: Path, target: Path) -> None:
@@ -271,9 +279,7 @@ def _copy(image: ImageFile, source: Path, target: Path) -> None:
 
 
 def _save_parts(prediction: LazyPrediction, paths: OutputPaths, version: str) -> None:
-    full = prediction.rows(ALL_ROWS)
-    for part, pixels in zip(PARTS, (full.mask_pixels(), full.content_pixels()), strict=True):
-        image = Pillow.fromarray(pixels)
+    for part, image in part_images(prediction).items():
         write_atomic(paths.part(version + part), lambda path, image=image: image.save(path, "PNG"))
 
 
