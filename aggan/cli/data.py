@@ -20,7 +20,8 @@ ACTIONS = ("faces", "render", "prepare", "cache")
 """Actions that the usage always lists; `render` is the entry point of the package rendered-faces."""
 USAGE = """usage: aggan data faces --out DIR [--size {64,128}] [--pairs]      unpack the sample faces
        aggan data render PROTOCOL --out DIR      render a data set (package rendered-faces)
-       aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST      lay out an original data set for training
+       aggan data prepare {celeba,rafd,arface,bu3dfe,london} SRC DST      lay out an original data set
+       aggan data prepare portraits SRC [SRC ...] DST      gather portraits under open licences
        aggan data cache [--clear] [--older-than DAYS]      list or clear the cache of decoded images"""
 NO_RENDERER = (
     "aggan data render needs the package rendered-faces: "

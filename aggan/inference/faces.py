@@ -57,6 +57,10 @@ class Similarity(NamedTuple):
         linear = complex(np.vdot(centred, w - w.mean()) / np.vdot(centred, centred))
         return Similarity(linear, complex(w.mean() - linear * z.mean()))
 
+    def after(self, first: "Similarity") -> "Similarity":
+        """The map that applies `first`, then this one."""
+        return Similarity(self.linear * first.linear, self.linear * first.offset + self.offset)
+
 
 def blank(image: Float[Tensor, "1 3 h w"]) -> MaskAndContent:
     """A prediction that changes nothing, to paste faces onto."""
@@ -67,7 +71,7 @@ def paste_face(
     canvas: MaskAndContent, image: Float[Tensor, "1 3 h w"], transform: Similarity, backend: Backend
 ) -> None:
     """Translate one face of the image, and composite its mask and content over the canvas in place."""
-    crop = _crop(image, transform, backend.size)
+    crop = crop_face(image, transform, backend.size)
     planes = stack_planes(crop, backend(crop))
     rows, columns = _bounding_box(transform, backend.size, image.shape[-2:])
     for top in range(rows.start, rows.stop, _BAND):
@@ -94,7 +98,7 @@ def _paste_band(
     canvas.mask[at] = mask + below
 
 
-def _crop(image: Float[Tensor, "1 3 h w"], transform: Similarity, side: int) -> Float[Tensor, "1 3 side side"]:
+def crop_face(image: Float[Tensor, "1 3 h w"], transform: Similarity, side: int) -> Float[Tensor, "1 3 side side"]:
     """The aligned face, antialiased by supersampling. Outside the image, its edge is repeated."""
     factor = max(1, round(abs(transform.linear)))
     rows = []
