@@ -43,7 +43,8 @@ def test_a_pair_is_aligned_by_the_eyes_although_the_head_moves(tmp_path, nose):
         photograph(*place).save(tmp_path / name)
     faces = [[landmarks_at(*places["neutral.png"])], [landmarks_at(*places["smiling.png"], nose)]]
     answers = iter(faces)
-    first, second = crop_pair(*(tmp_path / name for name in places), SIDE, lambda _: next(answers))
+    files = tmp_path / "neutral.png", tmp_path / "smiling.png"
+    first, second = crop_pair(*files, SIDE, lambda _: next(answers))
     expected = (
         Pillow.open(tmp_path / "neutral.png").crop((30, 30, 126, 126)).resize((SIDE, SIDE), Pillow.Resampling.BOX)
     )
