@@ -61,9 +61,10 @@ def encoding(file: ImageFile) -> SaveOptions:
 
 
 def metadata(file: ImageFile) -> SaveOptions:
-    """Resolution, XMP (bytes), ICC profile and EXIF data of an opened file, the latter without orientation and thumbnail.
+    """Resolution, XMP, ICC profile and EXIF data of an opened file, the latter without orientation and thumbnail.
 
-    EXIF data that cannot be written again are left out: damaged ones, and those that are too long for a JPEG.
+    `place_xmp` puts the XMP where `save` takes it from. EXIF data that cannot be written again are left out: damaged
+    ones, and those that are too long for a JPEG.
     """
     exif = file.getexif()
     xmp = file.info.get("xmp") or exif.get(XMP)
