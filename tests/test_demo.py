@@ -222,6 +222,8 @@ def test_errors_and_files_are_hidden_from_others_and_files_are_deleted_with_the_
         choices = ("model", "the whole image", 1.0)
         visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/act")
         folders = [folder for folder in temporary.iterdir() if list(folder.rglob("*.jpg"))]
+        served = [file for part in ("after", "content") for file in temporary.rglob(f"uploads/**/*.{part}.webp")]
+        assert [label_of(file) for file in served] == [CHANGED, CHANGED]
         with pytest.raises(client.exceptions.AppError, match="Choose an image first"):
             visitor.predict(None, *choices, "happy", api_name="/act")
         with pytest.raises(client.exceptions.AppError) as error:
