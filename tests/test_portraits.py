@@ -37,18 +37,19 @@ def photograph(linear: complex, offset: complex) -> Pillow.Image:
 
 
 @pytest.mark.parametrize("nose", [0, 9j], ids=["still", "a nose that moves"])
-def test_a_pair_is_aligned_by_the_eyes_although_the_head_moves(tmp_path, nose):
+@pytest.mark.parametrize("margin", [0, 0.1])
+def test_a_pair_is_aligned_by_the_eyes_although_the_head_moves(tmp_path, nose, margin):
     places = {"neutral.png": (3 + 0j, 30 + 30j), "smiling.png": (2.7 + 0.3j, 50 + 20j)}
     for name, place in places.items():
         photograph(*place).save(tmp_path / name)
     faces = [[landmarks_at(*places["neutral.png"])], [landmarks_at(*places["smiling.png"], nose)]]
     answers = iter(faces)
     files = tmp_path / "neutral.png", tmp_path / "smiling.png"
-    first, second = crop_pair(*files, SIDE, lambda _: next(answers))
+    first, second = crop_pair(*files, SIDE, margin, lambda _: next(answers))
     expected = (
         Pillow.open(tmp_path / "neutral.png").crop((30, 30, 126, 126)).resize((SIDE, SIDE), Pillow.Resampling.BOX)
     )
-    inside = (slice(2, -2), slice(2, -2))
+    inside = (slice(5, -5), slice(5, -5))
     assert np.abs(first.astype(int) - np.array(expected))[inside].mean() < 2
     assert np.abs(first.astype(int) - second)[inside].mean() < 2
 
@@ -56,7 +57,7 @@ def test_a_pair_is_aligned_by_the_eyes_although_the_head_moves(tmp_path, nose):
 def test_a_photograph_without_a_face_is_unreadable(tmp_path):
     white((8, 8)).save(tmp_path / "wall.png")
     with pytest.raises(Unreadable, match=r"wall\.png: no face was found"):
-        crop_pair(tmp_path / "wall.png", tmp_path / "wall.png", SIDE, lambda _: [])
+        crop_pair(tmp_path / "wall.png", tmp_path / "wall.png", SIDE, 0.1, lambda _: [])
 
 
 class Finder:

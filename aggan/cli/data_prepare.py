@@ -83,7 +83,8 @@ class PrepareLondon(Prepare[london.Settings]):
 
         files = {(image.person, image.expression): image.file for _, image in selection.images()}
         neutral, smiling = london.EXPRESSIONS.values()
-        crops = partial(crop_pair, side=self.settings.size, find_faces=FaceFinder())
+        side, margin, find_faces = self.settings.size, self.settings.margin, FaceFinder()
+        crops = partial(crop_pair, side=side, margin=margin, find_faces=find_faces)
         # The two images of a person follow each other.
         pair = lru_cache(maxsize=1)(lambda person: crops(files[person, neutral], files[person, smiling]))
         return lambda image: pair(image.person)[image.expression == smiling]

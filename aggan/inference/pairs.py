@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from aggan.images.convert import Pixels, Unreadable, read, to_pixels, to_tensor
-from aggan.inference.alignment import DEFAULT_LANDMARKS
+from aggan.inference.alignment import DEFAULT_LANDMARKS, with_margin
 from aggan.inference.faces import Similarity, crop_face
 from aggan.inference.landmarks import FindFaces
 
@@ -27,13 +27,13 @@ EYES = slice(4)
 Crop = UInt8[np.ndarray, "side side 3"]
 
 
-def crop_pair(first: Path, second: Path, side: int, find_faces: FindFaces) -> tuple[Crop, Crop]:
+def crop_pair(first: Path, second: Path, side: int, margin: float, find_faces: FindFaces) -> tuple[Crop, Crop]:
     """The largest face of two photographs of a person as squares of `side` pixels.
 
-    Raises `Unreadable` if a photograph cannot be read or shows no face.
+    `margin` is the room around a face on each side, as a share of the side of the tightest crop. Raises `Unreadable` if a photograph cannot be read or shows no face.
     """
     (image, landmarks), (other_image, other_landmarks) = (_read_face(file, find_faces) for file in (first, second))
-    transform = Similarity.fit(np.array(DEFAULT_LANDMARKS) * side, landmarks)
+    transform = Similarity.fit(np.array(with_margin(DEFAULT_LANDMARKS, margin)) * side, landmarks)
     other_transform = Similarity.fit(landmarks[EYES], other_landmarks[EYES]).after(transform)
     return _crop(image, transform, side), _crop(other_image, other_transform, side)
 

@@ -40,6 +40,9 @@ class Settings(settings.Settings):
     title: ClassVar[str] = "Face Research Lab London Set"
 
     size: int = Field(default=128, ge=8, le=4096, description="Side of the images in pixels.")
+    margin: float = Field(
+        default=0.1, ge=0, le=1, description="Room around a face on each side, as a share of the tightest crop's side."
+    )
 
     def select(self, src: Path) -> Selection:
         images, selection = select_by_name(src, (".jpg", ".jpeg", ".png"), EXAMPLE, parse)
