@@ -23,7 +23,8 @@ USAGE = """usage: aggan data faces --out DIR [--size {64,128}] [--pairs]      un
        aggan data sort PHOTOS... --out DIR      make training images from photographs of people
        aggan data draw --out DIR [--size N] [--images N] [--pairs]      draw vases: plain, spotted and striped
        aggan data render PROTOCOL --out DIR      render a data set (package rendered-faces)
-       aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST      lay out an original data set for training
+       aggan data prepare {celeba,rafd,arface,bu3dfe,london} SRC DST      lay out an original data set
+       aggan data prepare portraits SRC [SRC ...] DST      gather portraits under open licences
        aggan data cache [--clear] [--older-than DAYS]      list or clear the cache of decoded images"""
 NO_RENDERER = (
     "aggan data render needs the package rendered-faces: "

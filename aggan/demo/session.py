@@ -16,7 +16,9 @@ from jaxtyping import UInt8
 from PIL import Image as Pillow
 
 from aggan.errors import UserError
+from aggan.images.ai_label import add_label
 from aggan.images.decode import Unreadable
+from aggan.images.encodings import SaveOptions, place_xmp
 from aggan.images.file import ImageFile
 from aggan.images.uploads import read_upload
 from aggan.inference.compositing import ALL_ROWS, NothingToTranslate, View
@@ -67,10 +69,12 @@ class Result(NamedTuple):
     """One translation, with previews for the page."""
 
     before: Pillow.Image
-    after: Pillow.Image
+    after: Path
+    """A file, as browsers save what they show: it is labelled as edited by AI, like the translation itself."""
     mask: Pillow.Image | None
     """None if the model has no attention."""
-    content: Pillow.Image | None
+    content: Path | None
+    """Likewise."""
     file: Path
     """The translation at full size, in the source's format if that can be written."""
 
@@ -104,7 +108,7 @@ class Session:
         """Translate the uploaded file at `path`."""
         return self._translate_to(path, choices, [to])[0]
 
-    def translate_to_all(self, path: str | None, choices: Choices) -> list[tuple[Pillow.Image, str]]:
+    def translate_to_all(self, path: str | None, choices: Choices) -> list[tuple[Path, str]]:
         """The image in every domain of the model, with the names of the domains."""
         domains = self.models[choices.model].domains
         results = self._translate_to(path, choices, domains)
@@ -131,15 +135,26 @@ def translate(image: ImageFile, model: DemoModel, choices: Choices, to: str, tar
     except NothingToTranslate as error:
         raise UserError(f"There is {error} in this image. Try the whole image instead.") from None
     file = target.with_name(target.name + image.suffix)
+    mask = content = None
     try:
         translated.save(file)
-    except (UserError, Unreadable) as error:
+        after = save_preview(translated.rgb8, file.with_suffix(".after.webp"), translated.ai_label)
+        if model.translator.attention:
+            full = prediction.rows(ALL_ROWS)
+            mask = preview(full.mask_pixels())
+            content = save_preview(full.content_pixels(), file.with_suffix(".content.webp"), ai_label=True)
+    except (OSError, UserError, Unreadable) as error:
         raise UserError("The result could not be written.") from error
-    mask = content = None
-    if model.translator.attention:
-        full = prediction.rows(ALL_ROWS)
-        mask, content = preview(full.mask_pixels()), preview(full.content_pixels())
-    return Result(preview(image.rgb8), preview(translated.rgb8), mask, content, file)
+    return Result(preview(image.rgb8), after, mask, content, file)
+
+
+def save_preview(pixels: UInt8[np.ndarray, "h w 3"], file: Path, ai_label: bool) -> Path:
+    """Save an image small enough for the page as WebP, and return its path."""
+    options: SaveOptions = {"quality": 90}
+    if ai_label:
+        place_xmp(options, add_label(), "WEBP")
+    preview(pixels).save(file, "WEBP", **options)
+    return file
 
 
 def preview(pixels: UInt8[np.ndarray, "h w *c"]) -> Pillow.Image:

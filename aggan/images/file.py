@@ -17,8 +17,18 @@ from jaxtyping import UInt, UInt8
 from PIL import Image as Pillow
 from PIL import ImageFile as PillowFile
 
+from aggan.images.ai_label import add_label
 from aggan.images.decode import DARKEST, Unreadable, bits_of, describe_range, open_image, peak_of, to_rgb
-from aggan.images.encodings import DEFAULTS, ORIENTATION, SaveOptions, encoding, format_of, metadata
+from aggan.images.encodings import (
+    DEFAULTS,
+    MAX_XMP_BYTES,
+    ORIENTATION,
+    SaveOptions,
+    encoding,
+    format_of,
+    metadata,
+    place_xmp,
+)
 from aggan.images.formats import FORMATS
 from aggan.images.opening import Source
 from aggan.images.sixteen_bit import contract, has_16bit_colours, read_16bit, to_uint8, write_16bit
@@ -62,6 +72,8 @@ class ImageFile:
     metadata: SaveOptions
     bits: int = 16
     """Bits that a file of 16-bit channels uses. The pixels are scaled to 16."""
+    ai_label: bool = False
+    """Whether the metadata will say that a trained model changed the image."""
 
     @property
     def rgb8(self) -> UInt8[np.ndarray, "h w 3"]:
@@ -75,11 +87,11 @@ class ImageFile:
         """The suffix of a file in this format, .png if the format cannot be written."""
         return next((suffix for suffix, format in FORMATS.items() if format == self.format), ".png")
 
-    def with_pixels(self, pixels: UInt[np.ndarray, "h w 3"]) -> "ImageFile":
-        """A copy with other pixels, except where the image is fully transparent."""
+    def with_pixels(self, pixels: UInt[np.ndarray, "h w 3"], ai_label: bool = False) -> "ImageFile":
+        """A copy with other pixels, except where the image is fully transparent, and labelled if any pixel differs."""
         if self.alpha is not None:
             pixels = np.where(self.alpha[..., None] == 0, self.pixels, pixels)
-        return replace(self, pixels=pixels)
+        return replace(self, pixels=pixels, ai_label=ai_label and not np.array_equal(pixels, self.pixels))
 
     def save(self, path: Path) -> None:
         """Write the image in the format of `path`'s suffix, a key of `FORMATS`.
@@ -109,6 +121,11 @@ class ImageFile:
             channels = _turn(channels, _INVERSE.get(self.orientation, self.orientation))
             if self.orientation in _TO_UPRIGHT:
                 options["exif"][ORIENTATION] = self.orientation
+        xmp = options.get("xmp")
+        if self.ai_label:
+            xmp = add_label(xmp, MAX_XMP_BYTES.get(format))
+        if xmp:
+            place_xmp(options, xmp, format)
         try:
             if channels.dtype == np.uint16:
                 return write_16bit(target, contract(channels, self.bits), format, options)

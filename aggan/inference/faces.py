@@ -68,6 +68,10 @@ class Similarity(NamedTuple):
         linear = complex(np.vdot(centred, w - w.mean()) / np.vdot(centred, centred))
         return Similarity(linear, complex(w.mean() - linear * z.mean()))
 
+    def after(self, first: "Similarity") -> "Similarity":
+        """The map that applies `first`, then this one."""
+        return Similarity(self.linear * first.linear, self.linear * first.offset + self.offset)
+
 
 def blank(image: Float[Tensor, "1 3 h w"]) -> MaskAndContent:
     """A prediction that changes nothing, to paste faces onto."""

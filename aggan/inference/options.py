@@ -28,6 +28,8 @@ class TranslateOptions:
     """Write PNG whatever the format of the source: lossless and upright."""
     masks: bool = False
     """Also write the attention mask NAME.mask.png and the content NAME.content.png, both upright."""
+    ai_label: bool = True
+    """Label changed images and videos as edited by AI: IPTC's DigitalSourceType in their XMP metadata."""
     bits: int | None = None
     """Bits that 16-bit images really use, 12 for many cameras. Default: those of the training images."""
     source: str | None = None

@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.progress import track
 
 from aggan.data.listing import PARTS
+from aggan.images.ai_label import add_label
 from aggan.images.convert import Unreadable, to_tensor
+from aggan.images.encodings import SaveOptions, place_xmp
 from aggan.images.file import ImageFile, read_image_file
 from aggan.inference.alignment import alignment_like
 from aggan.inference.compositing import ALL_ROWS, Backend, LazyPrediction, NothingToTranslate, View, composite
@@ -141,10 +143,12 @@ class TranslatedFile(NamedTuple):
     prediction: LazyPrediction
 
 
-def translate_image(image: ImageFile, backend: Backend, view: View, strength: float = 1.0) -> TranslatedFile:
+def translate_image(
+    image: ImageFile, backend: Backend, view: View, strength: float = 1.0, ai_label: bool = True
+) -> TranslatedFile:
     """Translate an image file in memory. Raises `NothingToTranslate` if the view finds nothing."""
     prediction = view(to_tensor(image.rgb8)[None], backend)
-    return TranslatedFile(image.with_pixels(composite(image.pixels, prediction, strength)), prediction)
+    return TranslatedFile(image.with_pixels(composite(image.pixels, prediction, strength), ai_label), prediction)
 
 
 def part_images(prediction: LazyPrediction) -> dict[str, Pillow.Image]:
@@ -166,6 +170,8 @@ class ImageTask:
     """Whether masks and contents are written."""
     bits: int | None = None
     """Bits that 16-bit images use; None if that is not known."""
+    ai_label: bool = True
+    """Whether the results are labelled as edited by AI."""
 
     def __call__(self, paths: OutputPaths) -> None:
         """Write all results of one image.
@@ -176,14 +182,14 @@ class ImageTask:
         source = read_image_file(paths.source, self.bits)
         for version, backend in self.backends.items():
             try:
-                image, prediction = translate_image(source, backend, self.view, self.strength)
+                image, prediction = translate_image(source, backend, self.view, self.strength, self.ai_label)
             except NothingToTranslate:
                 for each in self.backends:
                     _copy(source, paths.source, paths.image(each))
                 raise
             image.save(paths.image(version))
             if self.parts:
-                _save_parts(prediction, paths, version)
+                _save_parts(prediction, paths, version, self.ai_label)
 
 
 def in_parallel(
@@ -245,9 +251,10 @@ def _translate_all(
         return track(frames, "translating", total=count or None, console=console)
 
     def video_task(paths: OutputPaths) -> None:
-        translate_video(paths, backends[""], smooth(view), options.strength, track_frames)
+        translate_video(paths, backends[""], smooth(view), options.strength, track_frames, options.ai_label)
 
-    task = video_task if options.video else ImageTask(backends, view, options.strength, parts, options.bits)
+    image_task = ImageTask(backends, view, options.strength, parts, options.bits, options.ai_label)
+    task = video_task if options.video else image_task
     outcomes = in_parallel(pending, task, jobs)
     for paths, outcome in track(outcomes, "translating", len(pending), console=console, disable=options.video):
         try:
@@ -278,9 +285,14 @@ def _copy(image: ImageFile, source: Path, target: Path) -> None:
         image.save(target)
 
 
-def _save_parts(prediction: LazyPrediction, paths: OutputPaths, version: str) -> None:
-    for part, image in part_images(prediction).items():
-        write_atomic(paths.part(version + part), lambda path, image=image: image.save(path, "PNG"))
+def _save_parts(prediction: LazyPrediction, paths: OutputPaths, version: str, ai_label: bool) -> None:
+    content: SaveOptions = {}
+    if ai_label:
+        place_xmp(content, add_label(), "PNG")
+    for (part, image), options in zip(part_images(prediction).items(), ({}, content), strict=True):
+        write_atomic(
+            paths.part(version + part), lambda path, image=image, options=options: image.save(path, "PNG", **options)
+        )
 
 
 def _wait_for_first(submitted: deque[tuple[Item, Future[None]]]) -> tuple[Item, Future[None]]:
