@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -151,11 +152,28 @@ def translate_image(
     return TranslatedFile(image.with_pixels(composite(image.pixels, prediction, strength), ai_label), prediction)
 
 
-def part_images(prediction: LazyPrediction) -> dict[str, Pillow.Image]:
-    """Mask and content of a translated image, by the parts of their files' names."""
+class PartImage(NamedTuple):
+    """Mask or content of a translated image."""
+
+    image: Pillow.Image
+    options: SaveOptions
+
+    def save(self, target: Path | BytesIO) -> None:
+        """Write it as PNG."""
+        self.image.save(target, "PNG", **self.options)
+
+
+def part_images(prediction: LazyPrediction, ai_label: bool) -> dict[str, PartImage]:
+    """Mask and content of a translated image, by the parts of their files' names. The label is for contents."""
     full = prediction.rows(ALL_ROWS)
-    pixels = (full.mask_pixels(), full.content_pixels())
-    return {part: Pillow.fromarray(image) for part, image in zip(PARTS, pixels, strict=True)}
+    label: SaveOptions = {}
+    if ai_label:
+        place_xmp(label, add_label(), "PNG")
+    images = (
+        PartImage(Pillow.fromarray(full.mask_pixels()), {}),
+        PartImage(Pillow.fromarray(full.content_pixels()), label),
+    )
+    return dict(zip(PARTS, images, strict=True))
 
 
 @dataclass(frozen=True)
@@ -286,13 +304,8 @@ def _copy(image: ImageFile, source: Path, target: Path) -> None:
 
 
 def _save_parts(prediction: LazyPrediction, paths: OutputPaths, version: str, ai_label: bool) -> None:
-    content: SaveOptions = {}
-    if ai_label:
-        place_xmp(content, add_label(), "PNG")
-    for (part, image), options in zip(part_images(prediction).items(), ({}, content), strict=True):
-        write_atomic(
-            paths.part(version + part), lambda path, image=image, options=options: image.save(path, "PNG", **options)
-        )
+    for part, image in part_images(prediction, ai_label).items():
+        write_atomic(paths.part(version + part), image.save)
 
 
 def _wait_for_first(submitted: deque[tuple[Item, Future[None]]]) -> tuple[Item, Future[None]]:

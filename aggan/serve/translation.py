@@ -94,19 +94,17 @@ def _files(
     paths = OutputPaths(Path(STEM + suffix), Path(STEM), suffix)
     for version in plan_versions(query.to, options):
         backend = AbandonableBackend(translator.backend(version.to, options.source, version.sample), abandoned)
-        translated, prediction = translate_image(image, backend, model.view(options), options.strength)
+        translated, prediction = translate_image(
+            image, backend, model.view(options), options.strength, options.ai_label
+        )
         if query.output in ("image", "zip"):
             yield paths.image(version.suffix).name, Reply(translated.encode(suffix), Pillow.MIME[FORMATS[suffix]])
-        parts = part_images(prediction) if options.masks and translator.attention else {}
-        for part, pixels in parts.items():
+        parts = part_images(prediction, options.ai_label) if options.masks and translator.attention else {}
+        for part, part_image in parts.items():
             if query.output in ("zip", part.removeprefix(".")):
-                yield paths.part(version.suffix + part).name, Reply(_png(pixels), "image/png")
-
-
-def _png(image: Pillow.Image) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return stream.getvalue()
+                stream = io.BytesIO()
+                part_image.save(stream)
+                yield paths.part(version.suffix + part).name, Reply(stream.getvalue(), "image/png")
 
 
 def _zip(files: Sequence[tuple[str, Reply]]) -> bytes:
