@@ -31,6 +31,10 @@ class Unreadable(Exception):
     """A file that is not an image, or a broken one. The message names the file and the reason."""
 
 
+class TooLarge(Unreadable):
+    """An image whose pixels do not fit the memory."""
+
+
 class Decoded(NamedTuple):
     """An upright image, and the largest value of its file."""
 
@@ -78,6 +82,8 @@ def open_image(path: Path) -> Iterator[ImageFile]:
         with open_file(path) as file:
             report_large(path, file)
             yield file
+    except TooLarge as error:
+        raise TooLarge(f"{path}: {error}") from None
     except (Unreadable, UserError) as error:
         raise Unreadable(f"{path}: {error}") from None
     except FileNotFoundError:
@@ -85,7 +91,7 @@ def open_image(path: Path) -> Iterator[ImageFile]:
     except UnidentifiedImageError:
         raise Unreadable(f"{path}: not an image") from None
     except Pillow.DecompressionBombError as error:
-        raise Unreadable(f"{path}: too large an image ({error})") from None
+        raise TooLarge(f"{path}: too large an image ({error})") from None
     except Exception as error:  # decoders raise exceptions of many types
         reason = isinstance(error, OSError) and error.strerror
         message = f"cannot be read ({reason})" if reason else f"broken image ({error})"

@@ -26,9 +26,9 @@ DEFAULTS: dict[str, SaveOptions] = {
 ORIENTATION = 0x0112
 _WEBP_QUALITY = 90
 _ICC = 34675
-_STORAGE = frozenset((*range(254, 260), 262, 266, ORIENTATION, 273, *range(277, 282), 284, *range(317, 326), 338, 339))
+STORAGE = frozenset((*range(254, 260), 262, 266, ORIENTATION, 273, *range(277, 282), 284, *range(317, 326), 338, 339))
 """TIFF tags that describe how the pixels are stored."""
-_OTHER_IMAGES = frozenset((330, 34377, 37724))
+OTHER_IMAGES = frozenset((330, 34377, 37724))
 """TIFF tags of smaller copies, Photoshop's thumbnail and its layers: they would show the original face."""
 _JPEG_EXIF_BYTES = 65_521
 """Most bytes of EXIF data that a JPEG can hold, less an entry for the orientation."""
@@ -64,7 +64,7 @@ def metadata(file: ImageFile) -> SaveOptions:
     EXIF data that cannot be written again are left out: damaged ones, and those that are too long for a JPEG.
     """
     exif = file.getexif()
-    for tag in (_STORAGE | _OTHER_IMAGES | {_ICC}) & set(exif):
+    for tag in (STORAGE | OTHER_IMAGES | {_ICC}) & set(exif):
         del exif[tag]
     options: SaveOptions = {key: file.info.get(key) for key in ("dpi", "xmp", "icc_profile")}
     if file.mode in _OTHER_COLOUR_SPACES:  # such a profile does not describe RGB
