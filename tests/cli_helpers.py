@@ -15,9 +15,9 @@ RDF, IPTC = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}", "{http://iptc.org/s
 DOMAINS = ("neutral", "happy")
 
 
-def save_small_model(folder: Path, config: AnyMethodConfig, mask_bias: float | None = None) -> Path:
-    """Save an untrained model of 32 px; a `mask_bias` makes AGGAN's masks empty or full."""
-    card = ModelCard(method=config, domains=DOMAINS, size=32)
+def save_small_model(folder: Path, config: AnyMethodConfig, mask_bias: float | None = None, size: int = 32) -> Path:
+    """Save an untrained model; a `mask_bias` makes AGGAN's masks empty or full."""
+    card = ModelCard(method=config, domains=DOMAINS, size=size)
     state = card.build().inference_state_dict()
     if mask_bias is not None:
         for name in ("G_xy", "G_yx"):

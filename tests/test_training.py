@@ -750,6 +750,30 @@ def test_cores_are_counted_as_the_process_may_use_them(tmp_path, monkeypatch, me
     assert cpu_features.available_cores() == cores
 
 
+@pytest.mark.parametrize(
+    ("membership", "files", "memory"),
+    [
+        ("0::/", {}, 2_048_000),
+        ("0::/job/task", {"job/memory.max": "1000000", "job/task/memory.max": "max"}, 1_000_000),
+        ("0::/", {"memory.max": "9000000"}, 2_048_000),
+        ("5:memory:/x", {"memory/x/memory.limit_in_bytes": "1000000"}, 1_000_000),
+        ("4:cpu:/x", {"cpu/x/memory.limit_in_bytes": "1000000"}, 2_048_000),
+    ],
+)
+def test_free_memory_is_that_of_the_machine_or_of_a_control_group(tmp_path, monkeypatch, membership, files, memory):
+    for name, text in files.items():
+        (tmp_path / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cgroup" / name).write_text(text + "\n")
+    (tmp_path / "membership").write_text(membership + "\n")
+    (tmp_path / "meminfo").write_text("MemTotal:  8000 kB\nMemAvailable:  2000 kB\n")
+    monkeypatch.setattr(cpu_features, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(cpu_features, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(cpu_features, "MEMORY", tmp_path / "meminfo")
+    assert cpu_features.free_memory() == memory
+    monkeypatch.setattr(cpu_features, "MEMORY", tmp_path / "missing")
+    assert cpu_features.free_memory() >= memory
+
+
 def test_threads_are_no_more_than_the_cores_that_the_process_may_use(monkeypatch):
     threads = [64]
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads[-1])

@@ -30,6 +30,10 @@ class Unreadable(Exception):
     """A file that is not an image, or a broken one. The message names the file and the reason."""
 
 
+class TooLarge(Unreadable):
+    """An image whose pixels do not fit the memory."""
+
+
 class Decoded(NamedTuple):
     """An upright image, and the largest value of its file."""
 
@@ -77,6 +81,8 @@ def open_image(source: Source) -> Iterator[ImageFile]:
         with open_file(source) as file:
             report_large(source, file)
             yield file
+    except TooLarge as error:
+        raise TooLarge(f"{source}: {error}") from None
     except (Unreadable, UserError) as error:
         raise Unreadable(f"{source}: {error}") from None
     except FileNotFoundError:
@@ -84,7 +90,7 @@ def open_image(source: Source) -> Iterator[ImageFile]:
     except UnidentifiedImageError:
         raise Unreadable(f"{source}: not an image") from None
     except Pillow.DecompressionBombError as error:
-        raise Unreadable(f"{source}: too large an image ({error})") from None
+        raise TooLarge(f"{source}: too large an image ({error})") from None
     except Exception as error:  # decoders raise exceptions of many types
         reason = isinstance(error, OSError) and error.strerror
         message = f"cannot be read ({reason})" if reason else f"broken image ({error})"

@@ -11,7 +11,7 @@ from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
 from aggan.images.opening import Source
-from aggan.images.sixteen_bit import XMP_IN_PNG
+from aggan.images.png_rows import XMP_IN_PNG
 
 SaveOptions = dict[str, Any]
 
@@ -26,9 +26,9 @@ DEFAULTS: dict[str, SaveOptions] = {
 ORIENTATION, XMP = 0x0112, 700
 _WEBP_QUALITY = 90
 _ICC = 34675
-_STORAGE = frozenset((*range(254, 260), 262, 266, ORIENTATION, 273, *range(277, 282), 284, *range(317, 326), 338, 339))
+STORAGE = frozenset((*range(254, 260), 262, 266, ORIENTATION, 273, *range(277, 282), 284, *range(317, 326), 338, 339))
 """TIFF tags that describe how the pixels are stored."""
-_OTHER_IMAGES = frozenset((330, 34377, 37724))
+OTHER_IMAGES = frozenset((330, 34377, 37724))
 """TIFF tags of smaller copies, Photoshop's thumbnail and its layers: they would show the original face."""
 MAX_XMP_BYTES = {"JPEG": 65_504}
 """Most bytes of XMP that a file of a format can hold."""
@@ -68,7 +68,7 @@ def metadata(file: ImageFile) -> SaveOptions:
     """
     exif = file.getexif()
     xmp = file.info.get("xmp") or exif.get(XMP)
-    for tag in (_STORAGE | _OTHER_IMAGES | {_ICC, XMP}) & set(exif):
+    for tag in (STORAGE | OTHER_IMAGES | {_ICC, XMP}) & set(exif):
         del exif[tag]
     options: SaveOptions = {"xmp": xmp if isinstance(xmp, bytes) else None}
     options |= {key: file.info.get(key) for key in ("dpi", "icc_profile")}

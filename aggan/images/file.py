@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
+from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt, UInt8
@@ -18,7 +20,7 @@ from PIL import Image as Pillow
 from PIL import ImageFile as PillowFile
 
 from aggan.images.ai_label import add_label
-from aggan.images.decode import DARKEST, Unreadable, bits_of, describe_range, open_image, peak_of, to_rgb
+from aggan.images.decode import DARKEST, TooLarge, Unreadable, bits_of, describe_range, open_image, peak_of, to_rgb
 from aggan.images.encodings import (
     DEFAULTS,
     MAX_XMP_BYTES,
@@ -114,7 +116,7 @@ class ImageFile:
         return stream.getvalue()
 
     def _write(self, format: str, target: Path | BytesIO) -> None:
-        channels = self._channels(format)
+        channels = self.channels(format)
         options = self.metadata | DEFAULTS[format]
         if format == self.format:
             options = self.metadata | self.encoding
@@ -136,7 +138,7 @@ class ImageFile:
         except Exception as error:  # encoders raise exceptions of many types
             raise Unwritable(f"cannot be written as {format} ({error})") from error
 
-    def _channels(self, format: str) -> Channels:
+    def channels(self, format: str) -> Channels:
         """The pixels with as much depth and transparency as the format can hold."""
         pixels, alpha = self.pixels, self.alpha
         if format == "JPEG":
@@ -146,12 +148,15 @@ class ImageFile:
         return channels if format in ("PNG", "TIFF") else to_uint8(channels)
 
 
-def read_image_file(source: Source, bits: int | None = None) -> ImageFile:
+def read_image_file(source: Source, bits: int | None = None, max_pixels: float = inf) -> ImageFile:
     """Read an image file with everything it holds. Raises `aggan.images.decode.Unreadable`.
 
     `bits` are those that a 16-bit file uses. Without them, a file that probably uses fewer than 16 is `Unreadable`.
+    With more than `max_pixels`, the file is `aggan.images.decode.TooLarge`.
     """
     with open_image(source) as file:
+        if (pixels := file.width * file.height) > max_pixels:
+            raise TooLarge(f"its {pixels / 1e6:,.0f} megapixels do not fit the memory that is free")
         return _read(source, file, bits)
 
 
@@ -166,17 +171,37 @@ def _read(source: Source, file: PillowFile.ImageFile, bits: int | None) -> Image
         peak = None if bits else peak_of(source, file, file, has_colours)
     else:
         channels, peak = deep
-    if peak is not None and peak < DARKEST:
-        raise Unreadable(f"{describe_range(peak)}: name them with --bits {bits_of(peak)}, or 16 if it is only dark")
-    if channels.shape[2] < 3:
-        grey, channels = True, channels[..., [0, 0, 0, *range(1, channels.shape[2])]]
+    if peak is not None:
+        require_clear_range(peak)
     if not is_turned:
         orientation = _orientation(file)
         channels = _turn(channels, orientation)
-    alpha = channels[..., 3] if channels.shape[2] == 4 else None
+    pixels, alpha, one_colour = split_alpha(channels)
     # `metadata` comes last: it deletes tags, and some of them decide how the file is decoded.
     storage = format_of(file), encoding(source, file), metadata(file)
-    return ImageFile(channels[..., :3], alpha, grey, orientation, *storage, bits or 16)
+    return ImageFile(pixels, alpha, grey or one_colour, orientation, *storage, bits or 16)
+
+
+class PixelsAndAlpha(NamedTuple):
+    """The first fields of an `ImageFile`."""
+
+    pixels: UInt[np.ndarray, "h w 3"]
+    alpha: UInt[np.ndarray, "h w"] | None
+    grey: bool
+
+
+def split_alpha(channels: Channels) -> PixelsAndAlpha:
+    """Split one to four channels: grey, grey and alpha, RGB, or RGBA."""
+    grey = channels.shape[2] < 3
+    if grey:
+        channels = channels[..., [0, 0, 0, *range(1, channels.shape[2])]]
+    return PixelsAndAlpha(channels[..., :3], channels[..., 3] if channels.shape[2] == 4 else None, grey)
+
+
+def require_clear_range(peak: int) -> None:
+    """Raise `Unreadable` if an image of 16 bits whose largest value is `peak` probably uses fewer bits."""
+    if peak < DARKEST:
+        raise Unreadable(f"{describe_range(peak)}: name them with --bits {bits_of(peak)}, or 16 if it is only dark")
 
 
 def _orientation(file: PillowFile.ImageFile) -> int:

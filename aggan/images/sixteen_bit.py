@@ -22,16 +22,13 @@ from PIL.ImageFile import ImageFile
 
 from aggan.errors import UserError
 from aggan.images.opening import Source, open_file
+from aggan.images.png_rows import PngRows
 
 PEAK = 65535
 _RAW_MODE = re.compile(r"(RGBA?);16([BLN])")
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
 _DEFLATE, _HORIZONTAL_DIFFERENCES = 8, 2
 _WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
-_PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
-"""By number of channels."""
-XMP_IN_PNG = b"XML:com.adobe.xmp" + bytes(5)
-"""Header of an `iTXt` chunk of a PNG with XMP: uncompressed, without a language."""
 
 
 class OutOfRange(UserError):
@@ -147,29 +144,16 @@ def _with_raw_mode(arguments: Any, raw_mode: str) -> Any:
 
 
 def _write_png(stream: BufferedWriter | BytesIO, pixels: np.ndarray, metadata: Mapping[str, Any]) -> None:
-    height, width, channels = pixels.shape
-    rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
-    step = 2 * channels
-    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
-    filtered[:, 0] = 1  # PNG's filter "Sub": differences from the pixel to the left
-    filtered[:, 1 : 1 + step] = rows[:, :step]
-    filtered[:, 1 + step :] = rows[:, step:] - rows[:, :-step]
-    stream.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(stream, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOUR_TYPES[channels], 0, 0, 0))
-    if profile := metadata.get("icc_profile"):
-        _chunk(stream, b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
-    if dpi := metadata.get("dpi"):
-        _chunk(stream, b"pHYs", struct.pack(">IIB", *(round(float(value) / 0.0254) for value in dpi), 1))
-    if xmp := metadata.get("xmp"):
-        _chunk(stream, b"iTXt", XMP_IN_PNG + xmp)
-    if exif := metadata.get("exif"):
-        _chunk(stream, b"eXIf", exif.tobytes(8).removeprefix(b"Exif\0\0"))
-    _chunk(stream, b"IDAT", zlib.compress(filtered.tobytes()))
-    _chunk(stream, b"IEND", b"")
-
-
-def _chunk(stream: BufferedWriter | BytesIO, name: bytes, data: bytes) -> None:
-    stream.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
+    with PngRows(stream, *pixels.shape, bits=16) as png:
+        if profile := metadata.get("icc_profile"):
+            png.chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+        if dpi := metadata.get("dpi"):
+            png.chunk(b"pHYs", struct.pack(">IIB", *(round(float(value) / 0.0254) for value in dpi), 1))
+        if xmp := metadata.get("xmp"):
+            png.write_xmp(xmp)
+        if exif := metadata.get("exif"):
+            png.chunk(b"eXIf", exif.tobytes(8).removeprefix(b"Exif\0\0"))
+        png.write(pixels)
 
 
 def _write_tiff(stream: BufferedWriter | BytesIO, pixels: np.ndarray, metadata: Mapping[str, Any]) -> None:

@@ -10,8 +10,9 @@ from aggan.errors import UserError
 from aggan.inference.compositing import View
 from aggan.inference.faces import Faces, faces_view
 from aggan.inference.options import TranslateOptions
-from aggan.inference.translator import Translator, load
-from aggan.inference.views import Tiles, whole_image
+from aggan.inference.pipeline import tiles_view
+from aggan.inference.translator import TorchBackend, Translator, load
+from aggan.inference.views import whole_image
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,12 @@ class ServedModel:
     faces: Faces | None
     """None if the extra `faces` is not installed."""
 
-    def view(self, options: TranslateOptions) -> View:
-        """The view that a request chose. Raises `UserError` if this server has none for faces."""
+    def view(self, options: TranslateOptions, backend: TorchBackend) -> View:
+        """The view that a request chose. Raises `UserError` if this server or the model has no such view."""
+        if options.tiles:
+            return tiles_view(backend)
         if not options.faces:
-            return Tiles() if options.tiles else whole_image
+            return whole_image
         if self.faces is None:
             raise UserError("this server cannot find faces: the extra `faces` is not installed there")
         return self.faces

@@ -15,9 +15,10 @@ from aggan.images.convert import Unreadable
 from aggan.images.formats import FORMATS
 from aggan.images.opening import ReceivedFile
 from aggan.images.uploads import read_upload
-from aggan.inference.compositing import Backend, NothingToTranslate
+from aggan.inference.compositing import NothingToTranslate
 from aggan.inference.paths import PNG, OutputPaths
 from aggan.inference.pipeline import part_images, plan_versions, translate_image
+from aggan.inference.translator import TorchBackend
 from aggan.serve.models import ServedModel
 from aggan.serve.request import TranslateQuery
 from aggan.types import Image, Translation
@@ -41,7 +42,7 @@ class Reply(NamedTuple):
 class AbandonableBackend:
     """A backend that raises `AbandonedError` once nobody waits: tiles and faces call it many times."""
 
-    backend: Backend
+    backend: TorchBackend
     abandoned: Event
 
     @property
@@ -57,12 +58,15 @@ class AbandonableBackend:
             raise AbandonedError
         return self.backend(images)
 
+    def with_statistics_of(self, images: Image) -> "AbandonableBackend":
+        """The same for tiles of an image."""
+        return AbandonableBackend(self.backend.with_statistics_of(images), self.abandoned)
+
 
 def require_possible(model: ServedModel, query: TranslateQuery) -> None:
     """Raise `UserError` if the model cannot do what a query says, or a reply cannot hold it."""
     options = query.options()
-    model.view(options)
-    model.translator.backend(query.to, options.source)
+    model.view(options, model.translator.backend(query.to, options.source))
     if query.output in ("mask", "content") and not model.translator.attention:
         raise UserError(f"this model has no attention, so there is no {query.output}")
     if query.samples > 1 and query.output != "zip":
@@ -93,10 +97,9 @@ def _files(
     suffix = PNG if options.png else image.suffix
     paths = OutputPaths(Path(STEM + suffix), Path(STEM), suffix)
     for version in plan_versions(query.to, options):
-        backend = AbandonableBackend(translator.backend(version.to, options.source, version.sample), abandoned)
-        translated, prediction = translate_image(
-            image, backend, model.view(options), options.strength, options.ai_label
-        )
+        backend = translator.backend(version.to, options.source, version.sample)
+        view, abandonable = model.view(options, backend), AbandonableBackend(backend, abandoned)
+        translated, prediction = translate_image(image, abandonable, view, options.strength, options.ai_label)
         if query.output in ("image", "zip"):
             yield paths.image(version.suffix).name, Reply(translated.encode(suffix), Pillow.MIME[FORMATS[suffix]])
         parts = part_images(prediction, options.ai_label) if options.masks and translator.attention else {}
