@@ -2,8 +2,8 @@
 
 import struct
 import zlib
+from io import BufferedWriter, BytesIO
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt
@@ -19,7 +19,7 @@ _SUB = 1
 class PngRows:
     """A PNG in the making: chunks of metadata first, then all rows from top to bottom."""
 
-    def __init__(self, stream: BinaryIO, height: int, width: int, channels: int, bits: int = 8) -> None:
+    def __init__(self, stream: BufferedWriter | BytesIO, height: int, width: int, channels: int, bits: int = 8) -> None:
         self.stream, self._deflate = stream, zlib.compressobj()
         stream.write(b"\x89PNG\r\n\x1a\n")
         self.chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, _COLOUR_TYPES[channels], 0, 0, 0))
