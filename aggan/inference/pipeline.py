@@ -384,7 +384,7 @@ def _run(task: Callable[[Item], None], item: Item) -> Future[None]:
     outcome: Future[None] = Future()
     try:
         outcome.set_result(task(item))
-    except Exception as error:  # whoever asks for the result gets it
+    except Exception as error:  # it is raised where the result is read
         outcome.set_exception(error)
     return outcome
 
