@@ -37,7 +37,7 @@ from aggan.methods.base import (
     Progress,
     Task,
     Update,
-    require_size,
+    require_multiple_of_64,
 )
 from aggan.nn.discriminators import DomainDiscriminator, concat_mask
 from aggan.nn.generators import CONTENT_BOUNDS, AttentionGenerator, CodedAttentionGenerator, resnet_trunk
@@ -106,7 +106,7 @@ class Config(MethodConfig):
             )
 
     def build(self, task: Task) -> "AGGANDomains":
-        require_size(task, "aggan-domains", task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
+        require_multiple_of_64(task, "aggan-domains")
         return AGGANDomains(self, task)
 
     def build_generator(self, code_length: int) -> AttentionGenerator | CodedAttentionGenerator:

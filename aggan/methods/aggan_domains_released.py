@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from torch import nn
 
 from aggan.methods import stargan
-from aggan.methods.base import About
+from aggan.methods.base import About, Task, require_multiple_of_64
 from aggan.nn.generators import STARGAN, AttentionGenerator, stargan_trunk
 
 
@@ -22,3 +22,7 @@ class Config(stargan.StarGANConfig):
     def build_generator(self, code_length: int) -> AttentionGenerator:
         trunk = stargan_trunk(self.generator_width, self.generator_blocks)
         return AttentionGenerator(trunk, STARGAN, nn.Identity(), code_length)
+
+    def build(self, task: Task) -> stargan.StarGAN:
+        require_multiple_of_64(task, "aggan-domains-released")
+        return stargan.StarGAN(self, task)

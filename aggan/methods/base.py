@@ -216,6 +216,11 @@ def require_size(task: Task, name: str, fits: bool, allowed: str) -> None:
         raise UserError(f"{name} needs images of {allowed} px, not {task.size}: set --data.size")
 
 
+def require_multiple_of_64(task: Task, name: str) -> None:
+    """Raise `UserError` unless StarGAN's discriminator fits the images."""
+    require_size(task, name, task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
+
+
 class TwoWayOutputs(NamedTuple):
     """Both translations of a step."""
 

@@ -24,7 +24,16 @@ from torch import nn
 
 from aggan.losses import classification, gradient_penalty, l1
 from aggan.losses import wasserstein as gan
-from aggan.methods.base import About, LossTerms, ManyDomainMethod, MethodConfig, Task, Update, every, require_size
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    ManyDomainMethod,
+    MethodConfig,
+    Task,
+    Update,
+    every,
+    require_multiple_of_64,
+)
 from aggan.nn.discriminators import DomainDiscriminator
 from aggan.nn.generators import STARGAN, PlainGenerator, stargan_trunk
 from aggan.nn.init import init_normal
@@ -52,10 +61,6 @@ class StarGANConfig(MethodConfig):
     def build_generator(self, code_length: int) -> nn.Module:
         """From images (n, 3, h, w) and codes (n, m) to translations."""
 
-    def build(self, task: Task) -> "StarGAN":
-        require_size(task, self.about.title, task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
-        return StarGAN(self, task)
-
 
 class Config(StarGANConfig):
     """StarGAN's own generator."""
@@ -66,6 +71,10 @@ class Config(StarGANConfig):
     def build_generator(self, code_length: int) -> PlainGenerator:
         trunk = stargan_trunk(self.generator_width, self.generator_blocks)
         return PlainGenerator(trunk, STARGAN, nn.Tanh(), code_length)
+
+    def build(self, task: Task) -> "StarGAN":
+        require_multiple_of_64(task, "stargan")
+        return StarGAN(self, task)
 
 
 class StarGAN(ManyDomainMethod[Translation]):

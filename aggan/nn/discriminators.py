@@ -131,7 +131,9 @@ class DomainDiscriminator(Discriminator):
         """Initial weights that a narrow discriminator can learn from (docs/decisions/0007)."""
         init_kaiming(self, self.SLOPE)
 
-    def forward(self, image: Float[Tensor, "n c h w"], code: Code | None = None) -> tuple[Scores, Code]:
+    def forward(
+        self, image: Float[Tensor, "n c h w"], code: Code | None = None
+    ) -> tuple[Float[Tensor, "n scores patches_h patches_w"], Code]:
         """Scores (n, 1, h / 64, w / 64) and codes (n, m): logits of domains, or action units.
 
         With several scores for a patch, a one-hot code chooses one for each image.

@@ -80,16 +80,17 @@ class AttentionGenerator(nn.Module):
         return Translation(fuse(content, mask, image.float()), mask, content)
 
 
-class CodedNorm(InstanceNorm):
+class CodedNorm(nn.Module):
     """Instance norm with a scale and a shift that depend on a code (Dumoulin et al., 2017)."""
 
     def __init__(self, channels: int, code_length: int) -> None:
-        super().__init__(channels)
+        super().__init__()
+        self.norm = InstanceNorm(channels)
         self.affine = nn.Linear(code_length, 2 * channels, bias=False)
 
     def forward(self, x: Float[Tensor, "n c h w"], code: Code) -> Float[Tensor, "n c h w"]:
         scale, shift = self.affine(code)[:, :, None, None].to(x.dtype).chunk(2, dim=1)
-        return torch.addcmul(shift, super().forward(x), 1 + scale)
+        return torch.addcmul(shift, self.norm(x), 1 + scale)
 
 
 class CodedResidual(nn.Module):
