@@ -10,6 +10,7 @@ from aggan.cli.main import run
 from aggan.errors import UserError
 from aggan.methods import aggan
 from aggan.methods.pretrained import load_model, read_card
+from aggan.methods.registry import METHODS
 from aggan.training import checkpoint, log
 from aggan.training.experiment import Experiment
 
@@ -61,6 +62,22 @@ def test_an_old_model_loads_and_translates_alike(tmp_path):
     assert read_card(folder / "config.json").method == METHOD
     loaded = load_model(folder)[0].inference_state_dict()
     assert all((loaded[key] == value).all() for key, value in weights.items())
+
+
+def test_an_old_model_for_many_domains_as_released_has_its_own_settings(tmp_path):
+    method = METHODS["aggan-domains-released"].model_copy(update={"generator_width": 4, "generator_blocks": 1})
+    folder = save_small_model(tmp_path / "model", method)
+    card = json.loads((folder / "config.json").read_text())
+    old = {
+        "method": "aggan-domains",
+        "content": "linear",
+        "upsampling": "stargan",
+        "lambda_pixel": 0,
+        "critic_steps": 5,
+    }
+    card["method"] = old | {"generator_width": 4, "generator_blocks": 1}
+    (folder / "config.json").write_text(json.dumps(card))
+    assert read_card(folder / "config.json").method == method
 
 
 def test_an_old_journal_has_losses_and_masks_apart(tmp_path):
