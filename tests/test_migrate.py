@@ -65,19 +65,12 @@ def test_an_old_model_loads_and_translates_alike(tmp_path):
 
 
 def test_an_old_model_for_many_domains_as_released_has_its_own_settings(tmp_path):
-    method = METHODS["aggan-domains-released"].model_copy(update={"generator_width": 4, "generator_blocks": 1})
-    folder = save_small_model(tmp_path / "model", method)
-    card = json.loads((folder / "config.json").read_text())
-    old = {
-        "method": "aggan-domains",
-        "content": "linear",
-        "upsampling": "stargan",
-        "lambda_pixel": 0,
-        "critic_steps": 5,
-    }
-    card["method"] = old | {"generator_width": 4, "generator_blocks": 1}
-    (folder / "config.json").write_text(json.dumps(card))
-    assert read_card(folder / "config.json").method == method
+    small = {"generator_width": 4, "generator_blocks": 1}
+    old = {"method": "aggan-domains", "content": "linear", "upsampling": "stargan", "lambda_pixel": 0, "critic_steps": 5}
+    card = {"version": 2, "method": old | small, "domains": ["happy", "sad"], "size": 64}
+    (tmp_path / "config.json").write_text(json.dumps(card))
+    expected = METHODS["aggan-domains-released"].model_copy(update=small)
+    assert read_card(tmp_path / "config.json").method == expected
 
 
 def test_an_old_journal_has_losses_and_masks_apart(tmp_path):
