@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -68,6 +68,18 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):  # it is renamed by now, unless writing failed
             partial.unlink()
+
+
+def write_together(paths: Sequence[Path], write: Callable[[Sequence[Path]], object]) -> None:
+    """`write_atomic` for several files: `write` gets all temporary names. The last file is renamed first."""
+
+    def write_rest(partials: tuple[Path, ...]) -> None:
+        if len(partials) == len(paths):
+            write(partials)
+        else:
+            write_atomic(paths[len(partials)], lambda partial: write_rest((*partials, partial)))
+
+    write_rest(())
 
 
 def write_failure(error: Exception, folder: Path) -> str:

@@ -90,6 +90,9 @@ _ALL = (
            "Standard deviation of the attention mask within an image."),
     Metric("mask_on_change", "mask on change", 1, "%", "{:.1f}", "bootstrap",
            "Share of the attention mask's sum that lies where the ground truth differs from the input."),
+    Metric("mask_iou", "mask IoU", 1, "", "{:.3f}", "bootstrap",
+           "Intersection over union of the pixels whose attention is 0.5 or more and those that the ground truth "
+           "changes at least half as much as the pixel of the same image that it changes most."),
 )
 # fmt: on
 METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}

@@ -23,7 +23,7 @@ METHOD = {"system": "method", "encoder_rate": "encoder_lr_scale"}
 RELEASED_DOMAINS = ("generator_width", "generator_blocks", "discriminator_width", "critic_steps", "released_init")
 DELETED = {"mask_floor"}
 """Settings that never changed what a trained model computes."""
-NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning", "losses", "masks"}
+NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning", "losses", "masks", "augment"}
 MASKS = {" mean": "mean", " spread": "std"}
 
 

@@ -1,6 +1,7 @@
 """Small models and images, and calls of the command line."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from aggan.cli.main import run
 from aggan.methods.pretrained import ModelCard, save_model
 from aggan.methods.registry import AnyMethodConfig
 
+RDF, IPTC = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}", "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 DOMAINS = ("neutral", "happy")
 
 
-def save_small_model(folder: Path, config: AnyMethodConfig, mask_bias: float | None = None) -> Path:
-    """Save an untrained model of 32 px; a `mask_bias` makes AGGAN's masks empty or full."""
-    card = ModelCard(method=config, domains=DOMAINS, size=32)
+def save_small_model(folder: Path, config: AnyMethodConfig, mask_bias: float | None = None, size: int = 32) -> Path:
+    """Save an untrained model; a `mask_bias` makes AGGAN's masks empty or full."""
+    card = ModelCard(method=config, domains=DOMAINS, size=size)
     state = card.build().inference_state_dict()
     if mask_bias is not None:
         for name in ("G_xy", "G_yx"):
@@ -32,6 +34,21 @@ def write_image(file: Path, height: int = 20, width: int = 30) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     Pillow.fromarray(noise(height, width)).save(file)
     return file
+
+
+def label_of(file: Path) -> str | None:
+    """The DigitalSourceType of an image file, read without the code under test."""
+    with Pillow.open(file) as image:
+        image.load()
+        xmp = image.info.get("xmp")
+    if xmp is None:
+        return None
+    (rdf,) = ElementTree.fromstring(xmp.strip(b"\0 ")).iter(f"{RDF}RDF")
+    attributes = [element.get(f"{IPTC}DigitalSourceType") for element in rdf.findall(f"{RDF}Description")]
+    elements = [element.text for element in rdf.findall(f"{RDF}Description/{IPTC}DigitalSourceType")]
+    values = [value for value in attributes + elements if value]
+    assert len(values) < 2
+    return values[0] if values else None
 
 
 def read_pixels(file: Path) -> np.ndarray:

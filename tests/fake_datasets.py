@@ -9,7 +9,7 @@ import numpy as np
 from conftest import draw_face
 from PIL import Image as Pillow
 
-from aggan.data.originals import rafd
+from aggan.data.originals import london, rafd
 from aggan.data.originals.openface import COLUMNS, LANDMARKS
 
 POPULATIONS = ("Caucasian", "Moroccan", "Kid")
@@ -55,6 +55,33 @@ def make_celeba(root: Path, count: int = 40) -> Path:
     write_list(root / "list_eval_partition.txt", dict(zip(names, parts, strict=True)))
     write_list(root / "identity_CelebA.txt", {name: index // 2 for index, name in enumerate(names)})
     return root
+
+
+def make_london(root: Path, people: Iterable[str] = (*london.PEOPLE[:3], "003")) -> Path:
+    """A checkout of webmorphR.stim; 003 is not one of our people."""
+    for folder, number in (("neutral_front", "03"), ("smiling_front", "08")):
+        (root / "inst" / folder).mkdir(parents=True)
+        for person in people:
+            draw_face(64, number == "08", int(person)).save(root / "inst" / folder / f"{person}_{number}.jpg")
+            (root / "inst" / folder / f"{person}_{number}.tem").touch()
+    (root / "data-raw").mkdir()
+    lines = ["face_id,face_age,face_gender,face_eth", "001,24,female,white", "002,NA,male,east_asian/white"]
+    (root / "data-raw" / "london_info.csv").write_text("\n".join([*lines, "003,38,female,white", ""]))
+    return root
+
+
+def make_portraits(root: Path) -> list[Path]:
+    """Checkouts of the three repositories with official portraits, and with images that are none."""
+    files = {
+        "theyworkforyou/www/docs/images": ["mpsOfficial/10001.jpg", "mpsOfficial/10009.jpg", "mps/10002.jpg"],
+        "congress-images-225x275": ["images/A000014.jpg", "images/unknown.jpg"],
+        "webmorphR.stim/inst": ["canada/003f.jpg", "canada/095m.jpg", "neutral_front/001_03.jpg"],
+    }
+    for number, (folder, names) in enumerate(files.items()):
+        for name in names:
+            (root / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            draw_face(24, False, number).save(root / folder / name)
+    return [root / "theyworkforyou", root / "congress-images-225x275", root / "webmorphR.stim"]
 
 
 def write_list(path: Path, values: dict) -> None:

@@ -36,7 +36,7 @@ def write(file: Path, pixels: np.ndarray) -> Path:
 
 def stored(file: Path) -> np.ndarray:
     with Pillow.open(file) as image:
-        deep = read_16bit(image)
+        deep = read_16bit(file, image)
     assert isinstance(deep, SixteenBit)
     return deep.channels
 

@@ -138,7 +138,7 @@ def test_the_faces_come_at_the_size_asked_for(unpacked):
 
 
 def test_mistakes_about_the_faces(tmp_path, capsys):
-    assert "no action 'cats'; there are faces, render, prepare" in refused(capsys, "data", "cats")
+    assert "no action 'cats'; there are faces, sort, draw, render, prepare" in refused(capsys, "data", "cats")
     (tmp_path / "file").touch()
     assert "/file: is a file: choose a folder" in refused(capsys, "data", "faces", "--out", str(tmp_path / "file"))
     with pytest.raises(UserError, match="the faces come at 64 and 128 px, not 100"):

@@ -11,15 +11,17 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from cli_helpers import error_line, files_below, noise, save_small_model
+from cli_helpers import error_line, files_below, label_of, noise, read_pixels, save_small_model
 from PIL import Image as Pillow
 from tiny_models import SMALL
 from web_server import below_path, free_port, server
 
-from aggan.cli.demo import _display_names
 from aggan.cli.main import run
-from aggan.demo.session import Choices, DemoModel, ResultStore, Session, read_upload
+from aggan.cli.model_server import display_names
+from aggan.demo.session import Choices, DemoModel, ResultStore, Session
 from aggan.errors import UserError
+from aggan.images.ai_label import CHANGED
+from aggan.images.uploads import read_upload
 from aggan.inference.compositing import MaskAndContent, NothingToTranslate
 from aggan.inference.translator import load
 from aggan.inference.views import whole_image
@@ -73,7 +75,7 @@ def test_heic_is_a_format_of_the_page_with_its_extra(tmp_path, monkeypatch, inst
     if installed:
         assert read_upload(file, 16.0).pixels.shape == (48, 64, 3)
         return
-    monkeypatch.setattr("aggan.demo.session.reads_heic", lambda: False)
+    monkeypatch.setattr("aggan.images.uploads.reads_heic", lambda: False)
     with pytest.raises(UserError, match=r"^HEIF files are not supported\. Use one of AVIF, BMP, GIF, JPEG"):
         read_upload(file, 16.0)
 
@@ -99,8 +101,8 @@ def session(tmp_path, model) -> Session:
 
 def test_a_translation_has_small_previews_and_is_saved_at_its_size_and_format(tmp_path, session):
     result = session.translate(str(jpeg(tmp_path, 1500, 2000)), CHOICES, "happy")
-    for part in (result.before, result.after, result.mask, result.content):
-        assert part.size == (1200, 900)
+    assert result.before.size == result.mask.size == (1200, 900)
+    assert read_pixels(result.after).shape == read_pixels(result.content).shape == (900, 1200, 3)
     assert result.file.name == "a-happy.jpg"
     with Pillow.open(result.file) as image:
         assert (image.format, image.size) == ("JPEG", (2000, 1500))
@@ -111,13 +113,23 @@ def test_a_model_without_attention_shows_no_mask(tmp_path, small):
     model = load(save_small_model(tmp_path / "plain", small.model_copy(update=plain)))
     session = Session({"smile": DemoModel(model, {"whole": whole_image})}, 16.0, ResultStore(tmp_path))
     result = session.translate(str(jpeg(tmp_path)), CHOICES, "happy")
-    assert result.after.size == (60, 40)
+    with Pillow.open(result.after) as image:
+        assert image.size == (60, 40)
     assert (result.mask, result.content) == (None, None)
 
 
 def test_without_strength_nothing_changes(tmp_path, session):
-    before, after, *_ = session.translate(str(jpeg(tmp_path)), CHOICES._replace(strength=0.0), "happy")
-    assert np.array_equal(before, after)
+    (tmp_path / "a.png").write_bytes(png(60, 40))
+    before, after, *_ = session.translate(str(tmp_path / "a.png"), CHOICES._replace(strength=0.0), "happy")
+    assert np.array_equal(before, read_pixels(after))
+
+
+def test_everything_that_a_browser_can_save_is_labelled(tmp_path, session):
+    result = session.translate(str(jpeg(tmp_path)), CHOICES, "happy")
+    for file in (result.file, result.after, result.content):
+        assert label_of(file) == CHANGED
+    for file, _ in session.translate_to_all(str(jpeg(tmp_path)), CHOICES):
+        assert label_of(file) == CHANGED
 
 
 def test_an_image_can_be_translated_to_all_domains(tmp_path, session):
@@ -164,8 +176,8 @@ def test_mistakes_are_one_line(tmp_path, capsys):
 def test_models_of_the_same_name_get_different_names_on_the_page(tmp_path):
     for name in ("a/best", "b/best", "c"):
         (tmp_path / name).mkdir(parents=True)
-    assert _display_names([f"{tmp_path}/a/best", f"{tmp_path}/c", "faces64"]) == ["best", "c", "faces64"]
-    names = _display_names([f"{tmp_path}/a/best", f"{tmp_path}/b/best", "faces64"])
+    assert display_names([f"{tmp_path}/a/best", f"{tmp_path}/c", "faces64"]) == ["best", "c", "faces64"]
+    names = display_names([f"{tmp_path}/a/best", f"{tmp_path}/b/best", "faces64"])
     assert names == ["a/best", "b/best", "faces64"]
 
 
@@ -209,12 +221,16 @@ def test_errors_and_files_are_hidden_from_others_and_files_are_deleted_with_the_
     with server(command, url, tmp_path / "log", environment):
         visitor = client.Client(url, verbose=False, download_files=False)
         choices = ("model", "the whole image", 1.0)
-        visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/act")
+        endpoints = visitor.view_api(return_format="dict", print_info=False)["named_endpoints"]
+        assert set(endpoints) == {"/translate", "/translate_to_all"}
+        visitor.predict(client.handle_file(jpeg(tmp_path)), *choices, "happy", api_name="/translate")
         folders = [folder for folder in temporary.iterdir() if list(folder.rglob("*.jpg"))]
+        served = [file for part in ("after", "content") for file in temporary.rglob(f"uploads/**/*.{part}.webp")]
+        assert [label_of(file) for file in served] == [CHANGED, CHANGED]
         with pytest.raises(client.exceptions.AppError, match="Choose an image first"):
-            visitor.predict(None, *choices, "happy", api_name="/act")
+            visitor.predict(None, *choices, "happy", api_name="/translate")
         with pytest.raises(client.exceptions.AppError) as error:
-            visitor.predict(None, *choices, api_name="/act_2")
+            visitor.predict(None, *choices, api_name="/translate_to_all")
         assert [folder.stat().st_mode & 0o077 for folder in folders] == [0]
     assert "secret" not in str(error.value)
     assert "secret" in (tmp_path / "log").read_text()

@@ -5,12 +5,12 @@ from functools import partial
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 
 from aggan.losses import l1, least_squares, outside_band, total_variation
 from aggan.methods.aggan import AGGAN, AGGANOutputs, Config, Remedies
 from aggan.methods.base import Progress, Task
-from aggan.nn.discriminators import concat_mask
+from aggan.nn.discriminators import Discriminator, concat_mask
 from aggan.nn.generators import fuse
 from aggan.types import Translation, UnpairedBatch
 
@@ -19,7 +19,7 @@ def full(value: float, channels: int = 3) -> Tensor:
     return torch.full((1, channels, 2, 2), value)
 
 
-class Mean(nn.Module):
+class Mean(Discriminator):
     """A discriminator whose score is the mean of its input."""
 
     def forward(self, image: Tensor) -> Tensor:

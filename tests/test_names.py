@@ -76,7 +76,19 @@ PHRASES = (
 """What no help text and no page of the docs says."""
 SYSTEM = re.compile(r"(?<!operating )(?<!file )(?<!Operating )(?<!Coding )\bsystems?\b", re.IGNORECASE)
 ACTIONS = {
-    "data": ("faces", "prepare", "prepare celeba", "prepare rafd", "prepare arface", "prepare bu3dfe"),
+    "data": (
+        "faces",
+        "sort",
+        "draw",
+        "prepare",
+        "prepare celeba",
+        "prepare rafd",
+        "prepare arface",
+        "prepare bu3dfe",
+        "prepare london",
+        "prepare portraits",
+    ),
+    "classifier": ("train",),
     "study": ("create", "serve", "results", "simulate", "power"),
 }
 HELP = [*VERBS, *(f"{verb} {action}" for verb, actions in ACTIONS.items() for action in actions)]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 from cli_helpers import files_below, write_image
@@ -154,6 +155,21 @@ def test_a_web_page_sends_nothing_and_uses_no_proxy(tmp_path, model, guard):
     with server(command, f"http://127.0.0.1:{port}", tmp_path / "log", guard.environment):
         pass
     assert f"http://127.0.0.1:{port} (press Ctrl-C to stop)" in (tmp_path / "log").read_text()
+    assert guard.attempts() == []
+    assert guard.identifiers() == set()
+
+
+@pytest.mark.slow
+def test_a_server_of_models_sends_nothing(tmp_path, model, guard):
+    pytest.importorskip("fastapi")
+    port = free_port()
+    command = [sys.executable, "-m", "aggan", "serve", str(model), "--port", str(port), "--threads", "1"]
+    url = f"http://127.0.0.1:{port}"
+    with server(command, f"{url}/health", tmp_path / "log", guard.environment):
+        content = write_image(tmp_path / "a.png").read_bytes()
+        request = Request(f"{url}/v1/translate?to=happy", content, {"content-type": "image/png"})
+        with build_opener(ProxyHandler({})).open(request, timeout=60) as reply:
+            assert reply.status == 200
     assert guard.attempts() == []
     assert guard.identifiers() == set()
 

@@ -9,8 +9,9 @@ from aggan.errors import UserError
 from aggan.methods import aggan
 from aggan.methods.base import Task
 from aggan.methods.registry import METHODS
+from aggan.nn import diffaug
 from aggan.nn.activation_checkpointing import enable_checkpointing
-from aggan.nn.diffaug import DiffAug
+from aggan.nn.diffaug import AdaptiveDiffAug, DiffAug, _recolour
 from aggan.nn.discriminators import Discriminator, DomainDiscriminator, augment_discriminators, discriminate
 from aggan.nn.freeze import frozen
 from aggan.nn.generators import resnet_trunk
@@ -317,7 +318,7 @@ def test_stored_images_move_to_the_device_of_the_new_ones():
 def test_augmentation_shifts_mask_and_image_alike():
     mask = torch.zeros(1, 1, 32, 32)
     mask[..., 12:20, 12:20] = 1
-    augmented = DiffAug(1.0)(torch.cat((mask, mask.expand(1, 3, 32, 32)), 1))
+    augmented = diffaug._shift(_recolour(torch.cat((mask, mask.expand(1, 3, 32, 32)), 1), 1.0), 1.0)
     inside = augmented[:, :1] == 1
     assert inside.sum() == 64
     colours = augmented[:, 1:2]
@@ -336,7 +337,7 @@ def test_augmentation_recolours_as_the_formula_says():
     torch.manual_seed(0)
     image = torch.rand(1, 3, 8, 8)
     torch.manual_seed(1)
-    augmented = DiffAug(1.0)._recolour(image)
+    augmented = _recolour(image, 1.0)
     torch.manual_seed(1)
     brightness, contrast, saturation = torch.rand(3) - 0.5
     grey = image.mean(1, keepdim=True)
@@ -359,7 +360,7 @@ def test_every_discriminator_of_every_method_is_augmented(name, monkeypatch):
     discriminators = [network for network in method.modules() if isinstance(network, Discriminator)]
     assert discriminators
     augmented: list[int] = []
-    monkeypatch.setattr(DiffAug, "_recolour", lambda self, inputs: inputs * 0 + 0.5)
+    monkeypatch.setattr(diffaug, "_recolour", lambda inputs, p: inputs * 0 + 0.5)
     for network in discriminators:
         first = next(part for part in network.modules() if isinstance(part, nn.Conv2d))
         first.register_forward_pre_hook(lambda _, inputs: augmented.append(bool((inputs[0].abs() <= 0.5).all())))
@@ -369,6 +370,45 @@ def test_every_discriminator_of_every_method_is_augmented(name, monkeypatch):
         update.loss(batch, outputs)
     assert augmented
     assert all(augmented)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_methods_that_say_so_adapt_their_augmentation(name):
+    config, task = shrunk(name), Task(("x", "y"), 64)
+    method = config.build(task).train()
+    augment_discriminators(method, 0.5, target=0.3)
+    batch = noise_batch(config, task)
+    outputs = method(batch)
+    for update in method.updates():
+        update.loss(batch, outputs)
+    probabilities = {network.probability for network in method.modules() if isinstance(network, AdaptiveDiffAug)}
+    assert (0.5 not in probabilities) == method.adaptive_augmentation
+
+
+def test_adaptive_augmentation_follows_what_the_discriminator_recognises():
+    augment = AdaptiveDiffAug(0.0, target=0.3)
+    for _ in range(200):
+        augment.observe(torch.full((2, 1, 3, 3), 0.9))  # all are taken for real
+    recognised = augment.probability
+    for _ in range(400):
+        augment.observe(torch.tensor([0.9, 0.1]).view(2, 1, 1, 1))  # it can only guess
+    assert 0.05 < recognised < 0.09
+    assert augment.probability < recognised
+    resumed = AdaptiveDiffAug(0.0, target=0.3)
+    resumed.load_state_dict(augment.state_dict())
+    assert resumed.probability == augment.probability
+    for _ in range(5000):
+        augment.observe(torch.ones(1, 1, 1, 1))
+    assert augment.probability == pytest.approx(0.9)
+
+
+def test_a_turn_keeps_masks_with_their_images():
+    torch.manual_seed(0)
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 8:24, 8:24] = 1
+    turned = diffaug._turn(torch.cat((mask, mask.expand(1, 3, 32, 32)), 1), 1.0)
+    assert torch.allclose(turned[:, 0], turned[:, 1])
+    assert not torch.equal(turned[:, :1], mask)
 
 
 # --- activation checkpointing

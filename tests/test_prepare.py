@@ -347,9 +347,9 @@ def test_an_invalid_option_exits_with_2(flags, tmp_path, capsys):
 def test_prepare_lists_its_data_sets(capsys):
     for arguments in ([], ["--help"]):
         assert run(["data", "prepare", *arguments]) == 0
-        assert "usage: aggan data prepare {celeba,rafd,arface,bu3dfe} SRC DST" in capsys.readouterr().out
+        assert "usage: aggan data prepare {celeba,rafd,arface,bu3dfe,london} SRC DST" in capsys.readouterr().out
     assert run(["data", "prepare", "ferg", "a", "b"]) == 2
-    assert "no data set 'ferg'; there are celeba, rafd, arface, bu3dfe" in capsys.readouterr().err
+    assert "no data set 'ferg'; there are celeba, rafd, arface, bu3dfe, london, portraits" in capsys.readouterr().err
 
 
 def test_help_does_not_import_torch():

@@ -196,7 +196,9 @@ def test_entry_points_are_actions_and_are_listed(monkeypatch, capsys):
     for action in ("render", "anime"):
         assert run(["data", action, "a", "--b"]) == 7
         assert capsys.readouterr().out == "a --b\n"
-    assert "no action 'cats'; there are faces, render, prepare, cache, anime" in error_of(capsys, "data", "cats")
+    assert "no action 'cats'; there are faces, sort, draw, render, prepare, cache, anime" in error_of(
+        capsys, "data", "cats"
+    )
 
 
 def test_a_broken_package_is_one_sentence(monkeypatch, capsys):

@@ -211,7 +211,7 @@ def test_mistakes_in_create_are_one_sentence(tmp_path, capsys, options, message)
             "--rate-limit-factor inf: must be a finite number of at least 0.1",
         ),
         (["serve", "STUDY", "--port", "99999"], "--port 99999: must be 0 to 65535"),
-        (["serve", "STUDY", "--host", "nowhere.invalid"], "cannot listen on nowhere.invalid:8000"),
+        (["serve", "STUDY", "--host", "nowhere.invalid"], "cannot listen on http://nowhere.invalid:8000"),
         (["simulate", "STUDY", "--rates", "good=0.5"], "--rates: give one rate for each of good, bad"),
         (["simulate", "STUDY", "--rates", "good=0.5", "bad=2"], "--rates bad 2: must be a number from 0 to 1"),
         (

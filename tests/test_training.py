@@ -204,6 +204,24 @@ def test_settings_of_the_training_may_change_in_the_middle(faces, tmp_path):
         torch.testing.assert_close(value, torch.lerp(state["method"][key], before[key], 4 / 13), msg=key)
 
 
+def test_adaptive_augmentation_resumes_exactly_and_is_in_the_journal(faces, tmp_path, stop_at):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    adaptive = experiment(faces, ema=0.9, augment=0.2, augment_target=0.3, journal_every=1)
+    assert train(adaptive, whole, QUIET)
+    stop_at(5)
+    assert not train(adaptive, parts, QUIET)
+    assert train(adaptive, parts, QUIET, resume=True)
+    assert_same(weights(whole), weights(parts))
+    probabilities = [line["augment"] for line in log.read(whole)]
+    assert set(probabilities[0]) == {"D_x", "D_y", "D_xa", "D_ya"}
+    assert probabilities[-1]["D_y"] != 0.2
+
+
+def test_adaptive_augmentation_of_other_losses_is_refused(faces, tmp_path):
+    with pytest.raises(UserError, match=r"--training.augment-target: only for methods whose discriminators learn"):
+        train(experiment(faces, "stargan", augment_target=0.3), tmp_path / "run", QUIET)
+
+
 def test_the_penalty_is_in_every_sixteenth_step(faces, tmp_path):
     run = tmp_path / "run"
     train(experiment(faces, steps=17, journal_every=1, r1=1.0, augment=0.5), run, QUIET)
@@ -730,6 +748,30 @@ def test_cores_are_counted_as_the_process_may_use_them(tmp_path, monkeypatch, me
     monkeypatch.setattr(cpu_features, "MEMBERSHIP", tmp_path / "membership")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
     assert cpu_features.available_cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "memory"),
+    [
+        ("0::/", {}, 2_048_000),
+        ("0::/job/task", {"job/memory.max": "1000000", "job/task/memory.max": "max"}, 1_000_000),
+        ("0::/", {"memory.max": "9000000"}, 2_048_000),
+        ("5:memory:/x", {"memory/x/memory.limit_in_bytes": "1000000"}, 1_000_000),
+        ("4:cpu:/x", {"cpu/x/memory.limit_in_bytes": "1000000"}, 2_048_000),
+    ],
+)
+def test_free_memory_is_that_of_the_machine_or_of_a_control_group(tmp_path, monkeypatch, membership, files, memory):
+    for name, text in files.items():
+        (tmp_path / "cgroup" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cgroup" / name).write_text(text + "\n")
+    (tmp_path / "membership").write_text(membership + "\n")
+    (tmp_path / "meminfo").write_text("MemTotal:  8000 kB\nMemAvailable:  2000 kB\n")
+    monkeypatch.setattr(cpu_features, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(cpu_features, "MEMBERSHIP", tmp_path / "membership")
+    monkeypatch.setattr(cpu_features, "MEMORY", tmp_path / "meminfo")
+    assert cpu_features.free_memory() == memory
+    monkeypatch.setattr(cpu_features, "MEMORY", tmp_path / "missing")
+    assert cpu_features.free_memory() >= memory
 
 
 def test_threads_are_no_more_than_the_cores_that_the_process_may_use(monkeypatch):

@@ -11,16 +11,20 @@ import pytest
 import torch
 from cli_helpers import error_line, files_below, save_small_model, translate
 from test_faces import Red, transformed_landmarks
+from tiny_models import SMALL
 
 from aggan.errors import UserError
+from aggan.images.ai_label import add_label
 from aggan.images.convert import Unreadable, to_tensor
 from aggan.inference.compositing import ALL_ROWS, NothingToTranslate
 from aggan.inference.faces import Faces
 from aggan.inference.landmarks import FindFaces
 from aggan.inference.paths import OutputPaths
 from aggan.inference.smoothing import DECAY, CutDetector, SmoothedBackend, SmoothedFaces, SmoothedView, smooth
+from aggan.inference.tiles import Tiles
 from aggan.inference.video import TrackFrames, VideoTranslation, translate_video
-from aggan.inference.views import Tiles, whole_image
+from aggan.inference.views import whole_image
+from aggan.methods import aggan
 from aggan.types import Translation
 
 av = pytest.importorskip("av")
@@ -92,6 +96,25 @@ def test_timestamps_sound_and_pixels_outside_the_mask_stay(tmp_path, identity_mo
     assert abs((after - before).mean()) < 0.5
     assert read_sound(output) == read_sound(source)
     assert files_below(tmp_path / "out") == {output.name}
+
+
+def xmp_of(path: Path) -> str | None:
+    with av.open(str(path), options={} if path.suffix == ".mkv" else {"export_xmp": "1"}) as file:
+        return file.metadata.get("xmp")
+
+
+def test_a_translated_video_is_labelled_where_its_format_allows_it(tmp_path):
+    red = save_small_model(tmp_path / "red", aggan.Config.model_validate(SMALL), mask_bias=1000.0)
+    for suffix in (".mp4", ".mov", ".m4v", ".mkv"):
+        write_video(tmp_path / "in" / f"clip{suffix}", [scene()] * 2)
+    assert translate(red, tmp_path / "in", out=tmp_path / "out", more=("--video",)) == 0
+    for suffix in (".mp4", ".mov", ".m4v"):
+        assert xmp_of(tmp_path / "out" / f"clip{suffix}") == add_label().decode()
+        assert len(read_frames(tmp_path / "out" / f"clip{suffix}")[0]) == 2
+    assert xmp_of(tmp_path / "out" / "clip.mkv") is None
+    plain = ("--video", "--no-ai-label")
+    assert translate(red, tmp_path / "in" / "clip.mp4", out=tmp_path / "plain", more=plain) == 0
+    assert xmp_of(tmp_path / "plain" / "clip.mp4") is None
 
 
 def test_a_video_without_sound_and_with_odd_sides_is_translated(tmp_path, identity_model):
@@ -205,6 +228,9 @@ class Flicker:
         self.attention = attention
         self.calls = 0
 
+    def with_statistics_of(self, images: torch.Tensor) -> "Flicker":
+        return self
+
     def __call__(self, images: torch.Tensor) -> Translation:
         if not self.attention:
             return Translation(images)
@@ -232,7 +258,7 @@ def test_without_attention_nothing_is_averaged():
 
 
 def test_each_tile_of_a_frame_has_its_own_average():
-    view = SmoothedView(Tiles(0.0))
+    view = SmoothedView(Tiles(side=32, halo=0))
     image = torch.ones(1, 3, 32, 96)
     first, second = (view(image, backend).rows(ALL_ROWS).mask for backend in [Flicker()] * 2)
     assert first[0, 0, 0, [0, 32, 64]].tolist() == [1, 0, 1]

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from aggan.errors import UserError
 from aggan.inference.compositing import ALL_ROWS, has_attention
-from aggan.inference.views import Tiles, whole_image
+from aggan.inference.tiles import BlendedTiles
+from aggan.inference.views import whole_image
 from aggan.types import Translation
 
 
@@ -37,34 +37,24 @@ def noise(height: int, width: int) -> Float[Tensor, "1 3 h w"]:
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 40), (50, 33), (64, 16), (95, 31)])
-@pytest.mark.parametrize("overlap", [0.0, 0.5, 0.9])
-def test_tiles_cover_an_image_at_its_own_resolution(height, width, overlap):
+def test_blended_tiles_cover_an_image_at_its_own_resolution(height, width):
     image, backend = noise(height, width), Echo()
-    prediction = Tiles(overlap)(image, backend).rows(ALL_ROWS)
+    prediction = BlendedTiles()(image, backend).rows(ALL_ROWS)
     assert set(backend.shapes) == {(1, 3, 16, 16)}
     torch.testing.assert_close(prediction.content, image)
     torch.testing.assert_close(prediction.mask, (image.mean(1, keepdim=True) + 1) / 2)
 
 
-def test_tiles_overlap_by_at_least_the_given_fraction():
+def test_blended_tiles_overlap_by_half_at_least():
     backend = Echo()
-    Tiles(0.5)(noise(16, 100), backend)
+    BlendedTiles()(noise(16, 100), backend)
     assert len(backend.shapes) == 12  # 84 pixels in steps of at most 8, and the first
-    backend = Echo()
-    Tiles(0.0)(noise(16, 100), backend)
-    assert len(backend.shapes) == 7
 
 
-def test_an_image_smaller_than_a_tile_is_translated_as_a_whole():
+def test_an_image_smaller_than_a_blended_tile_is_translated_as_a_whole():
     image, backend = noise(8, 40), Echo()
-    assert Tiles()(image, backend).rows(ALL_ROWS).content.shape == image.shape
+    assert BlendedTiles()(image, backend).rows(ALL_ROWS).content.shape == image.shape
     assert backend.shapes == [(1, 3, 16, 80)]
-
-
-@pytest.mark.parametrize("overlap", [-0.1, 1.0])
-def test_an_overlap_out_of_range_is_refused(overlap):
-    with pytest.raises(UserError, match="the overlap of tiles must be at least 0 and below 1"):
-        Tiles(overlap)
 
 
 @pytest.mark.parametrize(("fixed_size", "expected"), [(False, (1, 3, 16, 32)), (True, (1, 3, 16, 16))])
@@ -96,7 +86,7 @@ def test_content_that_differs_from_the_image_takes_no_detail_from_it():
     torch.testing.assert_close(content, F.interpolate(small + 0.5, (128, 128), mode="bicubic", antialias=True))
 
 
-@pytest.mark.parametrize("view", [whole_image, Tiles()])
+@pytest.mark.parametrize("view", [whole_image, BlendedTiles()])
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (40, 33)])
 def test_without_attention_the_prediction_replaces_everything(view, height, width):
     image = noise(height, width) / 2

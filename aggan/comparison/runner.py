@@ -111,9 +111,11 @@ class Direction(NamedTuple):
     @property
     def files(self) -> list[Path]:
         """Every file that the evaluation reads, except the model's."""
-        classifier = Path(self.classifier) if self.classifier and Path(self.classifier).is_file() else None
-        weights = (classifier, self.inception, self.lpips)
-        return [*list_images(self.inputs), *list_images(self.real), *(file for file in weights if file)]
+        classifier = Path(self.classifier) if self.classifier else None
+        networks = [path for path in (classifier, self.inception, self.lpips) if path]
+        # A classifier of one's own is a folder; a name of a classifier that ships is no path.
+        weights = [file for path in networks for file in (path, *sorted(path.glob("*"))) if file.is_file()]
+        return [*list_images(self.inputs), *list_images(self.real), *weights]
 
 
 def training_command(plan: Plan, out: Path, trial: Trial) -> Command:

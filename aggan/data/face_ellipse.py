@@ -13,6 +13,7 @@ SUPERSAMPLING = 4
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(mode=False)  # a cached tensor that a translation made first must be fit for training
 def face_ellipse(height: int, width: int) -> Float[Tensor, "h w"]:
     """1 inside, 0 outside, antialiased at the edge."""
     y, x = (

@@ -26,7 +26,7 @@ SPLITS = ("train", "test")
 
 Record = dict[str, Any]
 Counts = dict[str, dict[str, int]]
-"""Number of images by split and expression."""
+"""Number of images by split and expression or domain."""
 
 
 def index_file(root: Path) -> Path:
@@ -80,12 +80,36 @@ def find_card(out: Path, work: str) -> Path | None:
     return None
 
 
+def holds_set(out: Path, work: str, card: Record, count: int, description: str) -> bool:
+    """Whether `out` holds all `count` images of the set with this card.
+
+    Raises `UserError` if it holds another set, complete or not, or anything else.
+    """
+    path = find_card(out, work)
+    present = len(list(out.glob("*/*/*.png")))
+    if path and (present > count or not _is_same(path, card)):
+        raise UserError(f"{out}: holds another set than {description}: choose a new folder")
+    return path == out / CARD and present == count
+
+
+def _is_same(path: Path, card: Record) -> bool:
+    """Whether the card on disk equals `card`.
+
+    Older cards have no `pairs`. Their counts tell whether the set has pairs.
+    """
+    try:
+        existing = json.loads(path.read_text(encoding="utf-8"))
+        return all(existing[name] == value for name, value in card.items() if name != "pairs")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def write_card(path: Path, card: dict[str, Any]) -> None:
     """Write the card of a set, atomically."""
     write_json_atomic(path, card)
 
 
-def counts(records: Sequence[Record]) -> Counts:
-    """Number of images by split and expression."""
-    numbers = Counter((record["split"], record["expression"]) for record in records)
+def counts(records: Sequence[Record], kind: str = "expression") -> Counts:
+    """Number of images by split and by what `kind` names in a record."""
+    numbers = Counter((record["split"], record[kind]) for record in records)
     return {split: {name: n for (s, name), n in sorted(numbers.items()) if s == split} for split in SPLITS}

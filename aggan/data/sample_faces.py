@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from aggan.data.index import CARD, INDEX, PAIRS, Record, counts, find_card, write_card, write_records
+from aggan.data.index import CARD, INDEX, PAIRS, Record, counts, holds_set, write_card, write_records
 from aggan.errors import UserError
 from aggan.io import resumable, write_atomic
 
@@ -38,7 +38,7 @@ def unpack(out: Path, size: int, pairs: bool = False) -> int:
         records = list(members.values())
         card = {**packed_card, "size": size, "pairs": pairs, "counts": counts(records), "answers": 0}
         del card["settings"]  # the renderer's: unpacking cannot repeat them
-        if _is_complete(out, card, len(records)):
+        if holds_set(out, WORK, card, len(records), f"these {len(records)} faces at {size} px"):
             return len(records)
         with resumable():
             write_card(out / WORK / CARD, card)
@@ -55,27 +55,6 @@ def sample_images(count: int) -> list[Pillow.Image]:
     with zipfile.ZipFile(PACK) as pack:
         names = sorted(name for name in pack.namelist() if name.startswith("test/neutral/"))[:count]
         return [_read_image(pack, name, max(SIZES)) for name in names]
-
-
-def _is_complete(out: Path, card: Record, count: int) -> bool:
-    """Whether `out` holds all of this set; raises `UserError` if it holds another one, complete or not."""
-    path = find_card(out, WORK)
-    present = len(list(out.glob("*/*/*.png")))
-    if path and (present > count or not _is_same(path, card)):
-        raise UserError(f"{out}: holds another set than these {count} faces at {card['size']} px: choose a new folder")
-    return path == out / CARD and present == count
-
-
-def _is_same(path: Path, card: Record) -> bool:
-    """Whether the card on disk equals `card`.
-
-    Older cards have no `pairs`. Their counts tell whether the set has pairs.
-    """
-    try:
-        existing = json.loads(path.read_text(encoding="utf-8"))
-        return all(existing[name] == value for name, value in card.items() if name != "pairs")
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _read_records(pack: zipfile.ZipFile, index: str, scale: float) -> dict[str, Record]:

@@ -12,6 +12,7 @@ from typing import Any
 from aggan.demo.session import Choices, Session
 from aggan.errors import UserError
 from aggan.extras import require_module
+from aggan.web.listening import url
 
 _QUEUE_SIZE, _MAX_MEGABYTES = 20, 40
 _DELETE_CACHE = (600, 3600)
@@ -33,11 +34,6 @@ def import_gradio() -> Any:
     # A visitor may send a URL in place of an image, and gradio would fetch it.
     gradio.processing_utils.async_ssrf_protected_download = refuse
     return gradio
-
-
-def page_url(host: str, port: int) -> str:
-    """The URL of the page on this machine. An IPv6 address gets brackets."""
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def launch(session: Session, host: str, port: int, root_path: str = "") -> Any:
@@ -64,7 +60,7 @@ def launch(session: Session, host: str, port: int, root_path: str = "") -> Any:
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         )
     except OSError as error:
-        raise UserError(f"cannot listen on {page_url(host, port)}: choose another --host or --port") from error
+        raise UserError(f"cannot listen on {url(host, port)}: choose another --host or --port") from error
     return page
 
 
@@ -85,11 +81,11 @@ def build(gr: Any, session: Session) -> Any:
                 gallery = gr.Gallery(label="All domains", columns=4, visible=False, format="png")
         inputs = [image, model, view, strength]
         translate = _with_messages(gr, partial(_translate, gr, session))
-        for event in (translate_button.click, strength.release):
-            event(translate, [*inputs, to], results, concurrency_id="model")
+        translate_button.click(translate, [*inputs, to], results, concurrency_id="model", api_name="translate")
+        strength.release(translate, [*inputs, to], results, concurrency_id="model", api_visibility="undocumented")
         translate_to_all = _with_messages(gr, partial(_translate_to_all, gr, session))
-        all_button.click(translate_to_all, inputs, gallery, concurrency_id="model")
-        model.change(partial(_change_model, gr, session), model, [to, view, all_button])
+        all_button.click(translate_to_all, inputs, gallery, concurrency_id="model", api_name="translate_to_all")
+        model.change(partial(_change_model, gr, session), model, [to, view, all_button], api_visibility="undocumented")
     return page
 
 

@@ -16,19 +16,17 @@ from jaxtyping import UInt8
 from PIL import Image as Pillow
 
 from aggan.errors import UserError
-from aggan.images.decode import Unreadable, open_image
-from aggan.images.file import ImageFile, read_image_file
-from aggan.images.formats import FORMATS, reads_heic
-from aggan.inference.alignment import alignment_of
+from aggan.images.ai_label import add_label
+from aggan.images.decode import Unreadable
+from aggan.images.encodings import SaveOptions, place_xmp
+from aggan.images.file import ImageFile
+from aggan.images.uploads import read_upload
 from aggan.inference.compositing import ALL_ROWS, NothingToTranslate, View
-from aggan.inference.faces import Faces
-from aggan.inference.landmarks import FaceFinder
+from aggan.inference.faces import faces_view
 from aggan.inference.pipeline import translate_image
 from aggan.inference.translator import Translator, load
 from aggan.inference.views import whole_image
 
-SAFE_FORMATS = frozenset("AVIF BMP GIF JPEG MPO PNG PPM TIFF WEBP".split())
-"""Formats that are decoded, and HEIF with the extra `heic`. None of them runs another program."""
 FACES, WHOLE_IMAGE = "each face", "the whole image"
 _PREVIEW = 1200
 """Longer side on the page in pixels. Downloads keep their size."""
@@ -55,9 +53,8 @@ def load_model(model: str) -> DemoModel:
     translator = load(model)
     if not find_spec("dlib"):
         return DemoModel(translator, {WHOLE_IMAGE: whole_image})
-    finder = FaceFinder()
-    alignment = alignment_of(model, finder, partial(print, file=sys.stderr))
-    return DemoModel(translator, {FACES: Faces(finder, alignment), WHOLE_IMAGE: whole_image})
+    faces = faces_view(model, partial(print, file=sys.stderr))
+    return DemoModel(translator, {FACES: faces, WHOLE_IMAGE: whole_image})
 
 
 class Choices(NamedTuple):
@@ -72,10 +69,12 @@ class Result(NamedTuple):
     """One translation, with previews for the page."""
 
     before: Pillow.Image
-    after: Pillow.Image
+    after: Path
+    """A file, as browsers save what they show: it is labelled as edited by AI, like the translation itself."""
     mask: Pillow.Image | None
     """None if the model has no attention."""
-    content: Pillow.Image | None
+    content: Path | None
+    """Likewise."""
     file: Path
     """The translation at full size, in the source's format if that can be written."""
 
@@ -109,7 +108,7 @@ class Session:
         """Translate the uploaded file at `path`."""
         return self._translate_to(path, choices, [to])[0]
 
-    def translate_to_all(self, path: str | None, choices: Choices) -> list[tuple[Pillow.Image, str]]:
+    def translate_to_all(self, path: str | None, choices: Choices) -> list[tuple[Path, str]]:
         """The image in every domain of the model, with the names of the domains."""
         domains = self.models[choices.model].domains
         results = self._translate_to(path, choices, domains)
@@ -124,23 +123,6 @@ class Session:
         return [translate(image, model, choices, to, self.store.new_folder() / f"{stem}-{to}") for to in domains]
 
 
-def read_upload(path: Path, megapixels: float, bits: int | None = None) -> ImageFile:
-    """Read the uploaded image; `bits` are those of the model. Raises `UserError` with a sentence for the visitor."""
-    try:
-        with open_image(path) as file:
-            format, (width, height) = file.format, file.size
-        formats = SAFE_FORMATS | {"HEIF"} if reads_heic() else SAFE_FORMATS
-        if format not in formats:
-            raise UserError(f"{format} files are not supported. Use one of {', '.join(sorted(formats))}.")
-        if width * height > megapixels * 1e6:
-            raise UserError(f"The image has {width} x {height} pixels. The limit is {megapixels:g} megapixels.")
-        return read_image_file(path, bits)
-    except Unreadable as error:
-        # Visitors must not see paths and decoder messages.
-        reason, *_ = str(error).removeprefix(f"{path}: ").split(" (")
-        raise UserError(f"This file cannot be used: {reason}.") from None
-
-
 def translate(image: ImageFile, model: DemoModel, choices: Choices, to: str, target: Path) -> Result:
     """Translate an image and save the result as `target`, which has no suffix.
 
@@ -152,17 +134,27 @@ def translate(image: ImageFile, model: DemoModel, choices: Choices, to: str, tar
         )
     except NothingToTranslate as error:
         raise UserError(f"There is {error} in this image. Try the whole image instead.") from None
-    suffix = next((suffix for suffix, format in FORMATS.items() if format == image.format), ".png")
-    file = target.with_name(target.name + suffix)
+    file = target.with_name(target.name + image.suffix)
+    mask = content = None
     try:
         translated.save(file)
-    except (UserError, Unreadable) as error:
+        after = save_preview(translated.rgb8, file.with_suffix(".after.webp"), translated.ai_label)
+        if model.translator.attention:
+            full = prediction.rows(ALL_ROWS)
+            mask = preview(full.mask_pixels())
+            content = save_preview(full.content_pixels(), file.with_suffix(".content.webp"), ai_label=True)
+    except (OSError, UserError, Unreadable) as error:
         raise UserError("The result could not be written.") from error
-    mask = content = None
-    if model.translator.attention:
-        full = prediction.rows(ALL_ROWS)
-        mask, content = preview(full.mask_pixels()), preview(full.content_pixels())
-    return Result(preview(image.rgb8), preview(translated.rgb8), mask, content, file)
+    return Result(preview(image.rgb8), after, mask, content, file)
+
+
+def save_preview(pixels: UInt8[np.ndarray, "h w 3"], file: Path, ai_label: bool) -> Path:
+    """Save an image small enough for the page as WebP, and return its path."""
+    options: SaveOptions = {"quality": 90}
+    if ai_label:
+        place_xmp(options, add_label(), "WEBP")
+    preview(pixels).save(file, "WEBP", **options)
+    return file
 
 
 def preview(pixels: UInt8[np.ndarray, "h w *c"]) -> Pillow.Image:

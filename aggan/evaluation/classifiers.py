@@ -1,14 +1,16 @@
-"""The networks that metrics need: their interfaces, and two small ones for rendered faces that ship.
+"""The networks that metrics need: their interfaces, a small classifier, and two networks for rendered faces that ship.
 
     n, h, w    images, height and width in pixels
     d          length of a feature or identity vector
 
 The classifier of expressions and the identity encoder were trained on rendered people that no translation method sees,
 by `aggan.evaluation.train_classifiers`. `classifier_weights/README.md` says how accurate they are.
+`aggan.evaluation.domain_classifier` trains the same classifier for other domains.
 """
 
 from collections.abc import Callable
 from itertools import pairwise
+from math import log2
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -16,16 +18,21 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aggan.data.expressions import EXPRESSIONS
 from aggan.images.convert import to_tensor
+from aggan.io import write_atomic
 from aggan.types import Image
 
 WEIGHTS_FOLDER = Path(__file__).parent / "classifier_weights"
 SIZE = 64
-WIDTHS = (3, 32, 64, 128, 128)
+FEATURES = 128
+"""Length of a classifier's feature vectors."""
+COARSEST, NARROWEST = 4, 8
+"""Side of the last layer's output in pixels, about, and channels of the first one, at least."""
 IDENTITY_LENGTH = 64
 RENDERED_FACES = "rendered-faces"
 """Name of the networks that ship."""
@@ -88,20 +95,29 @@ class EvaluationModels(NamedTuple):
     identity: IdentityModel | None = None
     features: Features | None = None
     perceptual: PerceptualDistance | None = None
+    accuracy: str = ""
+    """How accurate the classifier is on images that it has not learned from, in words, if its file says so."""
 
 
 class Tower(nn.Module):
     """Convolutions in pairs, the first of which halves the image, then the mean over all pixels: 128 features."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = SIZE) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*(layer for widths in pairwise(WIDTHS) for layer in _halving_block(*widths)))
+        self.size = size
+        self.layers = nn.Sequential(*(layer for widths in pairwise(_widths(size)) for layer in _halving_block(*widths)))
 
     def forward(self, image: Image) -> Float[Tensor, "n d"]:
-        """Images of another size are resized to 64 px."""
-        if image.shape[-2:] != (SIZE, SIZE):
-            image = F.interpolate(image, (SIZE, SIZE), mode="bicubic", antialias=True).clamp(-1, 1)
+        """Images of another size are resized."""
+        if image.shape[-2:] != (self.size, self.size):
+            image = F.interpolate(image, (self.size, self.size), mode="bicubic", antialias=True).clamp(-1, 1)
         return self.layers(image).mean((2, 3))
+
+
+def _widths(size: int) -> tuple[int, ...]:
+    """Channels of the image and of each block: twice the side has one block more, at half the channels of the next."""
+    blocks = max(2, round(log2(size / COARSEST)))
+    return (3, *(min(FEATURES, max(NARROWEST, FEATURES >> max(0, blocks - 2 - block))) for block in range(blocks)))
 
 
 def _halving_block(in_channels: int, out_channels: int) -> list[nn.Module]:
@@ -113,24 +129,26 @@ def _layer(in_channels: int, out_channels: int, stride: int) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(out_channels), nn.ReLU()]
 
 
-class ExpressionClassifier(nn.Module):
-    """Classifies the expression of a rendered face."""
+class ImageClassifier(nn.Module):
+    """Classifies images at a size of its own."""
 
-    classes: tuple[str, ...] = EXPRESSIONS
-
-    def __init__(self) -> None:
+    def __init__(self, classes: tuple[str, ...], size: int = SIZE, mirrored: bool = True) -> None:
+        """`mirrored` says whether the mirror image of an image is of its class."""
         super().__init__()
-        self.tower = Tower()
-        self.head = nn.Linear(WIDTHS[-1], len(EXPRESSIONS))
+        self.classes, self.mirrored = classes, mirrored
+        self.tower = Tower(size)
+        self.head = nn.Linear(FEATURES, len(classes))
 
     def forward(self, image: Image) -> Float[Tensor, "n classes"]:
         """Logits in the order of `classes`."""
         return self.head(self.tower(image))
 
     def predict(self, images: Images) -> Int[np.ndarray, " n"]:
-        """The class of each image, from the logits of the image and its mirror image, as an index of `classes`."""
-        mirrored = images[:, :, ::-1]
-        return (_apply(self, images) + _apply(self, mirrored)).argmax(1)
+        """The class of each image as an index of `classes`, from its logits and those of its mirror image."""
+        logits = _apply(self, images)
+        if self.mirrored:
+            logits = logits + _apply(self, images[:, :, ::-1])
+        return logits.argmax(1)
 
     def features(self, images: Images) -> Float[np.ndarray, "n d"]:
         """The 128 features that the kernel and Frechet distances compare."""
@@ -143,7 +161,7 @@ class IdentityEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.tower = Tower()
-        self.head = nn.Linear(WIDTHS[-1], IDENTITY_LENGTH)
+        self.head = nn.Linear(FEATURES, IDENTITY_LENGTH)
 
     def forward(self, image: Image) -> Float[Tensor, "n d"]:
         """Vectors of length 1."""
@@ -154,9 +172,9 @@ class IdentityEncoder(nn.Module):
         return _apply(self, images)
 
 
-def load_expression_classifier() -> ExpressionClassifier:
-    """The classifier of rendered faces."""
-    return _load(ExpressionClassifier(), "expression")
+def load_expression_classifier() -> ImageClassifier:
+    """The classifier of the expressions of rendered faces."""
+    return _load(ImageClassifier(EXPRESSIONS), "expression")
 
 
 def load_rendered_face_models() -> EvaluationModels:
@@ -167,9 +185,20 @@ def load_rendered_face_models() -> EvaluationModels:
 
 
 def _load(network: Network, name: str) -> Network:
-    state = load_file(WEIGHTS_FOLDER / f"{name}.safetensors")
-    network.load_state_dict({key: value.float() for key, value in state.items()})
+    return load_weights(network, WEIGHTS_FOLDER / f"{name}.safetensors")
+
+
+def load_weights(network: Network, file: Path) -> Network:
+    """The network with the weights of a file, to predict with. Raises what torch and safetensors raise."""
+    network.load_state_dict({key: value.float() for key, value in load_file(file).items()})
     return network.eval()
+
+
+def save_weights(network: nn.Module, file: Path) -> None:
+    """Write the weights at half precision."""
+    state = {key: value.contiguous() for key, value in network.state_dict().items()}
+    half = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+    write_atomic(file, lambda partial: partial.write_bytes(to_bytes(half)))
 
 
 @torch.inference_mode()

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 from aggan.data.cache import OnProgress
 from aggan.evaluation import metrics
-from aggan.evaluation.classifiers import EvaluationModels, Features, Images, batches
+from aggan.evaluation.classifiers import EvaluationModels, Features, ImageClassifier, Images, batches
 from aggan.evaluation.test_set import TestFiles, TestSet, Warn, find_test_set, read_test_set
 from aggan.images.convert import to_pixels, to_tensor
 from aggan.inference.translator import Translator
@@ -94,6 +94,10 @@ def evaluate(
     if models.classifier is not None and not known:
         classes = ", ".join(models.classifier.classes)
         warn(f"nothing is classified: the classifier {models.name} has no class {target!r}, only {classes}")
+    classifier = models.classifier
+    if models.accuracy and isinstance(classifier, ImageClassifier) and card.size < classifier.tower.size:
+        sides = f"{classifier.tower.size} px, and the model works at {card.size}"
+        warn(f"the classifier {models.name} was measured at {sides}: its accuracy on enlarged images is not known")
     files = find_test_set(test_set, warn)
     if save_to:
         _require_destination(save_to, test_set, files, card.size)
@@ -193,7 +197,11 @@ def _paired_values(
         "ms_ssim": metrics.ms_ssim(images, ground_truth),
         "background_change": metrics.change_where(background, inputs, images),
     }
-    return values | ({"mask_on_change": metrics.share_inside(~background, masks)} if masks is not None else {})
+    if masks is not None:
+        values["mask_on_change"] = metrics.share_inside(~background, masks)
+        changed = metrics.clearly_changed(inputs, ground_truth)
+        values["mask_iou"] = metrics.intersection_over_union(changed, masks >= metrics.HALF)
+    return values
 
 
 def _distances(outputs: Outputs, features: Features | None) -> dict[str, tuple[float, tuple[float, float]]]:

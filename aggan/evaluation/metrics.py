@@ -18,6 +18,8 @@ from torchmetrics.functional.image import (
 
 BACKGROUND_TOLERANCE = 2
 """Grey levels (of 255) by which the ground truth may differ from the input in the background."""
+HALF = 0.5
+"""Attention of a pixel that counts as attended, and its part of an image's largest change if it counts as changed."""
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weights of MS-SSIM's scales, the finest first (Wang et al., 2003)."""
 WINDOW = 11
@@ -80,6 +82,17 @@ def background(inputs: Images, ground_truth: Images) -> Region:
     return np.abs(ground_truth.astype(np.int16) - inputs).max(axis=3) <= BACKGROUND_TOLERANCE
 
 
+def clearly_changed(inputs: Images, ground_truth: Images) -> Region:
+    """The pixels that change at least half as much as the pixel of the same image that changes most.
+
+    Where a mask blends a content in, these are about the pixels with a mask of 0.5 or more: antialiased edges of a
+    change count if more than half of the pixel is changed.
+    """
+    differences = np.abs(ground_truth.astype(np.float64) - inputs).mean(axis=3)
+    largest = differences.max(axis=(1, 2), keepdims=True)
+    return (differences >= HALF * largest) & (largest > 0)
+
+
 def change_where(region: Region, inputs: Images, outputs: Images) -> Values:
     """Mean absolute difference on 0-255 over a region of each image; nan if the region is empty."""
     differences = np.abs(outputs.astype(np.float64) - inputs).mean(axis=3)
@@ -93,6 +106,12 @@ def share_inside(region: Region, masks: Float[np.ndarray, "n h w"]) -> Values:
     sums = masks.astype(np.float64).sum(axis=(1, 2))
     inside = (masks * region).sum(axis=(1, 2))
     return np.divide(inside, sums, out=np.full(len(sums), np.nan), where=sums > 0)
+
+
+def intersection_over_union(a: Region, b: Region) -> Values:
+    """The share of the pixels of either region that are in both; nan if both are empty."""
+    union = (a | b).sum(axis=(1, 2))
+    return np.divide((a & b).sum(axis=(1, 2)), union, out=np.full(len(union), np.nan), where=union > 0)
 
 
 def frechet(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:

@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from aggan.data.folders import DataConfig, find
 from aggan.errors import UserError
 from aggan.evaluation.classifier_choice import NONE, is_rendered, load_models
-from aggan.evaluation.classifiers import RENDERED_FACES, Classifier, Features, Images, batches
+from aggan.evaluation.classifiers import RENDERED_FACES, Classifier, EvaluationModels, Features, Images, batches
 from aggan.evaluation.metrics import frechet
 from aggan.evaluation.swd import SlicedWasserstein
 from aggan.images.convert import to_pixels, to_tensor
@@ -67,11 +67,26 @@ def _is_rendered(data: DataConfig) -> bool:
 
 def _score_by_classifier(name: str, data: DataConfig) -> ScoreChoice:
     models = load_models(name)
+    if name != RENDERED_FACES:
+        _require_domains(models, data)
     if models.features:
         return ScoreChoice(
-            f"best/ is chosen by the Frechet distance on features of the classifier {models.name}",
+            f"best/ is chosen by the Frechet distance on features of the classifier {models.name}{_in_words(models)}",
             frechet_scorer(models.features),
         )
+    assert models.classifier is not None
+    return ScoreChoice(
+        f"best/ is chosen by how many translations the classifier {models.name} assigns to their target domain",
+        classification_scorer(models.classifier),
+    )
+
+
+def _in_words(models: EvaluationModels) -> str:
+    return f", {models.accuracy}" if models.accuracy else ""
+
+
+def _require_domains(models: EvaluationModels, data: DataConfig) -> None:
+    """Raise `UserError` unless the classifier knows all domains."""
     assert models.classifier is not None
     for domain in find(data).train:
         if domain.name not in models.classifier.classes:
@@ -79,10 +94,6 @@ def _score_by_classifier(name: str, data: DataConfig) -> ScoreChoice:
             raise UserError(
                 f"the classifier {models.name} cannot score the domain {domain.name!r}: its classes are {classes}"
             )
-    return ScoreChoice(
-        f"best/ is chosen by how many translations the classifier {models.name} assigns to their target domain",
-        classification_scorer(models.classifier),
-    )
 
 
 def frechet_scorer(features: Features) -> Scorer:

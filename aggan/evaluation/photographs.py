@@ -48,15 +48,19 @@ class PhotographClassifier:
 
     def predict(self, images: Images) -> Int[np.ndarray, " n"]:
         """The class of each image, as an index of `classes`."""
-        return np.array([self._predict(image) for image in images])
+        return self.probabilities(images).argmax(1)
 
-    def _predict(self, image: np.ndarray) -> int:
+    def probabilities(self, images: Images) -> Float[np.ndarray, "n classes"]:
+        """The probability of each class, in the order of `classes`."""
+        return np.stack([self._probabilities(image) for image in images])
+
+    def _probabilities(self, image: np.ndarray) -> np.ndarray:
         height, width = self._input["shape"][1:3]
         grey = Pillow.fromarray(image).convert("L").resize((width, height), Pillow.Resampling.BICUBIC)
         pixels = np.asarray(grey, np.float32)[None, ..., None] / 127.5 - 1
         self._network.set_tensor(self._input["index"], pixels)
         self._network.invoke()
-        return int(self._network.get_tensor(self._output["index"])[0].argmax())
+        return self._network.get_tensor(self._output["index"])[0]
 
 
 class PhotographIdentityModel:

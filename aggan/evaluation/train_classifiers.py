@@ -7,34 +7,32 @@ on them are printed, for `classifier_weights/README.md`.
 import argparse
 import time
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from aggan.data.expressions import EXPRESSIONS
 from aggan.data.index import index_file, read_records
+from aggan.evaluation.classifier_training import Network, add_noise, blur, fit, recolour, warp
 from aggan.evaluation.classifiers import (
     IDENTITY_LENGTH,
     SIZE,
     WEIGHTS_FOLDER,
-    ExpressionClassifier,
     IdentityEncoder,
+    ImageClassifier,
     Images,
+    save_weights,
 )
 from aggan.images.convert import read, square, to_tensor
-from aggan.io import write_atomic
 from aggan.types import Image
 
-EPOCHS, BATCH_SIZE, LEARNING_RATE = 50, 64, 3e-3
+EPOCHS, BATCH_SIZE = 50, 64
 INVERSE_TEMPERATURE = 16.0
 """Factor of the cosine similarities in the softmax over people."""
-Network = TypeVar("Network", bound=nn.Module)
 
 
 class Faces(NamedTuple):
@@ -71,20 +69,13 @@ def main() -> None:
     training_set, test_set = (read_faces(args.faces, split) for split in ("train", "test"))
     start = time.monotonic()
     people = int(training_set.person.max()) + 1
-    classifier = train(ExpressionClassifier(), training_set.images, training_set.expression)
-    save(classifier, WEIGHTS_FOLDER / "expression.safetensors")
+    classifier = train(ImageClassifier(EXPRESSIONS), training_set.images, training_set.expression)
+    save_weights(classifier, WEIGHTS_FOLDER / "expression.safetensors")
     print(confusion(classifier.predict(test_set.images), test_set.expression), flush=True)
     encoder = train(PersonClassifier(people), training_set.images, training_set.person).encoder
-    save(encoder, WEIGHTS_FOLDER / "identity.safetensors")
+    save_weights(encoder, WEIGHTS_FOLDER / "identity.safetensors")
     print(f"{len(training_set.images)} images of {people} people, {time.monotonic() - start:.0f} s")
     print(f"rank-1 between two visits: {rank_one_between_visits(encoder.embed(test_set.images), test_set):.1%}")
-
-
-def save(network: nn.Module, path: Path) -> None:
-    """Write the weights at half precision."""
-    state = {key: value.contiguous() for key, value in network.state_dict().items()}
-    half = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
-    write_atomic(path, lambda partial: partial.write_bytes(to_bytes(half)))
 
 
 def read_faces(root: Path, split: str) -> Faces:
@@ -97,20 +88,14 @@ def read_faces(root: Path, split: str) -> Faces:
 
 
 def train(network: Network, images: Images, labels: Int[np.ndarray, " n"]) -> Network:
-    """AdamW with a one-cycle schedule on augmented images, and labels smoothed by 0.05."""
-    truth, steps = torch.from_numpy(labels), EPOCHS * len(images) // BATCH_SIZE
-    convert_conv2d_weight_memory_format(network.train(), torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    for _ in range(steps):
+    """Train on augmented images, all of which are drawn equally often."""
+    truth = torch.from_numpy(labels)
+
+    def next_batch() -> tuple[Image, Tensor]:
         indices = torch.randint(len(images), (BATCH_SIZE,))
-        batch = augment(to_tensor(images[indices.numpy()]))
-        loss = F.cross_entropy(network(batch), truth[indices], label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return network.eval()
+        return augment(to_tensor(images[indices.numpy()])), truth[indices]
+
+    return fit(network, next_batch, EPOCHS * len(images) // BATCH_SIZE)
 
 
 def confusion(predictions: Int[np.ndarray, " n"], truth: Int[np.ndarray, " n"]) -> str:
@@ -129,21 +114,8 @@ def rank_one_between_visits(vectors: Float[np.ndarray, "n d"], faces: Faces) -> 
 
 
 def augment(images: Image) -> Image:
-    """Mirror, rotate, move, scale, recolour and blur images, and add noise: a translation may do so, too."""
-    n = len(images)
-    angle, scale = (torch.rand(n) - 0.5) * 0.35, 1 + (torch.rand(n) - 0.5) * 0.3
-    mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
-    rows = torch.stack((torch.cos(angle) * mirror, -torch.sin(angle), torch.sin(angle) * mirror, torch.cos(angle)), 1)
-    moves = (torch.rand(n, 2, 1) - 0.5) * 0.2
-    affine = torch.cat((rows.view(n, 2, 2) * scale.view(n, 1, 1), moves), 2)
-    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
-    images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), 3, 1)
-    images = torch.where(torch.rand(n, 1, 1, 1) < 0.15, blurred, images)
-    grey = images.mean(1, keepdim=True)
-    images = grey + (images - grey) * torch.rand(n, 1, 1, 1) * 1.5
-    images = images * (0.6 + 0.8 * torch.rand(n, 1, 1, 1)) + (torch.rand(n, 3, 1, 1) - 0.5) * 0.5
-    return images + torch.randn_like(images) * torch.rand(n, 1, 1, 1) * 0.05
+    """Mirror, rotate, move, scale, blur and recolour images, and add noise: a translation may do so, too."""
+    return add_noise(recolour(blur(warp(images, shift=0.05, angle=0.175, scale=0.15))))
 
 
 if __name__ == "__main__":

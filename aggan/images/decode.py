@@ -4,7 +4,6 @@ Images of more than 8 bits per channel are scaled by their range. Most files do 
 camera, stored in 16, would become nearly black. The largest value, the peak, shows it.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from aggan.errors import UserError
-from aggan.images.opening import open_file, report_large
+from aggan.images.opening import Source, open_file, report_large
 from aggan.images.sixteen_bit import OutOfRange, has_16bit_colours, read_16bit, require_within, to_uint8
 
 Pixels = UInt8[np.ndarray, "h w 3"]
@@ -29,6 +28,10 @@ DARKEST = 4096
 
 class Unreadable(Exception):
     """A file that is not an image, or a broken one. The message names the file and the reason."""
+
+
+class TooLarge(Unreadable):
+    """An image whose pixels do not fit the memory."""
 
 
 class Decoded(NamedTuple):
@@ -57,7 +60,7 @@ def decode(path: Path, bits: int | None = None, half: Half | None = None) -> Dec
     `half` is the half of a side-by-side image. Raises `Unreadable`.
     """
     with open_image(path) as file:
-        image, peak = _decode(file, bits)
+        image, peak = _decode(path, file, bits)
         return Decoded(_crop_half(image, half) if half else image, peak)
 
 
@@ -72,35 +75,37 @@ def bits_of(peak: int) -> int:
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[ImageFile]:
+def open_image(source: Source) -> Iterator[ImageFile]:
     """Open an image file. Errors of opening it, and of decoding it inside the block, become `Unreadable`."""
     try:
-        with open_file(path) as file:
-            report_large(path, file)
+        with open_file(source) as file:
+            report_large(source, file)
             yield file
+    except TooLarge as error:
+        raise TooLarge(f"{source}: {error}") from None
     except (Unreadable, UserError) as error:
-        raise Unreadable(f"{path}: {error}") from None
+        raise Unreadable(f"{source}: {error}") from None
     except FileNotFoundError:
-        raise Unreadable(f"{path}: no such file") from None
+        raise Unreadable(f"{source}: no such file") from None
     except UnidentifiedImageError:
-        raise Unreadable(f"{path}: not an image") from None
+        raise Unreadable(f"{source}: not an image") from None
     except Pillow.DecompressionBombError as error:
-        raise Unreadable(f"{path}: too large an image ({error})") from None
+        raise TooLarge(f"{source}: too large an image ({error})") from None
     except Exception as error:  # decoders raise exceptions of many types
         reason = isinstance(error, OSError) and error.strerror
         message = f"cannot be read ({reason})" if reason else f"broken image ({error})"
-        raise Unreadable(f"{path}: {message}") from None
+        raise Unreadable(f"{source}: {message}") from None
 
 
-def _decode(file: ImageFile, bits: int | None) -> Decoded:
+def _decode(source: Source, file: ImageFile, bits: int | None) -> Decoded:
     has_colours = has_16bit_colours(file)
     # Without bits, colours keep Pillow's conversion to 8 bits.
-    deep = read_16bit(file, bits) if bits or not has_colours else None
+    deep = read_16bit(source, file, bits) if bits or not has_colours else None
     if deep is None:
         upright = ImageOps.exif_transpose(file)
         if has_colours and bits not in (None, 16):
             raise OutOfRange("of such a file, 16 bits cannot be read exactly: convert it to 8 bits")
-        return Decoded(to_rgb(upright, bits), None if bits else peak_of(file, upright, has_colours))
+        return Decoded(to_rgb(upright, bits), None if bits else peak_of(source, file, upright, has_colours))
     channels = to_uint8(deep.channels)
     image = Pillow.fromarray(channels.squeeze(2) if channels.shape[2] == 1 else channels)
     if file.format != "TIFF":  # Pillow turns a TIFF upright when it decodes it
@@ -109,14 +114,14 @@ def _decode(file: ImageFile, bits: int | None) -> Decoded:
     return Decoded(to_rgb(image), deep.peak)
 
 
-def peak_of(file: ImageFile, image: Pillow.Image, has_16bit_colours: bool) -> int | None:
+def peak_of(source: Source, file: ImageFile, image: Pillow.Image, has_16bit_colours: bool) -> int | None:
     """The largest value of a file that `read_16bit` does not read, decoded to `image`; None if it has 8 bits."""
     if has_16bit_colours:
         high_byte = int(np.asarray(image.convert("RGB")).max(initial=0))
         if high_byte:
             return high_byte << 8 | 255
-        with open_file(Path(os.fsdecode(file.filename))) as copy:
-            deep = read_16bit(copy)
+        with open_file(source) as copy:
+            deep = read_16bit(source, copy)
         return (deep and deep.peak) or None
     if not _is_deep_grey(image):
         return None

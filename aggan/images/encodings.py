@@ -4,14 +4,14 @@ Imports no torch.
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
-from aggan.images.sixteen_bit import XMP_IN_PNG
+from aggan.images.opening import Source
+from aggan.images.png_rows import XMP_IN_PNG
 
 SaveOptions = dict[str, Any]
 
@@ -23,13 +23,15 @@ DEFAULTS: dict[str, SaveOptions] = {
 }
 """Encoding of an output whose source has another format."""
 
-ORIENTATION = 0x0112
+ORIENTATION, XMP = 0x0112, 700
 _WEBP_QUALITY = 90
 _ICC = 34675
-_STORAGE = frozenset((*range(254, 260), 262, 266, ORIENTATION, 273, *range(277, 282), 284, *range(317, 326), 338, 339))
+STORAGE = frozenset((*range(254, 260), 262, 266, ORIENTATION, 273, *range(277, 282), 284, *range(317, 326), 338, 339))
 """TIFF tags that describe how the pixels are stored."""
-_OTHER_IMAGES = frozenset((330, 34377, 37724))
+OTHER_IMAGES = frozenset((330, 34377, 37724))
 """TIFF tags of smaller copies, Photoshop's thumbnail and its layers: they would show the original face."""
+MAX_XMP_BYTES = {"JPEG": 65_504}
+"""Most bytes of XMP that a file of a format can hold."""
 _JPEG_EXIF_BYTES = 65_521
 """Most bytes of EXIF data that a JPEG can hold, less an entry for the orientation."""
 _LOSSLESS_TIFF = frozenset(("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "lzma", "zstd"))
@@ -41,8 +43,8 @@ def format_of(file: ImageFile) -> str:
     return "JPEG" if isinstance(file, JpegImagePlugin.JpegImageFile) else str(file.format)
 
 
-def encoding(file: ImageFile) -> SaveOptions:
-    """Options that encode pixels as an opened file is encoded.
+def encoding(source: Source, file: ImageFile) -> SaveOptions:
+    """Options that encode pixels as a file is encoded, which was opened from `source`.
 
     JPEG: quantization tables, subsampling, progressive or not. WebP: lossless or not; a lossy file does not store its
     quality, so 90 is taken. TIFF: the compression, if it is lossless.
@@ -52,7 +54,7 @@ def encoding(file: ImageFile) -> SaveOptions:
         progressive = bool(file.info.get("progressive"))
         return {"qtables": file.quantization, "subsampling": max(sampling, 0), "progressive": progressive}
     if isinstance(file, WebPImagePlugin.WebPImageFile):
-        return DEFAULTS["WEBP"] if _is_lossless(file) else {"quality": _WEBP_QUALITY}
+        return DEFAULTS["WEBP"] if _is_lossless(source) else {"quality": _WEBP_QUALITY}
     if file.format == "TIFF" and file.info.get("compression") in _LOSSLESS_TIFF:
         return {"compression": file.info["compression"]}
     return DEFAULTS.get(format_of(file), {})
@@ -61,19 +63,29 @@ def encoding(file: ImageFile) -> SaveOptions:
 def metadata(file: ImageFile) -> SaveOptions:
     """Resolution, XMP, ICC profile and EXIF data of an opened file, the latter without orientation and thumbnail.
 
-    EXIF data that cannot be written again are left out: damaged ones, and those that are too long for a JPEG.
+    `place_xmp` puts the XMP where `save` takes it from. EXIF data that cannot be written again are left out: damaged
+    ones, and those that are too long for a JPEG.
     """
     exif = file.getexif()
-    for tag in (_STORAGE | _OTHER_IMAGES | {_ICC}) & set(exif):
+    xmp = file.info.get("xmp") or exif.get(XMP)
+    for tag in (STORAGE | OTHER_IMAGES | {_ICC, XMP}) & set(exif):
         del exif[tag]
-    options: SaveOptions = {key: file.info.get(key) for key in ("dpi", "xmp", "icc_profile")}
+    options: SaveOptions = {"xmp": xmp if isinstance(xmp, bytes) else None}
+    options |= {key: file.info.get(key) for key in ("dpi", "icc_profile")}
     if file.mode in _OTHER_COLOUR_SPACES:  # such a profile does not describe RGB
         del options["icc_profile"]
-    if isinstance(xmp := options["xmp"], bytes):
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        options["pnginfo"].add(b"iTXt", XMP_IN_PNG + xmp)
     options = {key: value for key, value in options.items() if value}
     return options | {"exif": exif if _is_writable(exif, format_of(file)) else Pillow.Exif()}
+
+
+def place_xmp(options: SaveOptions, xmp: bytes, format: str) -> None:
+    """Add XMP to options of `save`, where Pillow's writer of this format takes it from."""
+    options["xmp"] = xmp
+    if format == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add(b"iTXt", XMP_IN_PNG + xmp)
+    if format == "TIFF":
+        options["exif"][XMP] = xmp
 
 
 def _is_writable(exif: Pillow.Exif, format: str) -> bool:
@@ -83,8 +95,8 @@ def _is_writable(exif: Pillow.Exif, format: str) -> bool:
         return False
 
 
-def _is_lossless(file: WebPImagePlugin.WebPImageFile) -> bool:
-    with Path(os.fsdecode(file.filename)).open("rb") as stream:
+def _is_lossless(webp: Source) -> bool:
+    with webp.open("rb") as stream:
         stream.seek(12)
         while header := stream.read(8):
             name, length = header[:4], int.from_bytes(header[4:], "little")

@@ -5,13 +5,14 @@ passes give the exact values, whatever the compression. Files that use fewer bit
 16 when they are read, and back when they are written. Imports no torch.
 """
 
-import os
 import re
 import struct
 import zlib
 from collections.abc import Mapping
+from contextlib import nullcontext
+from io import BufferedWriter, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt, UInt8, UInt16
@@ -20,17 +21,14 @@ from PIL import TiffImagePlugin
 from PIL.ImageFile import ImageFile
 
 from aggan.errors import UserError
-from aggan.images.opening import open_file
+from aggan.images.opening import Source, open_file
+from aggan.images.png_rows import PngRows
 
 PEAK = 65535
 _RAW_MODE = re.compile(r"(RGBA?);16([BLN])")
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
 _DEFLATE, _HORIZONTAL_DIFFERENCES = 8, 2
 _WHITE_IS_ZERO, _SEPARATE_PLANES = 0, 2
-_PNG_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
-"""By number of channels."""
-XMP_IN_PNG = b"XML:com.adobe.xmp" + bytes(5)
-"""Header of an `iTXt` chunk of a PNG with XMP: uncompressed, without a language."""
 
 
 class OutOfRange(UserError):
@@ -46,8 +44,8 @@ class SixteenBit(NamedTuple):
     """The largest value of the colours as stored; None if the bits are known."""
 
 
-def read_16bit(file: ImageFile, bits: int | None = None) -> SixteenBit | None:
-    """Decode an opened PNG or TIFF of 16 bits a channel; None if it has fewer bits.
+def read_16bit(source: Source, file: ImageFile, bits: int | None = None) -> SixteenBit | None:
+    """Decode a PNG or TIFF of 16 bits a channel, opened from `source` as `file`; None if it has fewer bits.
 
     `bits` are those that it uses. Raises `OutOfRange` if there are larger values.
     """
@@ -66,10 +64,10 @@ def read_16bit(file: ImageFile, bits: int | None = None) -> SixteenBit | None:
         deep = _scale(grey[..., None], bits)
         return deep._replace(channels=PEAK - deep.channels) if inverted else deep
     if raw_mode == "LA;16B" and file.mode == "RGBA":
-        return _scale(np.ascontiguousarray(_decode_as(file, "RGBA")).view(">u2"), bits)
+        return _scale(np.ascontiguousarray(_decode_as(source, "RGBA")).view(">u2"), bits)
     if match := _RAW_MODE.fullmatch(raw_mode):
         swapped = f"{match[1]};16{_SWAPPED[match[2]]}"
-        return _scale(np.asarray(file).astype(np.uint16) << 8 | _decode_as(file, swapped), bits)
+        return _scale(np.asarray(file).astype(np.uint16) << 8 | _decode_as(source, swapped), bits)
     return None
 
 
@@ -112,13 +110,15 @@ def to_uint8(values: UInt[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
     return values if values.dtype == np.uint8 else ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def write_16bit(path: Path, pixels: UInt16[np.ndarray, "h w c"], format: str, metadata: Mapping[str, Any]) -> None:
+def write_16bit(
+    target: Path | BytesIO, pixels: UInt16[np.ndarray, "h w c"], format: str, metadata: Mapping[str, Any]
+) -> None:
     """Write 1 to 4 channels of 16 bits as `PNG` or `TIFF`, deflated.
 
     `metadata` are options of Pillow's `save`: `icc_profile`, `exif`, `dpi` and, in a PNG, `xmp` are written, others
     ignored.
     """
-    with path.open("wb") as stream:
+    with target.open("wb") if isinstance(target, Path) else nullcontext(target) as stream:
         (_write_png if format == "PNG" else _write_tiff)(stream, pixels, metadata)
 
 
@@ -132,9 +132,9 @@ def _raw_mode(arguments: Any) -> str:
     return arguments if isinstance(arguments, str) else str(arguments[0]) if arguments else ""
 
 
-def _decode_as(file: ImageFile, raw_mode: str) -> np.ndarray:
+def _decode_as(source: Source, raw_mode: str) -> np.ndarray:
     """Decode the file once more, with another raw mode."""
-    with open_file(Path(os.fsdecode(file.filename))) as copy:
+    with open_file(source) as copy:
         copy.tile = [tile._replace(args=_with_raw_mode(tile.args, raw_mode)) for tile in copy.tile]
         return np.asarray(copy)
 
@@ -143,33 +143,20 @@ def _with_raw_mode(arguments: Any, raw_mode: str) -> Any:
     return raw_mode if isinstance(arguments, str) else (raw_mode, *arguments[1:])
 
 
-def _write_png(stream: BinaryIO, pixels: np.ndarray, metadata: Mapping[str, Any]) -> None:
-    height, width, channels = pixels.shape
-    rows = pixels.astype(">u2").view(np.uint8).reshape(height, -1)
-    step = 2 * channels
-    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
-    filtered[:, 0] = 1  # PNG's filter "Sub": differences from the pixel to the left
-    filtered[:, 1 : 1 + step] = rows[:, :step]
-    filtered[:, 1 + step :] = rows[:, step:] - rows[:, :-step]
-    stream.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(stream, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOUR_TYPES[channels], 0, 0, 0))
-    if profile := metadata.get("icc_profile"):
-        _chunk(stream, b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
-    if dpi := metadata.get("dpi"):
-        _chunk(stream, b"pHYs", struct.pack(">IIB", *(round(float(value) / 0.0254) for value in dpi), 1))
-    if xmp := metadata.get("xmp"):
-        _chunk(stream, b"iTXt", XMP_IN_PNG + xmp)
-    if exif := metadata.get("exif"):
-        _chunk(stream, b"eXIf", exif.tobytes(8).removeprefix(b"Exif\0\0"))
-    _chunk(stream, b"IDAT", zlib.compress(filtered.tobytes()))
-    _chunk(stream, b"IEND", b"")
+def _write_png(stream: BufferedWriter | BytesIO, pixels: np.ndarray, metadata: Mapping[str, Any]) -> None:
+    with PngRows(stream, *pixels.shape, bits=16) as png:
+        if profile := metadata.get("icc_profile"):
+            png.chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+        if dpi := metadata.get("dpi"):
+            png.chunk(b"pHYs", struct.pack(">IIB", *(round(float(value) / 0.0254) for value in dpi), 1))
+        if xmp := metadata.get("xmp"):
+            png.write_xmp(xmp)
+        if exif := metadata.get("exif"):
+            png.chunk(b"eXIf", exif.tobytes(8).removeprefix(b"Exif\0\0"))
+        png.write(pixels)
 
 
-def _chunk(stream: BinaryIO, name: bytes, data: bytes) -> None:
-    stream.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
-
-
-def _write_tiff(stream: BinaryIO, pixels: np.ndarray, metadata: Mapping[str, Any]) -> None:
+def _write_tiff(stream: BufferedWriter | BytesIO, pixels: np.ndarray, metadata: Mapping[str, Any]) -> None:
     if pixels.shape[2] == 2:  # Pillow reads no 16-bit TIFF of grey and alpha
         pixels = pixels[..., [0, 0, 0, 1]]
     height, width, channels = pixels.shape

@@ -28,6 +28,11 @@ _MAX_IMAGES, _SIDE = 60, 256
 Item = TypeVar("Item")
 
 
+def with_margin(alignment: Alignment, margin: float) -> Alignment:
+    """The alignment of crops with room on each side; `margin` is a share of the side of the crops without it."""
+    return tuple(((x + margin) / (1 + 2 * margin), (y + margin) / (1 + 2 * margin)) for x, y in alignment)
+
+
 def alignment_of(model: str | Path, find_faces: FindFaces, report: Callable[[str], object]) -> Alignment:
     """The alignment of a model: from its `config.json`, or from its run's training images, or the default.
 

@@ -3,7 +3,9 @@
 A similarity transform maps each face to the place where faces lie in the model's training images.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aggan.images.convert import to_pixels
-from aggan.inference.alignment import DEFAULT_LANDMARKS, Alignment
+from aggan.inference.alignment import DEFAULT_LANDMARKS, Alignment, alignment_of
 from aggan.inference.compositing import Backend, MaskAndContent, NothingToTranslate
-from aggan.inference.landmarks import FindFaces
+from aggan.inference.landmarks import FaceFinder, FindFaces
 from aggan.inference.views import restore_detail, stack_planes
 
 _BAND = 128
@@ -42,6 +44,15 @@ class Faces:
         return canvas
 
 
+def faces_view(model: str | Path, report: Callable[[str], object]) -> Faces:
+    """The view for one model. It serves one thread at a time. The arguments are those of `alignment_of`.
+
+    Raises `UserError` if the extra `faces` is not installed, or if there is no such model.
+    """
+    finder = FaceFinder()
+    return Faces(finder, alignment_of(model, finder, report))
+
+
 class Similarity(NamedTuple):
     """The map z -> linear * z + offset from a crop's pixels to the image's, as complex numbers z = x + iy."""
 
@@ -57,6 +68,10 @@ class Similarity(NamedTuple):
         linear = complex(np.vdot(centred, w - w.mean()) / np.vdot(centred, centred))
         return Similarity(linear, complex(w.mean() - linear * z.mean()))
 
+    def after(self, first: "Similarity") -> "Similarity":
+        """The map that applies `first`, then this one."""
+        return Similarity(self.linear * first.linear, self.linear * first.offset + self.offset)
+
 
 def blank(image: Float[Tensor, "1 3 h w"]) -> MaskAndContent:
     """A prediction that changes nothing, to paste faces onto."""
@@ -67,7 +82,7 @@ def paste_face(
     canvas: MaskAndContent, image: Float[Tensor, "1 3 h w"], transform: Similarity, backend: Backend
 ) -> None:
     """Translate one face of the image, and composite its mask and content over the canvas in place."""
-    crop = _crop(image, transform, backend.size)
+    crop = crop_face(image, transform, backend.size)
     planes = stack_planes(crop, backend(crop))
     rows, columns = _bounding_box(transform, backend.size, image.shape[-2:])
     for top in range(rows.start, rows.stop, _BAND):
@@ -94,7 +109,7 @@ def _paste_band(
     canvas.mask[at] = mask + below
 
 
-def _crop(image: Float[Tensor, "1 3 h w"], transform: Similarity, side: int) -> Float[Tensor, "1 3 side side"]:
+def crop_face(image: Float[Tensor, "1 3 h w"], transform: Similarity, side: int) -> Float[Tensor, "1 3 side side"]:
     """The aligned face, antialiased by supersampling. Outside the image, its edge is repeated."""
     factor = max(1, round(abs(transform.linear)))
     rows = []

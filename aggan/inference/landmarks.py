@@ -8,6 +8,7 @@ inner corner of the other eye, and the base of the nose. They are an array (5, 2
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -26,6 +27,14 @@ _MARGIN = 4
 """1/4 of the shorter side is padded on each side, because the detector misses faces at the edge."""
 
 
+class Face(NamedTuple):
+    """A face that was found."""
+
+    landmarks: Float64[np.ndarray, "5 2"]
+    score: float
+    """The detector's confidence: 0 is its threshold, clear frontal faces have 1 and more."""
+
+
 class FaceFinder:
     """Finds every face of an image."""
 
@@ -37,6 +46,10 @@ class FaceFinder:
 
     def __call__(self, pixels: UInt8[np.ndarray, "h w 3"]) -> list[Float64[np.ndarray, "5 2"]]:
         """The landmarks of each face, the largest face first."""
+        return [face.landmarks for face in self.detect(pixels)]
+
+    def detect(self, pixels: UInt8[np.ndarray, "h w 3"]) -> list[Face]:
+        """Each face, the largest first."""
         height, width = pixels.shape[:2]
         scale = min(max(1.0, _MIN_SIDE / min(height, width)), (_MAX_PIXELS / (height * width)) ** 0.5)
         if scale != 1:
@@ -44,10 +57,13 @@ class FaceFinder:
             pixels = np.asarray(Pillow.fromarray(pixels).resize(size, Pillow.Resampling.BICUBIC))
         margin = min(pixels.shape[:2]) // _MARGIN
         padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
-        boxes = sorted(self._detect(padded, 0), key=lambda box: -box.area())
-        shapes = [[(point.x, point.y) for point in self._predict(padded, box).parts()] for box in boxes]
-        # The centre of the first pixel is at 0.5, as everywhere in this package.
-        return [(np.array(shape, np.float64) + 0.5 - margin) / scale for shape in shapes]
+        boxes, scores, _ = self._detect.run(padded, 0, 0.0)
+        faces = []
+        for box, score in sorted(zip(boxes, scores, strict=True), key=lambda face: -face[0].area()):
+            points = [(point.x, point.y) for point in self._predict(padded, box).parts()]
+            # The centre of the first pixel is at 0.5, as everywhere in this package.
+            faces.append(Face((np.array(points, np.float64) + 0.5 - margin) / scale, float(score)))
+        return faces
 
 
 def model_file(name: str, purpose: str) -> Path:

@@ -21,13 +21,18 @@ class TranslateOptions:
     """With --faces: a folder of images like the training images, which shows how faces are aligned. Models that ship,
     and those trained with the extra `faces`, need no such folder."""
     tiles: bool = False
-    """Translate overlapping tiles at the image's own resolution, for models of textures and scenes."""
+    """Translate the image at its own resolution, tile by tile, for models of textures and scenes. With the extra
+    `tiff`, TIFFs of any size need little memory."""
+    tile_size: int | None = None
+    """With --tiles: the side of a tile in pixels. Larger tiles are faster and need more memory. Default: 512."""
     video: bool = False
     """The inputs are videos (mp4, m4v, mov, mkv). Sound is copied. Needs the extra `video`."""
     png: bool = False
     """Write PNG whatever the format of the source: lossless and upright."""
     masks: bool = False
     """Also write the attention mask NAME.mask.png and the content NAME.content.png, both upright."""
+    ai_label: bool = True
+    """Label changed images and videos as edited by AI: IPTC's DigitalSourceType in their XMP metadata."""
     bits: int | None = None
     """Bits that 16-bit images really use, 12 for many cameras. Default: those of the training images."""
     source: str | None = None
@@ -58,6 +63,12 @@ class TranslateOptions:
             raise UserError(f"--interpolate must be 2 or more steps, not {self.interpolate}")
         if self.faces and self.tiles:
             raise UserError("--faces and --tiles exclude each other: choose one")
+        if self.tiles and self.backend in ("onnxruntime", "openvino"):
+            raise UserError(
+                f"--backend {self.backend} cannot normalise all tiles by one image, which --tiles needs: leave it out"
+            )
+        if self.tile_size is not None and not self.tiles:
+            raise UserError("--tile-size only works with --tiles: add --tiles")
         if self.align_like and not self.faces:
             raise UserError("--align-like only works with --faces: add --faces")
         if self.interpolate and not self.source:

@@ -3,7 +3,7 @@
 A smoothed crop lags a little behind its face. Since it is translated where it is cut out, nothing is misplaced.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -15,6 +15,7 @@ from aggan.inference.compositing import Backend, LazyPrediction, MaskAndContent,
 from aggan.inference.faces import Faces, Similarity, blank, paste_face
 from aggan.inference.landmarks import FindFaces
 from aggan.inference.resampling import resize
+from aggan.inference.tiles import TileBackend
 from aggan.nn.generators import fuse
 from aggan.types import Image, Mask, Translation
 
@@ -42,6 +43,11 @@ class SmoothedBackend:
     @property
     def fixed_size(self) -> bool:
         return self.backend.fixed_size
+
+    def with_statistics_of(self, images: Image) -> "SmoothedBackend":
+        """This backend for the tiles of one frame, with the same averages (`TileBackend`)."""
+        assert isinstance(self.backend, TileBackend)
+        return replace(self, backend=self.backend.with_statistics_of(images))
 
     def start_frame(self) -> "SmoothedBackend":
         """Start the next frame."""

@@ -5,7 +5,7 @@ keep their exact value.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -20,11 +20,12 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from aggan.errors import UserError
 from aggan.images.convert import to_pixels, to_rgb, to_tensor
-from aggan.inference.compositing import ALL_ROWS, composite, has_attention
+from aggan.inference.compositing import ALL_ROWS, MIN_SIDE, STRIDE, composite, has_attention
 from aggan.inference.views import whole_image
 from aggan.io import normalized
 from aggan.methods.base import Method
 from aggan.methods.pretrained import CONFIG, SHIPPED, ModelCard, find_model, load_model
+from aggan.nn.tiling import fix_statistics, halo, share_weights
 from aggan.ops.cpu_features import limit_threads
 from aggan.ops.dispatch import use_fast_convolutions
 from aggan.types import Image, Translation
@@ -74,6 +75,20 @@ class TorchBackend:
             with _RNG_LOCK, torch.random.fork_rng():
                 torch.manual_seed(self.sample)
                 return self.method.translate(images, self.to, self.source)
+
+    def halo(self) -> int:
+        """How many pixels around an area its translation depends on, a multiple of `STRIDE`."""
+        backend = replace(self, method=share_weights(self.method))
+        return halo(backend.method, lambda: backend(torch.zeros(1, 3, MIN_SIDE, MIN_SIDE)), STRIDE)
+
+    def with_statistics_of(self, images: Image) -> "TorchBackend":
+        """This backend for tiles of an image: instance norms normalise them by the statistics of `images`.
+
+        These are the whole image, or several parts of it.
+        """
+        backend = replace(self, method=share_weights(self.method))
+        fix_statistics(backend.method, lambda: backend(images))
+        return backend
 
 
 class Translator:

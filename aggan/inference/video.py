@@ -5,6 +5,7 @@ are copied, not encoded again.
 """
 
 import shutil
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from aggan.extras import require_module
+from aggan.images.ai_label import add_label
 from aggan.images.convert import Unreadable, to_tensor
 from aggan.inference.compositing import Backend, NothingToTranslate, composite
 from aggan.inference.paths import VIDEOS, OutputPaths
@@ -22,20 +24,36 @@ from aggan.io import write_atomic
 
 PURPOSE = "translating videos"
 ENCODER = {"crf": "18", "preset": "medium"}
+_WITH_XMP = ("mp4", "mov")
+"""Formats that hold XMP; Matroska does not."""
+_XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _PIXEL_FORMATS = ("yuv420p", "yuv422p", "yuv444p")
 TrackFrames = Callable[[Iterable[None], int], Iterable[None]]
 """Passes frames on and shows the progress. The second argument is their number, or 0 if it is unknown."""
 
 
-def translate_video(paths: OutputPaths, backend: Backend, view: VideoView, strength: float, track: TrackFrames) -> None:
-    """Write the translated video; `view` must be new, since it remembers frames.
+def translate_video(
+    paths: OutputPaths,
+    backend: Backend,
+    view: VideoView,
+    strength: float,
+    track: TrackFrames,
+    ai_label: bool = True,
+) -> None:
+    """Write the translated video, labelled as edited by AI; `view` must be new, since it remembers frames.
 
     Raises `Unreadable` if the source is no video, or a broken one. If no frame shows a face, the video is copied and
     `NothingToTranslate` is raised.
     """
     translation = VideoTranslation(backend, view, strength)
+
+    def write(path: Path) -> None:
+        translation.run(paths.source, path, track)
+        if ai_label and VIDEOS[paths.source.suffix.lower()] in _WITH_XMP:
+            _append_xmp(path, add_label())
+
     try:
-        write_atomic(paths.image(), lambda path: translation.run(paths.source, path, track))
+        write_atomic(paths.image(), write)
     except NothingToTranslate:
         write_atomic(paths.image(), partial(shutil.copyfile, paths.source))
         raise
@@ -102,6 +120,12 @@ class VideoTranslation:
         )
         encoded.pts, encoded.time_base = frame.pts, frame.time_base
         return encoded
+
+
+def _append_xmp(file: Path, xmp: bytes) -> None:
+    """Append a box with XMP to an MP4 or QuickTime file (ISO 16684-3). Players skip boxes that they do not know."""
+    with file.open("ab") as stream:
+        stream.write(struct.pack(">I4s", 8 + len(_XMP_BOX) + len(xmp), b"uuid") + _XMP_BOX + xmp)
 
 
 def _first_frame(av: Any, source: Path) -> Any:

@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from aggan.errors import UserError
 from aggan.inference.compositing import (
     MIN_SIDE,
     STRIDE,
@@ -47,38 +46,6 @@ def whole_image(image: Float[Tensor, "1 3 h w"], backend: Backend) -> LazyPredic
 
 
 @dataclass(frozen=True)
-class Tiles:
-    """Translate overlapping tiles at the image's own resolution and blend the seams: for textures and scenes.
-
-    An image with a side shorter than a tile is translated as a whole. Raises `UserError` if the overlap is not in
-    [0, 1).
-    """
-
-    overlap: float = 0.5
-    """The least fraction of a tile that neighbours share, in [0, 1)."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.overlap < 1:
-            raise UserError(f"the overlap of tiles must be at least 0 and below 1, not {self.overlap}")
-
-    def __call__(self, image: Float[Tensor, "1 3 h w"], backend: Backend) -> LazyPrediction:
-        side, (height, width) = backend.size, image.shape[-2:]
-        if min(height, width) < side:
-            return whole_image(image, backend)
-        window = _window(side)
-        weights = image.new_zeros(1, 1, height, width)
-        mask, content = torch.zeros_like(weights), torch.zeros_like(image)
-        for top in _starts(height, side, self.overlap):
-            for left in _starts(width, side, self.overlap):
-                tile = (..., slice(top, top + side), slice(left, left + side))
-                prediction = mask_and_content(backend(image[tile].contiguous()))
-                weights[tile] += window
-                mask[tile] += window * prediction.mask
-                content[tile] += window * prediction.content
-        return MaskAndContent(mask.div_(weights), content.div_(weights))
-
-
-@dataclass(frozen=True)
 class ResizedPrediction:
     """The prediction for a resized copy of an image. Rows at the image's size are computed when requested."""
 
@@ -103,16 +70,3 @@ def restore_detail(planes: Float[Tensor, "1 8 h w"], image: Float[Tensor, "1 3 h
     mask, agreement, resized, content = planes.split((1, 1, 3, 3), dim=1)
     detail = (image - resized).mul_(agreement.clamp(0, 1))
     return MaskAndContent(mask.clamp(0, 1), detail.add_(content).clamp_(-1, 1))
-
-
-def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """First pixels of the tiles, evenly spaced from edge to edge."""
-    step = max(1, round(side * (1 - overlap)))
-    count = 1 + -(-(length - side) // step)
-    return [round(k * (length - side) / max(1, count - 1)) for k in range(count)]
-
-
-def _window(side: int) -> Float[Tensor, "side side"]:
-    """Blending weights of a tile: sin^2, so that seams fade."""
-    edge = torch.sin(torch.pi * (torch.arange(side) + 0.5) / side) ** 2
-    return edge[:, None] * edge

@@ -43,7 +43,7 @@ from aggan.methods.base import (
     require_size,
     require_two_domains,
 )
-from aggan.nn.discriminators import PatchDiscriminator, PooledDiscriminator, concat_mask, discriminate
+from aggan.nn.discriminators import Discriminator, PatchDiscriminator, PooledDiscriminator, concat_mask, discriminate
 from aggan.nn.generators import CONTENT_BOUNDS, AttentionGenerator, PlainGenerator, resnet_trunk
 from aggan.nn.image_pool import ImagePool
 from aggan.nn.init import init_normal
@@ -166,7 +166,7 @@ class Config(MethodConfig):
         generator = AttentionGenerator if self.attention_guided_generators else PlainGenerator
         return generator(trunk, style, CONTENT_BOUNDS[self.content]())
 
-    def build_discriminator(self, channels: int) -> nn.Module:
+    def build_discriminator(self, channels: int) -> Discriminator:
         style = Style(
             NORMS[self.discriminator_norm], slope=self.discriminator_slope, padding=self.discriminator_padding
         )
@@ -176,6 +176,7 @@ class Config(MethodConfig):
 class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
     """Attention-guided generators and vanilla discriminators: "Full - AD" of Table II, or "Full - AD - AG"."""
 
+    adaptive_augmentation = True
     inference_networks = ("G_xy", "G_yx")
     discriminators: tuple[str, ...] = ("D_x", "D_y")
 

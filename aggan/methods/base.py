@@ -140,8 +140,12 @@ class Method(nn.Module, ABC, Generic[Batch, Outputs]):
     """Attribute names of the networks that `translate` uses; a model file holds these."""
     fixed_size: ClassVar[bool] = False
     """Whether images must have the training size."""
+    depends_on_place: ClassVar[bool] = False
+    """Whether `translate` treats a pixel by its place in the image, so that tiles of it cannot be translated."""
     stochastic: ClassVar[bool] = False
     """Whether `translate` draws random numbers."""
+    adaptive_augmentation: ClassVar[bool] = False
+    """Whether its discriminators learn by `discriminate` and least squares, as `training.augment_target` needs."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()

@@ -33,7 +33,7 @@ from aggan.methods.base import (
     real_of_pair,
     require_size,
 )
-from aggan.nn.discriminators import PatchDiscriminator, discriminate
+from aggan.nn.discriminators import Discriminator, PatchDiscriminator, discriminate
 from aggan.nn.image_pool import ImagePool
 from aggan.nn.init import init_normal
 from aggan.nn.layer_spec import Style, build_layers, transposed4
@@ -76,6 +76,7 @@ class Decoder(nn.Module):
 class ComboGAN(Method[CrossDomainBatch, TwoWayOutputs]):
     """Each further domain adds one encoder, one decoder and one discriminator."""
 
+    adaptive_augmentation = True
     inference_networks = ("encoders", "decoders")
 
     def __init__(self, config: Config, task: Task) -> None:
@@ -115,13 +116,19 @@ class ComboGAN(Method[CrossDomainBatch, TwoWayOutputs]):
             "cycle": self.config.lambda_cycle * reconstruction_loss,
         }
 
+    def discriminator(self, k: int) -> Discriminator:
+        """D_k."""
+        D_k = self.discriminators[k]
+        assert isinstance(D_k, Discriminator)
+        return D_k
+
     def discriminator_loss(self, real: CrossDomainBatch, outputs: TwoWayOutputs) -> LossTerms:
         """L_D on images of the pools."""
         a, b = real.a, real.b
         (G_y,), (G_x,) = self.pools[b](outputs.y), self.pools[a](outputs.x)
         return {
-            "D_y": gan.discriminator_loss(*discriminate(self.discriminators[b], real.y, G_y)) / 2,
-            "D_x": gan.discriminator_loss(*discriminate(self.discriminators[a], real.x, G_x)) / 2,
+            "D_y": gan.discriminator_loss(*discriminate(self.discriminator(b), real.y, G_y)) / 2,
+            "D_x": gan.discriminator_loss(*discriminate(self.discriminator(a), real.x, G_x)) / 2,
         }
 
     def translate(self, image: Image, to: str, source: str | None = None) -> Translation:

@@ -78,6 +78,7 @@ class ContrastGAN(Method[MaskedBatch, TwoWayOutputs]):
     """One generator for all categories, and one discriminator for each."""
 
     inference_networks = ("G",)
+    depends_on_place = True
 
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)

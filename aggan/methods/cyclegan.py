@@ -66,6 +66,8 @@ class Config(MethodConfig):
 class CycleGAN(TwoWayMethod):
     """Two generators that must invert each other."""
 
+    adaptive_augmentation = True
+
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
         self.config = config

@@ -65,6 +65,8 @@ class Config(MethodConfig):
 class DIAT(OneWayMethod[UnpairedBatch, Image]):
     """One generator, and a discriminator whose features also compare identities."""
 
+    adaptive_augmentation = True
+
     def __init__(self, config: Config, task: Task) -> None:
         super().__init__(task)
         self.config = config

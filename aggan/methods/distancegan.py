@@ -87,6 +87,7 @@ class Config(MethodConfig):
 class DistanceGAN(TwoWayMethod):
     """Images that are far apart must stay far apart when they are translated."""
 
+    adaptive_augmentation = True
     x_stats: Float[Tensor, " 2"]
     """m_x and s_x."""
     y_stats: Float[Tensor, " 2"]

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from aggan.nn.diffaug import DiffAug
+from aggan.nn.diffaug import AdaptiveDiffAug, DiffAug
 from aggan.nn.init import init_kaiming
 from aggan.nn.layer_spec import Style, build_layers
 from aggan.types import Code, Image, Mask
@@ -25,14 +25,25 @@ class Discriminator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.augment = DiffAug()
+        self.augment: DiffAug = DiffAug()
 
 
-def augment_discriminators(networks: nn.Module, p: float) -> None:
-    """From now on, every discriminator among the networks sees each input shifted and recoloured with probability p."""
-    for network in networks.modules():
-        if isinstance(network, Discriminator):
-            network.augment.p = p
+def augment_discriminators(networks: nn.Module, p: float, target: float | None = None) -> None:
+    """From now on, every discriminator among the networks sees its inputs augmented with probability p.
+
+    With a `target`, each probability adapts (`AdaptiveDiffAug`).
+    """
+    for network in [module for module in networks.modules() if isinstance(module, Discriminator)]:
+        network.augment = DiffAug(p) if target is None else AdaptiveDiffAug(p, target)
+
+
+def adaptive_probabilities(networks: nn.Module) -> dict[str, float]:
+    """The probabilities of adaptive augmentation, by the names of the discriminators."""
+    return {
+        name: network.augment.probability
+        for name, network in networks.named_modules()
+        if isinstance(network, Discriminator) and isinstance(network.augment, AdaptiveDiffAug)
+    }
 
 
 def concat_mask(mask: Mask, image: Image) -> Float[Tensor, "n 4 h w"]:
@@ -41,15 +52,18 @@ def concat_mask(mask: Mask, image: Image) -> Float[Tensor, "n 4 h w"]:
 
 
 def discriminate(
-    discriminator: nn.Module, real: Float[Tensor, "n_real c h w"], fake: Float[Tensor, "n_fake c h w"]
+    discriminator: Discriminator, real: Float[Tensor, "n_real c h w"], fake: Float[Tensor, "n_fake c h w"]
 ) -> tuple[Float[Tensor, "n_real 1 ph pw"], Float[Tensor, "n_fake 1 ph pw"]]:
     """The scores of real and of fake images.
 
-    One forward pass for both is faster. With batch norm there are two, because its statistics would mix them.
+    One forward pass for both is faster. With batch norm there are two, because its statistics would mix them. An
+    adaptive augmentation learns how real the real ones look.
     """
     if any(isinstance(part, nn.BatchNorm2d) for part in discriminator.modules()):
-        return discriminator(real), discriminator(fake)
-    real_scores, fake_scores = discriminator(torch.cat((real, fake))).split((len(real), len(fake)))
+        real_scores, fake_scores = discriminator(real), discriminator(fake)
+    else:
+        real_scores, fake_scores = discriminator(torch.cat((real, fake))).split((len(real), len(fake)))
+    discriminator.augment.observe(real_scores)
     return real_scores, fake_scores
 
 

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -36,6 +36,13 @@ def no_norm(channels: int) -> nn.Module:
     return nn.Identity()
 
 
+class Statistics(NamedTuple):
+    """Mean and variance of each channel, in float32."""
+
+    mean: Float[Tensor, " c"]
+    variance: Float[Tensor, " c"]
+
+
 class InstanceNorm(nn.Module):
     """Normalises every channel of every image to mean 0 and variance 1 (Ulyanov et al., 2016).
 
@@ -45,11 +52,16 @@ class InstanceNorm(nn.Module):
     (docs/decisions/0005).
     """
 
+    statistics: Statistics | None = None
+    """Those of a whole image, to normalise tiles of it (`aggan.nn.tiling`); None for those of each image itself."""
+
     def __init__(self, channels: int, eps: float = 1e-5) -> None:
         super().__init__()
         self.eps = eps
 
     def forward(self, x: FeatureMaps) -> FeatureMaps:
+        if self.statistics is not None:
+            return F.batch_norm(x, *self.statistics, eps=self.eps)
         if x.shape[2] * x.shape[3] == 1:  # the variance of one pixel is 0
             return x - x
         if torch.compiler.is_exporting():  # the same arithmetic, but it leaves the number of images open

@@ -1,4 +1,4 @@
-"""How many cores this process may use, and what they compute fast."""
+"""How many cores and how much memory this process may use, and what its cores compute fast."""
 
 import math
 import os
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 """One line per hierarchy: `ID:CONTROLLERS:PATH`, without controllers in version 2."""
+MEMORY = Path("/proc/meminfo")
 
 
 def available_cores() -> int:
@@ -32,19 +33,38 @@ def limit_threads(processes: int = 1) -> None:
         torch.set_num_threads(cores)
 
 
+def free_memory() -> float:
+    """Bytes that this process may still use: what is free on the machine, or the limit of its control groups.
+
+    Infinite where nothing tells.
+    """
+    available = [line.split()[1] for line in _read(MEMORY).splitlines() if line.startswith("MemAvailable:")]
+    limits = [
+        _read(group / ("memory.limit_in_bytes" if is_first_version else "memory.max")).strip()
+        for group, is_first_version in _cgroups("memory")
+    ]
+    return min((1024.0 * int(available[0]) if available else math.inf, *map(float, filter(str.isdecimal, limits))))
+
+
 def _cgroup_limits() -> Iterator[float]:
     """The limits of the process's control groups and of those around them, in cores."""
+    for group, is_first_version in _cgroups("cpu"):
+        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if is_first_version else ("cpu.max",)
+        numbers = " ".join(_read(group / file) for file in files).split()
+        if len(numbers) == 2 and all(number.isdecimal() for number in numbers):  # no limit is "max" or -1
+            yield int(numbers[0]) / int(numbers[1])
+
+
+def _cgroups(controller: str) -> Iterator[tuple[Path, bool]]:
+    """The process's control groups and those around them, and whether they are of version 1."""
     for line in _read(MEMBERSHIP).splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         root = CGROUPS / controllers
-        files = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
         for group in (root / path.lstrip("/"), *(root / path.lstrip("/")).parents):
             if group.is_relative_to(root):
-                numbers = " ".join(_read(group / file) for file in files).split()
-                if len(numbers) == 2 and all(number.isdecimal() for number in numbers):  # no limit is "max" or -1
-                    yield int(numbers[0]) / int(numbers[1])
+                yield group, bool(controllers)
 
 
 def _read(path: Path) -> str:

@@ -10,10 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aggan.study.rate_limits import RateLimits, TokenBuckets, client_network
+from aggan.web.bodies import check_content_length, read_body
 
 MAX_BODY = 4096
 """Bytes; an answer has a few hundred."""
-BODY_TIMEOUT = 10
+BODY_TIMEOUT = 10.0
 """Seconds within which the body of a request must arrive."""
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -65,8 +66,8 @@ class RequestGuard:
         try:
             if self.refusals.level(client) < 1:
                 raise HTTPException(429, "too many requests")
-            _check_content_length(scope)
-            body = await _read_body(receive)
+            check_content_length(scope, MAX_BODY)
+            body = await read_body(receive, MAX_BODY, BODY_TIMEOUT)
         except HTTPException as error:
             await _send_error(send_guarded, error)
         else:
@@ -79,30 +80,6 @@ class RequestGuard:
             # Refused clients have not agreed to the storage of their address.
             alias = blake2b(client.encode(), key=self.salt, digest_size=6).hexdigest()
             self.log.warning("%s %s %s %s", status, alias, scope["method"][:10], path)
-
-
-def _check_content_length(scope: Scope) -> None:
-    length = dict(scope["headers"]).get(b"content-length", b"0")
-    if length.isdigit() and (len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY):
-        raise HTTPException(413, "too large")
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """The body of a request; None if the client disconnected. Raises `HTTPException` if it is too slow or large."""
-    body, more = b"", True
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return None
-                body += message.get("body", b"")
-                if len(body) > MAX_BODY:
-                    raise HTTPException(413, "too large")
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise HTTPException(408, "too slow") from None
-    return body
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

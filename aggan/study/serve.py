@@ -1,12 +1,10 @@
 """Run the web server of a study."""
 
 import logging
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from aggan.study.app import StudyApi, create_app
 from aggan.study.database import AnswerDatabase, database_url
 from aggan.study.plan import read_plan, require_images
 from aggan.study.rate_limits import RateLimits
+from aggan.web.listening import is_loopback, listen, url
 
 MAX_CONNECTIONS = 2000
 """Connections beyond this number get status 503."""
@@ -47,7 +46,7 @@ def serve(config: ServerConfig) -> None:
     with (
         closing(AnswerDatabase(database_url(config.study, config.database), plan.study)) as database,
         server_log(config.study) as log,
-        _listen(config.host, config.port) as listener,
+        listen(config.host, config.port, MAX_CONNECTIONS) as listener,
     ):
         https = config.certificate is not None
         app = create_app(StudyApi(config.study, plan, database, config.limits), log, https)
@@ -67,14 +66,13 @@ def serve(config: ServerConfig) -> None:
         except OSError as error:  # includes ssl.SSLError
             raise UserError(f"{certificate} and {key} are not a certificate and its key: {error}") from error
         host, port = listener.getsockname()[:2]
-        url = f"http{'s' if https else ''}://{f'[{host}]' if ':' in host else host}:{port}/"
-        print(f"{plan.settings.title} {url} (press Ctrl-C to stop)", flush=True)
+        print(f"{plan.settings.title} {url(host, port, https)}/ (press Ctrl-C to stop)", flush=True)
         uvicorn.Server(uvicorn_config).run(sockets=[listener])
 
 
 def warn_if_unencrypted(host: str, https: bool) -> None:
     """Warn if other machines can reach the server without HTTPS."""
-    if not https and not _is_loopback(host):
+    if not https and not is_loopback(host):
         print(
             f"warning: other machines can reach {host}, and without HTTPS the participants' answers can be read and "
             "changed on their way; use --https-cert and --https-key, or put an HTTPS proxy in front.",
@@ -96,21 +94,3 @@ def server_log(study: Path) -> Iterator[logging.Logger]:
     with closing(file):
         yield log
     log.handlers = []
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
-    except OSError as error:
-        raise UserError(f"cannot listen on {host}:{port}: {error}; choose another --host or --port") from error
-    # Without this, each reply on a kept-alive connection waits 40 ms for the acknowledgement of the previous one.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener

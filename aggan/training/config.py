@@ -43,7 +43,15 @@ class TrainingConfig(BaseModel):
         default=0.0,
         ge=0,
         le=1,
-        description="Probability that a discriminator sees an image shifted and recoloured, against overfitting.",
+        description="Probability that a discriminator sees an image shifted, turned, scaled and recoloured, against "
+        "overfitting.",
+    )
+    augment_target: float | None = Field(
+        default=None,
+        gt=-1,
+        lt=1,
+        description="Adaptive augmentation: augment rises while discriminators recognise more of their training "
+        "images, and falls otherwise. 0.3 suits hundreds of images; least-squares methods only.",
     )
     r1: float = Field(
         default=0.0, ge=0, description="Weight of the R1 penalty, which keeps discriminators smooth; 0 turns it off."
@@ -83,7 +91,9 @@ class TrainingConfig(BaseModel):
         default=None, description="What chooses best/; found from the data by default."
     )
     classifier: str | None = Field(
-        default=None, description="Classifier of the score: rendered-faces, photographs, or a file; found by default."
+        default=None,
+        description="Classifier of the score: a folder that aggan classifier train wrote, rendered-faces, photographs, "
+        "or a file of the latter; found by default.",
     )
     score_every: int = Field(
         default=0, ge=0, description="Steps between scores of the test images, which choose best/; 0 turns them off."

@@ -44,8 +44,9 @@ class Journal:
 def read(run: Path) -> list[dict[str, Any]]:
     """The lines of a run's journal, also of version 1; a truncated last line is left out.
 
-    A line has `step` and one of: `epoch`, `seconds`, `memory` (MB), `losses` (name: value) and `masks` (name: mean and
-    std); `scores` (name: value); `warning` (text, also the news that a mask has recovered).
+    A line has `step` and one of: `epoch`, `seconds`, `memory` (MB), `losses` (name: value), `masks` (name: mean and
+    std) and `augment` (discriminator: probability, if it adapts); `scores` (name: value); `warning` (text, also the
+    news that a mask has recovered).
     """
     lines = []
     try:

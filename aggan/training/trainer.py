@@ -19,7 +19,7 @@ from aggan.data.datasets import Dataset
 from aggan.errors import UserError
 from aggan.methods.base import Batch, Method, Outputs, Progress, Update
 from aggan.methods.pretrained import ModelCard, save_model
-from aggan.nn.discriminators import augment_discriminators
+from aggan.nn.discriminators import adaptive_probabilities, augment_discriminators
 from aggan.nn.freeze import frozen
 from aggan.training import checkpoint
 from aggan.training.config import TrainingConfig
@@ -57,7 +57,9 @@ class Trainer(Generic[Batch, Outputs]):
     ) -> None:
         self.experiment, self.config = experiment, experiment.training
         self.method, self.dataset, self.engine, self.folder = method, dataset, engine, run
-        augment_discriminators(method, self.config.augment)
+        if self.config.augment_target is not None and not method.adaptive_augmentation:
+            raise UserError("--training.augment-target: only for methods whose discriminators learn by least squares")
+        augment_discriminators(method, self.config.augment, self.config.augment_target)
         engine.setup(method)
         self.updates = method.updates()
         if self.config.r1:
@@ -166,6 +168,7 @@ class Trainer(Generic[Batch, Outputs]):
         losses, means, stds = self._flush()
         if journal is None or not losses:
             return
+        probabilities = adaptive_probabilities(self.method)
         journal.write(
             self.steps,
             epoch=(self.steps + self.shift) // self.dataset.steps_per_epoch,
@@ -173,6 +176,7 @@ class Trainer(Generic[Batch, Outputs]):
             memory=self.engine.peak_memory(),
             losses=losses,
             masks={name: {"mean": means[name], "std": stds[name]} for name in means},
+            **({"augment": probabilities} if probabilities else {}),
         )
         display.set_values(losses, means)
         masks = {name: MaskStatistics(means[name], stds[name]) for name in means}

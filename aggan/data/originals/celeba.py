@@ -20,7 +20,7 @@ from typing import ClassVar, NoReturn
 import numpy as np
 from pydantic import Field
 
-from aggan.data.originals import settings
+from aggan.data.originals.settings import CroppedSettings
 from aggan.data.originals.source import Selection, SourceImage
 from aggan.errors import UserError
 
@@ -35,7 +35,7 @@ SMILING = "Smiling"
 SMILES = {"neutral": False, "happy": True}
 
 
-class Settings(settings.Settings):
+class Settings(CroppedSettings):
     """CelebA: neutral and happy (smiling) people in the wild."""
 
     title: ClassVar[str] = "CelebFaces Attributes (CelebA)"

@@ -20,20 +20,25 @@ class Settings(BaseModel, ABC):
     title: ClassVar[str]
     """Name of the data set."""
 
-    seed: int = Field(default=0, ge=0, description="Seed of all random choices.")
     size: int = Field(default=256, ge=8, le=4096, description="Side of the images in pixels (256 in the paper).")
-    crop: Crop = Field(
-        default=CENTRED,
-        description="Square to keep: X and Y of its centre, as shares of width and height, "
-        "and its side, as a share of the shorter side.",
-    )
 
     @abstractmethod
     def select(self, src: Path) -> Selection:
         """Select the images of the original in `src`. Raises `UserError` if it is not this data set."""
 
 
-class SplitByPerson(Settings):
+class CroppedSettings(Settings):
+    """Settings of a data set of the paper: training and test images, cropped at the same place."""
+
+    seed: int = Field(default=0, ge=0, description="Seed of all random choices.")
+    crop: Crop = Field(
+        default=CENTRED,
+        description="Square to keep: X and Y of its centre, as shares of width and height, "
+        "and its side, as a share of the shorter side.",
+    )
+
+
+class SplitByPerson(CroppedSettings):
     """Settings of a data set that is split at random by person, as the paper does not say how it was split."""
 
     test_share: float = Field(

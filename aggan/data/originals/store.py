@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
 from PIL import Image as Pillow
 
 from aggan.data.index import (
@@ -29,7 +31,6 @@ from aggan.data.index import (
     write_card,
     write_records,
 )
-from aggan.data.originals.crop import read_crop
 from aggan.data.originals.masks import face_mask, is_inside
 from aggan.data.originals.settings import Settings
 from aggan.data.originals.source import Selection, SourceImage
@@ -41,6 +42,7 @@ WORK = ".preparing"
 
 Card = dict[str, Any]
 Planned = tuple[str, SourceImage]
+ReadImage = Callable[[SourceImage], UInt8[np.ndarray, "size size 3"]]
 Track = Callable[[list[Planned]], Iterable[Planned]]
 
 
@@ -53,8 +55,7 @@ def make_card(name: str, settings: Settings, selection: Selection) -> Card:
         "name": name,
         "version": VERSION,
         "source": settings.title,
-        "seed": settings.seed,
-        "size": settings.size,
+        **settings.model_dump(include={"seed", "size"}),
         "settings": settings.model_dump(mode="json"),
         "plan": plan.hexdigest()[:32],
     }
@@ -122,15 +123,18 @@ def _move_back(dst: Path) -> None:
             os.replace(dst / name, dst / WORK / name)
 
 
-def write_images(dst: Path, settings: Settings, selection: Selection, track: Track) -> list[str]:
-    """Write the images that do not exist yet. Returns what is unreadable, and why."""
+def write_images(dst: Path, read: ReadImage, selection: Selection, track: Track) -> list[str]:
+    """Write the images that do not exist yet. Returns what is unreadable, and why.
+
+    `read` returns the pixels of an image as the set keeps them, or raises `Unreadable`.
+    """
     unreadable = []
     for split, source in track(selection.images()):
         target = dst / WORK / source.output(split)
         if target.exists():
             continue
         try:
-            image = Pillow.fromarray(read_crop(source.file, settings.crop, settings.size))
+            image = Pillow.fromarray(read(source))
         except Unreadable as error:
             unreadable.append(str(error))
             continue
