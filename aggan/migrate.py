@@ -30,7 +30,7 @@ MASKS = {" mean": "mean", " spread": "std"}
 def migrate_experiment(content: Json) -> Json:
     """The content of an experiment.json."""
     version = content.get("version")
-    if version not in (1, 2):
+    if version not in (1, 2, EXPERIMENT_VERSION):
         return content
     rest = {key: value for key, value in content.items() if key not in ("version", "system", "method", "training")}
     method = _method_of_1(content["system"]) if version == 1 else content["method"]

@@ -145,7 +145,10 @@ class Method(nn.Module, ABC, Generic[Batch, Outputs]):
     stochastic: ClassVar[bool] = False
     """Whether `translate` draws random numbers."""
     adaptive_augmentation: ClassVar[bool] = False
-    """Whether its discriminators learn by `discriminate` and least squares, as `training.augment_target` needs."""
+    """Whether its discriminators learn with least squares and their augmentation observes the scores of real images.
+
+    `discriminate` does; `training.augment_target` needs it.
+    """
 
     def __init__(self, task: Task) -> None:
         super().__init__()

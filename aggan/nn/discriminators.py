@@ -159,8 +159,14 @@ class DomainDiscriminator(Discriminator):
         return scores, self.classifier(features).flatten(1).float()
 
     def compare(
-        self, real: Float[Tensor, "n_real c h w"], fake: Float[Tensor, "n_fake c h w"]
+        self,
+        real: Float[Tensor, "n_real c h w"],
+        fake: Float[Tensor, "n_fake c h w"],
+        codes: Float[Tensor, "n_real_plus_n_fake m"] | None = None,
     ) -> tuple[Float[Tensor, "n_real 1 ph pw"], Float[Tensor, "n_fake 1 ph pw"], Float[Tensor, "n_real m"]]:
-        """The scores of real and of fake images, and the codes of the real ones, in one forward pass."""
-        scores, codes = self(torch.cat((real, fake)))
-        return scores[: len(real)], scores[len(real) :], codes[: len(real)]
+        """The scores of real and of fake images, and the codes of the real ones, in one forward pass.
+
+        `codes` choose among several scores.
+        """
+        scores, predicted = self(torch.cat((real, fake)), codes)
+        return scores[: len(real)], scores[len(real) :], predicted[: len(real)]

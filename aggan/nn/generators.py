@@ -56,6 +56,15 @@ CONTENT_BOUNDS = {"tanh": nn.Tanh, "linear": nn.Identity}
 """The last activation of the content: tanh, or none as the authors released it."""
 
 
+def attend(output: Float[Tensor, "n 4 h w"], bound: nn.Module, image: Image) -> Translation:
+    """Eq. 1 with a generator's last four channels: the mask before its sigmoid, the content before its `bound`."""
+    # The fusion is in float32: bfloat16 has only a few hundred values between 0 and 1.
+    logits, content = output.float().split((1, 3), dim=1)
+    mask = torch.sigmoid(logits)
+    content = bound(content)
+    return Translation(fuse(content, mask, image.float()), mask, content)
+
+
 class AttentionGenerator(nn.Module):
     """A generator with built-in attention (Sec. III-A): a trunk, then `c7s1-4`, fused with the source by Eq. 1.
 
@@ -73,11 +82,7 @@ class AttentionGenerator(nn.Module):
 
     def forward(self, image: Image, code: Code | None = None) -> Translation:
         """The output has the size of the input if its sides are multiples of 4."""
-        # The fusion is in float32: bfloat16 has only a few hundred values between 0 and 1.
-        logits, content = self.head(self.trunk(concat_code(image, code))).float().split((1, 3), dim=1)
-        mask = torch.sigmoid(logits)
-        content = self.bound(content)
-        return Translation(fuse(content, mask, image.float()), mask, content)
+        return attend(self.head(self.trunk(concat_code(image, code))), self.bound, image)
 
 
 class CodedNorm(nn.Module):
@@ -124,10 +129,7 @@ class CodedAttentionGenerator(nn.Module):
         features = self.encoder(image)
         for block in self.blocks:
             features = block(features, code)
-        logits, content = self.head(self.decoder(features)).float().split((1, 3), dim=1)
-        mask = torch.sigmoid(logits)
-        content = self.bound(content)
-        return Translation(fuse(content, mask, image.float()), mask, content)
+        return attend(self.head(self.decoder(features)), self.bound, image)
 
 
 class _ResNet(nn.Module):
