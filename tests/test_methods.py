@@ -580,6 +580,30 @@ def test_many_domains_have_aggans_losses_and_the_classification(attention_guided
         torch.testing.assert_close(terms["D_a"], expected)
 
 
+def test_many_domains_have_aggans_remedies():
+    remedies = aggan.Remedies(lambda_mask=2, lambda_band=3, lambda_content=5, discriminator_lr_scale=0.5)
+    method = build("aggan-domains", THREE, r_early=0.2, remedies=remedies)
+    batch = noise_batch(method.config, method.task)
+    outputs = method(batch)
+    _, M_c, R_c = outputs
+    terms = method.generator_loss(batch, outputs)
+    torch.testing.assert_close(terms["mask"], 0.2 * 2 * M_c.mean())
+    torch.testing.assert_close(terms["band"], 3 * losses.outside_band(M_c, *remedies.mask_band))
+    torch.testing.assert_close(terms["content"], 5 * (R_c - batch.image).abs().mean())
+    assert [update.lr_scale for update in method.updates()] == [1, 0.5]
+
+
+def test_a_real_image_meets_its_own_mask_if_asked():
+    remedies = aggan.Remedies(own_masks=True)
+    method = build("aggan-domains", THREE, attention_guided_discriminators=True, pool=0, remedies=remedies)
+    batch = noise_batch(method.config, method.task)
+    outputs = method(batch)
+    G_c, M_c, _ = outputs
+    real_scores, fake_scores = (method.D_a(torch.cat((M_c, image), 1))[0] for image in (batch.image, G_c))
+    expected = ((real_scores - 1).square().mean() + fake_scores.square().mean()) / 2
+    torch.testing.assert_close(method.discriminator_loss(batch, outputs)["D_a"], expected)
+
+
 def test_a_score_for_each_domain_is_chosen_by_the_code():
     method = build("aggan-domains", THREE, domain_scores=True)
     images, codes = torch.rand(3, 3, 64, 64), torch.eye(3)

@@ -66,11 +66,14 @@ def test_an_old_model_loads_and_translates_alike(tmp_path):
 
 def test_an_old_model_for_many_domains_as_released_has_its_own_settings(tmp_path):
     small = {"generator_width": 4, "generator_blocks": 1}
-    old = {"method": "aggan-domains", "content": "linear", "upsampling": "stargan", "lambda_pixel": 0, "critic_steps": 5}
+    old = {"method": "aggan-domains", "content": "linear", "upsampling": "stargan", "critic_steps": 3, "lambda_tv": 0}
+    expected = METHODS["aggan-domains-released"].model_copy(update=small | {"critic_steps": 3})
     card = {"version": 2, "method": old | small, "domains": ["happy", "sad"], "size": 64}
     (tmp_path / "config.json").write_text(json.dumps(card))
-    expected = METHODS["aggan-domains-released"].model_copy(update=small)
     assert read_card(tmp_path / "config.json").method == expected
+    for version in (2, 3):
+        (tmp_path / "experiment.json").write_text(json.dumps({"version": version, "method": old | small}))
+        assert Experiment.load(tmp_path).method == expected
 
 
 def test_an_old_journal_has_losses_and_masks_apart(tmp_path):

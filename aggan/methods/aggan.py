@@ -86,7 +86,7 @@ class Remedies(BaseModel):
     lambda_mask: float = Field(default=0.0, ge=0, description="Weight of the mean of each mask, times r.")
     lambda_band: float = Field(default=0.0, ge=0, description="Weight of the penalty on mask means outside mask_band.")
     mask_band: tuple[Inside, Inside] = Field(default=(0.05, 0.5), description="Allowed range of a mask's mean.")
-    lambda_content: float = Field(default=0.0, ge=0, description="Weight of the L1 distance of each content from its input.")
+    lambda_content: float = Field(default=0.0, ge=0, description="Weight of the L1 distance of contents from inputs.")
     discriminator_lr_scale: float = Field(
         default=1.0, gt=0, description="Multiplies the learning rate of the discriminators."
     )

@@ -19,9 +19,9 @@
                   + (1 - r) * {lambda_gan * [L_GAN + L_AGAN] + lambda_cls * L_cls + lambda_tv * L_tv(M_c)}
             L_D = L_GAN / 2 + lambda_cls * L_cls, and L_D_a alike
 
-As in AGGAN, Eqs. 2 and 3 are least squares, a generator minimises (D(G) - 1)^2, each side takes one step, and there is a
-pool of fakes. The paper has one sentence on many domains: "we employ the domain classification loss proposed in
-StarGAN"; `docs/decisions/0014-many-domains.md` has the rest. `aggan-domains-released` is what the authors released.
+As in AGGAN, Eqs. 2 and 3 are least squares, G minimises (D(G_c) - 1)^2, each side takes one step, and there is a pool
+of fakes. The paper has one sentence on many domains: "we employ the domain classification loss proposed in StarGAN".
+`docs/decisions/0014-many-domains.md` has the rest. `aggan-domains-released` is what the authors released.
 """
 
 from typing import ClassVar, Literal
@@ -105,7 +105,13 @@ class AGGANDomains(ManyDomainMethod[Translation]):
         lr_scale = self.config.remedies.discriminator_lr_scale
         return (
             Update("generator", self.generator_loss, ("G",)),
-            Update("discriminators", self.discriminator_loss, self.discriminators, lr_scale=lr_scale),
+            Update(
+                "discriminators",
+                self.discriminator_loss,
+                self.discriminators,
+                lr_scale=lr_scale,
+                real_inputs=self.real_inputs,
+            ),
         )
 
     def forward(self, batch: LabelledBatch) -> Translation:
@@ -129,6 +135,10 @@ class AGGANDomains(ManyDomainMethod[Translation]):
         """L_D."""
         fake, target = self.pool(outputs.image, real.target)
         return self.loss_of("D", self.D, real.image, fake, real.code, target)
+
+    def real_inputs(self, real: LabelledBatch, outputs: Translation) -> dict[str, Tensor]:
+        """What each discriminator sees of real images."""
+        return {"D": real.image}
 
     def loss_of(
         self,
@@ -191,3 +201,7 @@ class AttentionGuidedDomains(AGGANDomains):
         return self.loss_of("D", self.D, real.image, G_c, real.code, target) | self.loss_of(
             "D_a", self.D_a, *attended, real.code, target
         )
+
+    def real_inputs(self, real: LabelledBatch, outputs: Translation) -> dict[str, Tensor]:
+        _, M_c, _ = outputs.attended()
+        return super().real_inputs(real, outputs) | {"D_a": concat_mask(M_c.roll(1, dims=0), real.image)}

@@ -27,6 +27,10 @@ class Discriminator(nn.Module):
         super().__init__()
         self.augment: DiffAug = DiffAug()
 
+    def scores(self, image: Float[Tensor, "n c h w"]) -> Scores:
+        """The scores alone, where `forward` returns more."""
+        return self(image)
+
 
 def augment_discriminators(networks: nn.Module, p: float, target: float | None = None) -> None:
     """From now on, every discriminator among the networks sees its inputs augmented with probability p.
@@ -157,6 +161,9 @@ class DomainDiscriminator(Discriminator):
         if scores.shape[1] > 1 and code is not None:
             scores = (scores * code[:, :, None, None]).sum(1, keepdim=True)
         return scores, self.classifier(features).flatten(1).float()
+
+    def scores(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n scores patches_h patches_w"]:
+        return self(image)[0]
 
     def compare(
         self,
