@@ -571,7 +571,11 @@ def test_the_recovery_of_a_recorded_mask_is_reported():
     assert "M_y has recovered at step 210" in recovery
 
 
-@pytest.mark.parametrize("run", sorted(file.parent for file in RESULTS.rglob("journal.jsonl")), ids=str)
+RUNS = sorted(file.parent for file in RESULTS.rglob("journal.jsonl") if "aggan-domains" not in file.parts)
+"""Without the method whose runs cannot be resumed since its losses have changed (decision 14)."""
+
+
+@pytest.mark.parametrize("run", RUNS, ids=str)
 def test_no_alarm_sounds_in_the_runs_of_the_results(run):
     masks = [
         (line["step"], {name: MaskStatistics(**mask) for name, mask in line["masks"].items()})

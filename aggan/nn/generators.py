@@ -56,7 +56,7 @@ CONTENT_BOUNDS = {"tanh": nn.Tanh, "linear": nn.Identity}
 """The last activation of the content: tanh, or none as the authors released it."""
 
 
-def attend(output: Float[Tensor, "n 4 h w"], bound: nn.Module, image: Image) -> Translation:
+def split_and_fuse(output: Float[Tensor, "n 4 h w"], bound: nn.Module, image: Image) -> Translation:
     """Eq. 1 with a generator's last four channels: the mask before its sigmoid, the content before its `bound`."""
     # The fusion is in float32: bfloat16 has only a few hundred values between 0 and 1.
     logits, content = output.float().split((1, 3), dim=1)
@@ -82,7 +82,7 @@ class AttentionGenerator(nn.Module):
 
     def forward(self, image: Image, code: Code | None = None) -> Translation:
         """The output has the size of the input if its sides are multiples of 4."""
-        return attend(self.head(self.trunk(concat_code(image, code))), self.bound, image)
+        return split_and_fuse(self.head(self.trunk(concat_code(image, code))), self.bound, image)
 
 
 class CodedNorm(nn.Module):
@@ -129,7 +129,7 @@ class CodedAttentionGenerator(nn.Module):
         features = self.encoder(image)
         for block in self.blocks:
             features = block(features, code)
-        return attend(self.head(self.decoder(features)), self.bound, image)
+        return split_and_fuse(self.head(self.decoder(features)), self.bound, image)
 
 
 class _ResNet(nn.Module):
