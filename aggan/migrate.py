@@ -20,6 +20,7 @@ REMEDIES = {
 }
 TRAINING = {"begin_with": "init_from", "recompute": "activation_checkpointing"}
 METHOD = {"system": "method", "encoder_rate": "encoder_lr_scale"}
+RELEASED_DOMAINS = ("generator_width", "generator_blocks", "discriminator_width", "critic_steps", "released_init")
 DELETED = {"mask_floor"}
 """Settings that never changed what a trained model computes."""
 NOT_LOSSES = {"step", "epoch", "seconds", "memory", "scores", "warning", "losses", "masks", "augment"}
@@ -29,11 +30,11 @@ MASKS = {" mean": "mean", " spread": "std"}
 def migrate_experiment(content: Json) -> Json:
     """The content of an experiment.json."""
     version = content.get("version")
-    if version not in (1, 2):
+    if version not in (1, 2, EXPERIMENT_VERSION):
         return content
     rest = {key: value for key, value in content.items() if key not in ("version", "system", "method", "training")}
     method = _method_of_1(content["system"]) if version == 1 else content["method"]
-    method, augment = _without_augment(method)
+    method, augment = _without_augment(_released_domains(method))
     training = {TRAINING.get(key, key): value for key, value in content.get("training", {}).items()}
     return {"version": EXPERIMENT_VERSION, "method": method, "training": training | augment} | rest
 
@@ -44,7 +45,8 @@ def migrate_card(content: Json) -> Json:
     if version not in (1, 2):
         return content
     rest = {key: value for key, value in content.items() if key not in ("version", "system", "method")}
-    method, _ = _without_augment(_method_of_1(content["system"]) if version == 1 else content["method"])
+    method = _method_of_1(content["system"]) if version == 1 else content["method"]
+    method, _ = _without_augment(_released_domains(method))
     return {"version": CARD_VERSION, "method": method} | rest
 
 
@@ -68,6 +70,14 @@ def _without_augment(method: Json) -> tuple[Json, Json]:
     remedies = dict(method.get("remedies", {}))
     augment = {"augment": remedies.pop("augment")} if "augment" in remedies else {}
     return (method | {"remedies": remedies} if augment else method), augment
+
+
+def _released_domains(method: Json) -> Json:
+    """`aggan-domains-released` used to be `aggan-domains` with other settings; today it has its own."""
+    if method.get("method") != "aggan-domains" or method.get("content") != "linear" or "critic_steps" not in method:
+        return method
+    kept = {key: method[key] for key in RELEASED_DOMAINS if key in method}
+    return {"method": "aggan-domains-released", **kept}
 
 
 def _method_of_1(settings: Json) -> Json:

@@ -24,7 +24,8 @@ MOUTH = (slice(42, 52), slice(18, 46))
 WIDTHS = {"generator_width": 8, "discriminator_width": 8, "generator_blocks": 1, "encoder_width": 16, "noise": 16}
 SETTINGS = {
     "aggan": {"r_early": 0.05, "r_late": 0.05},
-    "aggan-domains": {"r_early": 0.1, "r_late": 0.1, "critic_steps": 2},
+    "aggan-domains": {"r_early": 0.05, "r_late": 0.05},
+    "aggan-domains-released": {"critic_steps": 2},
     "discogan": {"curriculum_steps": 0},
     "stargan": {"critic_steps": 2},
     "ganimation": {"critic_steps": 2, "discriminator_width": 16},

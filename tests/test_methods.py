@@ -135,11 +135,18 @@ def test_a_size_that_does_not_fit_is_refused_with_those_that_do(name, size):
         METHODS[name].build(TWO._replace(size=size))
 
 
-@pytest.mark.parametrize("name", ["distancegan", "icgan", "aggan-domains", "bicyclegan"])
+@pytest.mark.parametrize("name", ["distancegan", "icgan", "bicyclegan"])
 def test_a_batch_size_that_does_not_fit_is_refused_with_those_that_do(name):
     with pytest.raises(UserError, match=r"set --training.batch to"):
         METHODS[name].require_batch(1)
     METHODS[name].require_batch(2)
+
+
+def test_attention_guided_discriminators_for_many_domains_need_the_mask_of_another_image():
+    config = METHODS["aggan-domains"].model_copy(update={"attention_guided_discriminators": True})
+    with pytest.raises(UserError, match=r"set --training.batch to 2 or more"):
+        config.require_batch(1)
+    METHODS["aggan-domains"].require_batch(1)
 
 
 def test_attention_guided_discriminators_without_attention_are_refused():
@@ -168,7 +175,7 @@ COUNTS = {
     ("pix2pix", 256, 2): {"G": 54_413_955, "D": 2_768_705, "total": 57_182_660},
     ("encoder-decoder", 256, 2): {"G": 39_080_963, "D": 2_769_601, "total": 41_850_564},
     ("bicyclegan", 256, 2): {"G": 54_794_627, "D": 3_458_978, "D_2": 3_458_978, "E": 2_590_032, "total": 64_302_615},
-    ("aggan-domains", 128, 8): {"G": 8_443_072, "D": 44_786_624, "D_a": 44_787_648, "total": 98_017_344},
+    ("aggan-domains", 128, 8): {"G": 7_865_924, "D": 44_786_624, "total": 52_652_548},
     ("aggan-domains-released", 128, 8): {"G": 8_443_072, "total": 53_229_696},
     ("aggan-domains-released", 256, 8): {"total": 53_426_304},
 }
@@ -292,12 +299,11 @@ def norms(network: nn.Module) -> list[AffineInstanceNorm]:
 WIDE: dict[str, Any] = {"generator_width": 16, "discriminator_width": 16}
 
 
-@pytest.mark.parametrize("name", ["stargan", "ganimation", "aggan-domains", "aggan-domains-released"])
+@pytest.mark.parametrize("name", ["stargan", "ganimation", "aggan-domains-released"])
 def test_initial_deviations_of_decision_7_and_of_the_released_code(name):
     tuned, released = (build(name, released_init=flag, **WIDE) for flag in (False, True))
-    for D in ("D", "D_a") if name == "aggan-domains" else ("D",):
-        for layer in convolutions(tuned.get_submodule(D)):
-            assert std(layer) == pytest.approx(he_std(layer, 0.01), rel=0.15)
+    for layer in convolutions(tuned.D):
+        assert std(layer) == pytest.approx(he_std(layer, 0.01), rel=0.15)
     for layer in convolutions(tuned.G):
         assert std(layer) == pytest.approx(0.02, rel=0.15)
     for layer in convolutions(released):
@@ -382,7 +388,7 @@ def test_stochastic_methods_are_marked(name):
 
 
 def test_critics_take_several_steps_per_generator_step():
-    for name in ("stargan", "ganimation", "aggan-domains"):
+    for name in ("stargan", "ganimation", "aggan-domains-released"):
         generator = next(update for update in build(name).updates() if update.name == "generator")
         assert [step for step in range(12) if generator.when(Progress(step))] == [4, 9]
     assert [step for step in range(6) if every(3)(Progress(step))] == [2, 5]
@@ -549,20 +555,73 @@ def test_icgans_encoder_learns_from_the_generator_in_eval_mode():
     assert not torch.equal(image, method.G.train()(z, y))
 
 
-@pytest.mark.parametrize("r", [0.01, 0.5])
-@pytest.mark.parametrize("name", ["aggan-domains", "aggan-domains-released"])
-def test_the_discriminators_classification_weighs_as_much_as_the_generators(name, r):
-    method, doubled = (build(name, lambda_cls=weight, r_early=r) for weight in (2, 4))
-    doubled.load_state_dict(method.state_dict())
+@pytest.mark.parametrize("attention_guided", [False, True])
+def test_many_domains_have_aggans_losses_and_the_classification(attention_guided):
+    method = build("aggan-domains", THREE, attention_guided_discriminators=attention_guided, r_early=0.2, pool=0)
+    c, batch = method.config, noise_batch(method.config, method.task)
+    outputs = method(batch)
+    G_c, M_c, _ = outputs
+    method.progress = Progress(0)
+    terms = method.generator_loss(batch, outputs)
+    scores, logits = method.D(G_c)
+    torch.testing.assert_close(terms["gan"], 0.8 * c.lambda_gan * (scores - 1).square().mean())
+    torch.testing.assert_close(terms["cls"], 0.8 * c.lambda_cls * losses.classification(logits, batch.target))
+    torch.testing.assert_close(terms["pixel"], 0.2 * c.lambda_pixel * (G_c - batch.image).abs().mean())
+    torch.testing.assert_close(terms["tv"], 0.8 * c.lambda_tv * losses.total_variation(M_c))
+    assert ("agan" in terms) == ("acls" in terms) == attention_guided
+    terms = method.discriminator_loss(batch, outputs)
+    real_scores, logits = method.D(batch.image)
+    torch.testing.assert_close(terms["D"], ((real_scores - 1).square().mean() + scores.square().mean()) / 2)
+    torch.testing.assert_close(terms["D cls"], c.lambda_cls * losses.classification(logits, batch.code))
+    if attention_guided:
+        others = torch.cat((M_c.flip(0), batch.image), 1)  # two images: the other's mask
+        real_scores, fake_scores = method.D_a(others)[0], method.D_a(torch.cat((M_c, G_c), 1))[0]
+        expected = ((real_scores - 1).square().mean() + fake_scores.square().mean()) / 2
+        torch.testing.assert_close(terms["D_a"], expected)
+
+
+def test_many_domains_have_aggans_remedies():
+    remedies = aggan.Remedies(lambda_mask=2, lambda_band=3, lambda_content=5, discriminator_lr_scale=0.5)
+    method = build("aggan-domains", THREE, r_early=0.2, remedies=remedies)
     batch = noise_batch(method.config, method.task)
     outputs = method(batch)
-    terms, twice = (each.discriminator_loss(batch, outputs) for each in (method, doubled))
-    classified = [key for key in terms if key.endswith("cls")]
-    assert len(classified) == (2 if name == "aggan-domains" else 1)
-    for key in classified:
-        torch.testing.assert_close(twice[key], 2 * terms[key])
-    _, logits = method.D(batch.image)
-    torch.testing.assert_close(terms["D cls"], (1 - r) * 2 * losses.classification(logits, batch.code))
+    _, M_c, R_c = outputs
+    terms = method.generator_loss(batch, outputs)
+    torch.testing.assert_close(terms["mask"], 0.2 * 2 * M_c.mean())
+    torch.testing.assert_close(terms["band"], 3 * losses.outside_band(M_c, *remedies.mask_band))
+    torch.testing.assert_close(terms["content"], 5 * (R_c - batch.image).abs().mean())
+    assert [update.lr_scale for update in method.updates()] == [1, 0.5]
+
+
+def test_a_real_image_meets_its_own_mask_if_asked():
+    remedies = aggan.Remedies(own_masks=True)
+    method = build("aggan-domains", THREE, attention_guided_discriminators=True, pool=0, remedies=remedies)
+    batch = noise_batch(method.config, method.task)
+    outputs = method(batch)
+    G_c, M_c, _ = outputs
+    real_scores, fake_scores = (method.D_a(torch.cat((M_c, image), 1))[0] for image in (batch.image, G_c))
+    expected = ((real_scores - 1).square().mean() + fake_scores.square().mean()) / 2
+    torch.testing.assert_close(method.discriminator_loss(batch, outputs)["D_a"], expected)
+
+
+def test_a_score_for_each_domain_is_chosen_by_the_code():
+    method = build("aggan-domains", THREE, domain_scores=True)
+    images, codes = torch.rand(3, 3, 64, 64), torch.eye(3)
+    all_scores, _ = method.D(images)
+    scores, _ = method.D(images, codes)
+    assert all_scores.shape == (3, 3, 1, 1)
+    torch.testing.assert_close(scores[:, 0], torch.stack([all_scores[k, k] for k in range(3)]))
+
+
+@pytest.mark.parametrize("label", ["input", "norm"])
+def test_the_code_reaches_the_middle_of_the_image(label):
+    method = build("aggan-domains", THREE, label=label, generator_blocks=4).eval()
+    for part in method.G.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight)
+    images = torch.rand(1, 3, 64, 64) * 2 - 1
+    happy, sad = (method.translate(images, to).image[..., 28:36, 28:36] for to in ("happy", "sad"))
+    assert (happy - sad).abs().max() > 1e-5
 
 
 def test_classification_as_released_has_stargans_weight():

@@ -10,6 +10,7 @@ from aggan.cli.main import run
 from aggan.errors import UserError
 from aggan.methods import aggan
 from aggan.methods.pretrained import load_model, read_card
+from aggan.methods.registry import METHODS
 from aggan.training import checkpoint, log
 from aggan.training.experiment import Experiment
 
@@ -61,6 +62,18 @@ def test_an_old_model_loads_and_translates_alike(tmp_path):
     assert read_card(folder / "config.json").method == METHOD
     loaded = load_model(folder)[0].inference_state_dict()
     assert all((loaded[key] == value).all() for key, value in weights.items())
+
+
+def test_an_old_model_for_many_domains_as_released_has_its_own_settings(tmp_path):
+    small = {"generator_width": 4, "generator_blocks": 1}
+    old = {"method": "aggan-domains", "content": "linear", "upsampling": "stargan", "critic_steps": 3, "lambda_tv": 0}
+    expected = METHODS["aggan-domains-released"].model_copy(update=small | {"critic_steps": 3})
+    card = {"version": 2, "method": old | small, "domains": ["happy", "sad"], "size": 64}
+    (tmp_path / "config.json").write_text(json.dumps(card))
+    assert read_card(tmp_path / "config.json").method == expected
+    for version in (2, 3):
+        (tmp_path / "experiment.json").write_text(json.dumps({"version": version, "method": old | small}))
+        assert Experiment.load(tmp_path).method == expected
 
 
 def test_an_old_journal_has_losses_and_masks_apart(tmp_path):

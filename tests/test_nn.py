@@ -422,8 +422,8 @@ def test_checkpointing_leaves_gradients_and_running_statistics_as_they_are(name)
         torch.manual_seed(0)
         network = next(iter(shrunk(name).build(Task(("x", "y"), 64)).children()))
         assert not checkpointing or enable_checkpointing(network)
-        output = network(image, codes) if name == "stargan" else network(image).image
-        output.square().mean().backward()
+        output = network(image, codes) if name == "stargan" else network(image)
+        output.image.square().mean().backward()
         buffers = {key: value.clone() for key, value in network.named_buffers()}
         results.append(({key: p.grad for key, p in network.named_parameters()}, buffers))
     for plain, checkpointed in zip(*results, strict=True):

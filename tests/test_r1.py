@@ -16,9 +16,7 @@ from aggan.nn.freeze import frozen
 from aggan.training.r1 import INTERVAL, r1_update
 
 TASK = Task(("x", "y"), 64)
-BOUNDED_OTHERWISE = {
-    "aggan-domains", "aggan-domains-released", "dualgan", "stargan", "icgan", "ganimation", "bicyclegan"
-}  # fmt: skip
+BOUNDED_OTHERWISE = {"aggan-domains-released", "dualgan", "stargan", "icgan", "ganimation", "bicyclegan"}
 PENALISED = sorted(METHODS.keys() - BOUNDED_OTHERWISE)
 
 

@@ -204,17 +204,20 @@ def test_settings_of_the_training_may_change_in_the_middle(faces, tmp_path):
         torch.testing.assert_close(value, torch.lerp(state["method"][key], before[key], 4 / 13), msg=key)
 
 
-def test_adaptive_augmentation_resumes_exactly_and_is_in_the_journal(faces, tmp_path, stop_at):
+@pytest.mark.parametrize(
+    ("name", "discriminators"), [("aggan", {"D_x", "D_y", "D_xa", "D_ya"}), ("aggan-domains", {"D"})]
+)
+def test_adaptive_augmentation_resumes_exactly_and_is_in_the_journal(name, discriminators, faces, tmp_path, stop_at):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    adaptive = experiment(faces, ema=0.9, augment=0.2, augment_target=0.3, journal_every=1)
+    adaptive = experiment(faces, name, ema=0.9, augment=0.2, augment_target=0.3, journal_every=1)
     assert train(adaptive, whole, QUIET)
     stop_at(5)
     assert not train(adaptive, parts, QUIET)
     assert train(adaptive, parts, QUIET, resume=True)
     assert_same(weights(whole), weights(parts))
     probabilities = [line["augment"] for line in log.read(whole)]
-    assert set(probabilities[0]) == {"D_x", "D_y", "D_xa", "D_ya"}
-    assert probabilities[-1]["D_y"] != 0.2
+    assert set(probabilities[0]) == discriminators
+    assert 0.2 not in probabilities[-1].values()
 
 
 def test_adaptive_augmentation_of_other_losses_is_refused(faces, tmp_path):
@@ -222,10 +225,11 @@ def test_adaptive_augmentation_of_other_losses_is_refused(faces, tmp_path):
         train(experiment(faces, "stargan", augment_target=0.3), tmp_path / "run", QUIET)
 
 
-def test_the_penalty_is_in_every_sixteenth_step(faces, tmp_path):
+@pytest.mark.parametrize(("name", "discriminator"), [("aggan", "D_ya"), ("aggan-domains", "D")])
+def test_the_penalty_is_in_every_sixteenth_step(name, discriminator, faces, tmp_path):
     run = tmp_path / "run"
-    train(experiment(faces, steps=17, journal_every=1, r1=1.0, augment=0.5), run, QUIET)
-    steps = [line["step"] for line in log.read(run) if "D_ya R1" in line.get("losses", {})]
+    train(experiment(faces, name, steps=17, journal_every=1, r1=1.0, augment=0.5), run, QUIET)
+    steps = [line["step"] for line in log.read(run) if f"{discriminator} R1" in line.get("losses", {})]
     assert steps == [16]
 
 
@@ -567,7 +571,11 @@ def test_the_recovery_of_a_recorded_mask_is_reported():
     assert "M_y has recovered at step 210" in recovery
 
 
-@pytest.mark.parametrize("run", sorted(file.parent for file in RESULTS.rglob("journal.jsonl")), ids=str)
+RUNS = sorted(file.parent for file in RESULTS.rglob("journal.jsonl") if "aggan-domains" not in file.parts)
+"""Without the method whose runs cannot be resumed since its losses have changed (decision 14)."""
+
+
+@pytest.mark.parametrize("run", RUNS, ids=str)
 def test_no_alarm_sounds_in_the_runs_of_the_results(run):
     masks = [
         (line["step"], {name: MaskStatistics(**mask) for name, mask in line["masks"].items()})

@@ -26,6 +26,7 @@ Eqs. 2 and 3 are printed with logarithms and trained with least squares (Sec. II
 from functools import partial
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
@@ -82,10 +83,10 @@ class Remedies(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ramp_steps: int = Field(default=0, ge=0, description="Steps over which r rises linearly from r_early to r_late.")
-    lambda_mask: float = Field(default=0.0, ge=0, description="Weight of the means of M_y and M_x, times r.")
+    lambda_mask: float = Field(default=0.0, ge=0, description="Weight of the mean of each mask, times r.")
     lambda_band: float = Field(default=0.0, ge=0, description="Weight of the penalty on mask means outside mask_band.")
     mask_band: tuple[Inside, Inside] = Field(default=(0.05, 0.5), description="Allowed range of a mask's mean.")
-    lambda_content: float = Field(default=0.0, ge=0, description="Weight of the L1 distance of R_y from x, R_x from y.")
+    lambda_content: float = Field(default=0.0, ge=0, description="Weight of the L1 distance of contents from inputs.")
     discriminator_lr_scale: float = Field(
         default=1.0, gt=0, description="Multiplies the learning rate of the discriminators."
     )
@@ -93,13 +94,22 @@ class Remedies(BaseModel):
         default=False, description="Shows a real image in Eq. 3 with its own mask, from the generator that edits it."
     )
 
+    def losses(self, r: float, *attended: tuple[Translation, Image]) -> LossTerms:
+        """Weighted losses of the generators, summed over translations with attention and their sources."""
+        masks = [M for (_, M, _), _ in attended if M is not None]
+        terms: LossTerms = {}
+        if self.lambda_mask:
+            terms["mask"] = r * self.lambda_mask * torch.stack([M.float().mean() for M in masks]).sum()
+        if self.lambda_band:
+            terms["band"] = self.lambda_band * torch.stack([outside_band(M, *self.mask_band) for M in masks]).sum()
+        if self.lambda_content:
+            distances = [l1(R, x) for (_, _, R), x in attended if R is not None]
+            terms["content"] = self.lambda_content * torch.stack(distances).sum()
+        return terms
 
-class Config(MethodConfig):
-    """AGGAN's settings; the defaults are Sec. III-D's and IV-A's. docs/decisions/0002 lists the exceptions."""
 
-    method: Literal["aggan"] = "aggan"
-    about: ClassVar[About] = About("AGGAN", "Tang, Xu, Sebe, Yan; IJCNN 2019")
-    needs: ClassVar[Needs] = Needs.UNPAIRED
+class AGGANConfig(MethodConfig):
+    """What AGGAN for two and for many domains share; the defaults are Sec. III-D's and IV-A's."""
 
     lambda_gan: float = Field(default=0.5, ge=0, description="Weight of the adversarial losses (Eqs. 2, 3, 7).")
     lambda_cycle: float = Field(default=10.0, ge=0, description="Weight of the cycle-consistency loss (Eq. 4).")
@@ -111,27 +121,13 @@ class Config(MethodConfig):
     r_late: float = Field(default=0.5, ge=0, le=1, description="r of Eq. 9 after the curriculum.")
     pool: int = Field(default=50, ge=0, description="Size of the image pool for the discriminators.")
 
-    attention_guided_generators: bool = Field(default=True, description="AG of Table II; without it there is no mask.")
-    attention_guided_discriminators: bool = Field(default=True, description="AD of Table II: D_xa and D_ya (Eq. 3).")
     generator_width: int = Field(default=64, ge=1, description="Filters of the generator's first layer.")
     generator_blocks: int = Field(default=6, ge=0, description="Residual blocks of the generator.")
-    generator_norm: Literal["instance", "batch"] = Field(default="instance", description="Norm of the generator.")
     upsampling: Literal["transposed", "pixelshuffle", "nearest"] = Field(
         default="transposed", description="Upsampling layers of the generator."
     )
     content: Literal["tanh", "linear"] = Field(default="tanh", description="Last activation of the content.")
-    discriminator: Literal["pooled", "patch34", "patch", "patch142"] = Field(
-        default="pooled",
-        description="The paper's, or PatchGAN with a receptive field of 34x34, 70x70 (patch) or 142x142 pixels.",
-    )
     discriminator_width: int = Field(default=64, ge=1, description="Filters of a discriminator's first layer.")
-    discriminator_norm: Literal["instance", "batch"] = Field(
-        default="instance", description="Norm of the discriminators."
-    )
-    discriminator_slope: float = Field(default=0.2, ge=0, description="Slope of the discriminators' leaky ReLUs.")
-    discriminator_padding: int = Field(
-        default=1, ge=0, le=1, description="Padding of the discriminators' convolutions; 0 as released."
-    )
     remedies: Remedies = Remedies()
 
     def curriculum(self, progress: Progress) -> float:
@@ -144,6 +140,29 @@ class Config(MethodConfig):
         ramp_steps = self.remedies.ramp_steps
         ramp = min(1.0, (progress.step - early) / ramp_steps) if ramp_steps else 1.0
         return self.r_early + (self.r_late - self.r_early) * ramp
+
+
+class Config(AGGANConfig):
+    """AGGAN's settings. docs/decisions/0002 lists the exceptions from the paper's."""
+
+    method: Literal["aggan"] = "aggan"
+    about: ClassVar[About] = About("AGGAN", "Tang, Xu, Sebe, Yan; IJCNN 2019")
+    needs: ClassVar[Needs] = Needs.UNPAIRED
+
+    attention_guided_generators: bool = Field(default=True, description="AG of Table II; without it there is no mask.")
+    attention_guided_discriminators: bool = Field(default=True, description="AD of Table II: D_xa and D_ya (Eq. 3).")
+    generator_norm: Literal["instance", "batch"] = Field(default="instance", description="Norm of the generator.")
+    discriminator: Literal["pooled", "patch34", "patch", "patch142"] = Field(
+        default="pooled",
+        description="The paper's, or PatchGAN with a receptive field of 34x34, 70x70 (patch) or 142x142 pixels.",
+    )
+    discriminator_norm: Literal["instance", "batch"] = Field(
+        default="instance", description="Norm of the discriminators."
+    )
+    discriminator_slope: float = Field(default=0.2, ge=0, description="Slope of the discriminators' leaky ReLUs.")
+    discriminator_padding: int = Field(
+        default=1, ge=0, le=1, description="Padding of the discriminators' convolutions; 0 as released."
+    )
 
     def build(self, task: Task) -> "AttentionGuidedGenerators":
         require_two_domains(task, "aggan")
@@ -171,6 +190,19 @@ class Config(MethodConfig):
             NORMS[self.discriminator_norm], slope=self.discriminator_slope, padding=self.discriminator_padding
         )
         return DISCRIMINATORS[self.discriminator](channels, self.discriminator_width, style)
+
+
+def mask_advice(empty: bool) -> str:
+    """`Method.mask_advice` of AGGAN for two and for many domains."""
+    if empty:
+        return (
+            "lower the weight of the reconstruction losses (--method.r-late 0.02) or penalise empty masks "
+            "(--method.remedies.lambda-band 1)"
+        )
+    return (
+        "raise the weight of the reconstruction losses (--method.r-late), augment what the discriminators see "
+        "(--training.augment 0.5) or penalise full masks (--method.remedies.lambda-band 1)"
+    )
 
 
 class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
@@ -208,7 +240,7 @@ class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
     def generator_loss(self, real: UnpairedBatch, outputs: AGGANOutputs) -> LossTerms:
         """Eq. 9 without L_AGAN."""
         c, r = self.config, self.config.curriculum(self.progress)
-        (G_y, M_y, R_y), (G_x, M_x, R_x), C_x, C_y = outputs
+        (G_y, M_y, _), (G_x, M_x, _), C_x, C_y = outputs
         L_GAN = gan.generator_loss(self.D_y(G_y)) + gan.generator_loss(self.D_x(G_x))
         terms = {
             "gan": (1 - r) * c.lambda_gan * L_GAN,  # Eq. 2
@@ -217,13 +249,7 @@ class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
         }
         if M_y is not None and M_x is not None:
             terms["tv"] = (1 - r) * c.lambda_tv * (total_variation(M_y) + total_variation(M_x))  # Eq. 6
-            if c.remedies.lambda_mask:
-                terms["mask"] = r * c.remedies.lambda_mask * (M_y.float().mean() + M_x.float().mean())
-            if c.remedies.lambda_band:
-                low, high = c.remedies.mask_band
-                terms["band"] = c.remedies.lambda_band * (outside_band(M_y, low, high) + outside_band(M_x, low, high))
-        if R_y is not None and R_x is not None and c.remedies.lambda_content:
-            terms["content"] = c.remedies.lambda_content * (l1(R_y, real.x) + l1(R_x, real.y))
+            terms |= c.remedies.losses(r, (outputs.y, real.x), (outputs.x, real.y))
         return terms
 
     def discriminator_loss(self, real: UnpairedBatch, outputs: AGGANOutputs) -> LossTerms:
@@ -246,15 +272,7 @@ class AttentionGuidedGenerators(Method[UnpairedBatch, AGGANOutputs]):
         return {name: mask for name, mask in masks.items() if mask is not None}
 
     def mask_advice(self, empty: bool) -> str:
-        if empty:
-            return (
-                "lower the weight of the reconstruction losses (--method.r-late 0.02) or penalise empty masks "
-                "(--method.remedies.lambda-band 1)"
-            )
-        return (
-            "raise the weight of the reconstruction losses (--method.r-late), augment what the discriminators see "
-            "(--training.augment 0.5) or penalise full masks (--method.remedies.lambda-band 1)"
-        )
+        return mask_advice(empty)
 
     @property
     def mask_may_recover(self) -> bool:

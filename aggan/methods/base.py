@@ -145,7 +145,10 @@ class Method(nn.Module, ABC, Generic[Batch, Outputs]):
     stochastic: ClassVar[bool] = False
     """Whether `translate` draws random numbers."""
     adaptive_augmentation: ClassVar[bool] = False
-    """Whether its discriminators learn by `discriminate` and least squares, as `training.augment_target` needs."""
+    """Whether its discriminators learn with least squares and their augmentation observes the scores of real images.
+
+    `discriminate` does; `training.augment_target` needs it.
+    """
 
     def __init__(self, task: Task) -> None:
         super().__init__()
@@ -218,6 +221,11 @@ def require_size(task: Task, name: str, fits: bool, allowed: str) -> None:
     """Raise `UserError` that names the allowed sizes unless the size fits."""
     if not fits:
         raise UserError(f"{name} needs images of {allowed} px, not {task.size}: set --data.size")
+
+
+def require_multiple_of_64(task: Task, name: str) -> None:
+    """Raise `UserError` unless StarGAN's discriminator fits the images."""
+    require_size(task, name, task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
 
 
 class TwoWayOutputs(NamedTuple):

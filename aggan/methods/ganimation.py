@@ -29,7 +29,16 @@ from aggan.data.action_units import GREATEST, UNITS
 from aggan.errors import UserError
 from aggan.losses import gradient_penalty, l1, regression, total_variation
 from aggan.losses import wasserstein as gan
-from aggan.methods.base import About, LossTerms, ManyDomainMethod, MethodConfig, Task, Update, every, require_size
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    ManyDomainMethod,
+    MethodConfig,
+    Task,
+    Update,
+    every,
+    require_multiple_of_64,
+)
 from aggan.nn.discriminators import DomainDiscriminator
 from aggan.nn.generators import STARGAN, AttentionGenerator, stargan_trunk
 from aggan.nn.init import init_normal
@@ -64,7 +73,7 @@ class Config(MethodConfig):
     )
 
     def build(self, task: Task) -> "GANimation":
-        require_size(task, "ganimation", task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
+        require_multiple_of_64(task, "ganimation")
         return GANimation(self, task)
 
 

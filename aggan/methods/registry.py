@@ -7,6 +7,7 @@ from pydantic import Field
 from aggan.methods import (
     aggan,
     aggan_domains,
+    aggan_domains_released,
     bicyclegan,
     combogan,
     contrastgan,
@@ -24,6 +25,7 @@ from aggan.methods import (
 AnyMethodConfig = Annotated[
     aggan.Config
     | aggan_domains.Config
+    | aggan_domains_released.Config
     | bicyclegan.Config
     | combogan.Config
     | contrastgan.Config
@@ -63,18 +65,7 @@ METHODS: dict[str, AnyMethodConfig] = {
     "aggan-released": RELEASED,
     # Many domains, Sec. IV-B; as released it is StarGAN whose generator has an attention mask.
     "aggan-domains": aggan_domains.Config(),
-    "aggan-domains-released": aggan_domains.Config(
-        attention_guided_discriminators=False,
-        content="linear",
-        upsampling="stargan",
-        lambda_gan=2,
-        lambda_cls=2,
-        lambda_cycle=20,
-        lambda_pixel=0,
-        lambda_tv=0,
-        r_early=0.5,
-        r_late=0.5,
-    ),
+    "aggan-domains-released": aggan_domains_released.Config(),
     # Table I.
     "cyclegan": cyclegan.Config(),
     "dualgan": dualgan.Config(),

@@ -16,6 +16,7 @@
 D takes `critic_steps` steps for each step of G.
 """
 
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -23,18 +24,25 @@ from torch import nn
 
 from aggan.losses import classification, gradient_penalty, l1
 from aggan.losses import wasserstein as gan
-from aggan.methods.base import About, LossTerms, ManyDomainMethod, MethodConfig, Task, Update, every, require_size
+from aggan.methods.base import (
+    About,
+    LossTerms,
+    ManyDomainMethod,
+    MethodConfig,
+    Task,
+    Update,
+    every,
+    require_multiple_of_64,
+)
 from aggan.nn.discriminators import DomainDiscriminator
-from aggan.nn.generators import STARGAN, ResNetGenerator, stargan_trunk
+from aggan.nn.generators import STARGAN, PlainGenerator, stargan_trunk
 from aggan.nn.init import init_normal
-from aggan.types import Code, Image, LabelledBatch, Needs, Translation
+from aggan.types import Code, Image, LabelledBatch, Mask, Needs, Translation
 
 
-class Config(MethodConfig):
+class StarGANConfig(MethodConfig):
     """The defaults are the paper's (Secs. 4 and 5). Each image has exactly one domain, as on RaFD."""
 
-    method: Literal["stargan"] = "stargan"
-    about: ClassVar[About] = About("StarGAN", "Choi, Choi, Kim, Ha, Kim, Choo; CVPR 2018")
     needs: ClassVar[Needs] = Needs.LABELLED
 
     lambda_cls: float = Field(default=1.0, ge=0, description="Weight of the domain classification losses (Eqs. 2, 3).")
@@ -49,53 +57,70 @@ class Config(MethodConfig):
         description="The released code's initial weights, PyTorch's own; else those of docs/decisions/0007.",
     )
 
+    @abstractmethod
+    def build_generator(self, code_length: int) -> nn.Module:
+        """From images (n, 3, h, w) and codes (n, m) to translations."""
+
+
+class Config(StarGANConfig):
+    """StarGAN's own generator."""
+
+    method: Literal["stargan"] = "stargan"
+    about: ClassVar[About] = About("StarGAN", "Choi, Choi, Kim, Ha, Kim, Choo; CVPR 2018")
+
+    def build_generator(self, code_length: int) -> PlainGenerator:
+        trunk = stargan_trunk(self.generator_width, self.generator_blocks)
+        return PlainGenerator(trunk, STARGAN, nn.Tanh(), code_length)
+
     def build(self, task: Task) -> "StarGAN":
-        require_size(task, "stargan", task.size >= 64 and task.size % 64 == 0, "64, 128, 192, 256, ...")
+        require_multiple_of_64(task, "stargan")
         return StarGAN(self, task)
 
 
-class StarGAN(ManyDomainMethod[Image]):
+class StarGAN(ManyDomainMethod[Translation]):
     """A conditional generator, and a discriminator that also classifies the domain."""
 
-    def __init__(self, config: Config, task: Task) -> None:
+    def __init__(self, config: StarGANConfig, task: Task) -> None:
         super().__init__(task)
         self.config = config
         m = task.code_length
-        trunk = stargan_trunk(config.generator_width, config.generator_blocks)
-        self.G = ResNetGenerator(trunk, STARGAN, nn.Tanh(), code_length=m)
+        self.G = config.build_generator(m)
         self.D = DomainDiscriminator(task.size, m, config.discriminator_width)
         if not config.released_init:  # which keeps PyTorch's
             self.D.init_weights()
             init_normal(self.G)
 
     def generate(self, image: Image, code: Code) -> Translation:
-        return Translation(self.G(image, code))
+        return self.G(image, code)
 
-    def updates(self) -> tuple[Update[LabelledBatch, Image], ...]:
+    def updates(self) -> tuple[Update[LabelledBatch, Translation], ...]:
         return (
             Update("discriminator", self.discriminator_loss, ("D",)),
             Update("generator", self.generator_loss, ("G",), when=every(self.config.critic_steps)),
         )
 
-    def forward(self, batch: LabelledBatch) -> Image:
+    def forward(self, batch: LabelledBatch) -> Translation:
         return self.G(batch.image, batch.target)
 
-    def discriminator_loss(self, real: LabelledBatch, fake: Image) -> LossTerms:
+    def discriminator_loss(self, real: LabelledBatch, outputs: Translation) -> LossTerms:
         """Eq. 5."""
-        c = self.config
-        real_scores, fake_scores, logits = self.D.compare(real.image, fake.detach())
+        c, fake = self.config, outputs.image.detach()
+        real_scores, fake_scores, logits = self.D.compare(real.image, fake)
         return {
             "D": gan.discriminator_loss(real_scores, fake_scores),  # Eq. 8
             "D penalty": c.lambda_gp * gradient_penalty(lambda u: self.D(u)[0], real.image, fake),  # Eq. 8
             "D cls": c.lambda_cls * classification(logits, real.code),  # Eq. 2
         }
 
-    def generator_loss(self, real: LabelledBatch, fake: Image) -> LossTerms:
+    def generator_loss(self, real: LabelledBatch, outputs: Translation) -> LossTerms:
         """Eq. 6, without the terms that do not depend on G."""
-        c = self.config
+        c, fake = self.config, outputs.image
         scores, logits = self.D(fake)
         return {
             "gan": gan.generator_loss(scores),  # Eq. 8
             "cls": c.lambda_cls * classification(logits, real.target),  # Eq. 3
-            "cycle": c.lambda_rec * l1(self.G(fake, real.code), real.image),  # Eq. 4
+            "cycle": c.lambda_rec * l1(self.G(fake, real.code).image, real.image),  # Eq. 4
         }
+
+    def masks(self, outputs: Translation) -> dict[str, Mask]:
+        return {} if outputs.mask is None else {"M": outputs.mask}

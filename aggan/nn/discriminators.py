@@ -27,6 +27,10 @@ class Discriminator(nn.Module):
         super().__init__()
         self.augment: DiffAug = DiffAug()
 
+    def scores(self, image: Float[Tensor, "n c h w"]) -> Scores:
+        """The scores alone, where `forward` returns more."""
+        return self(image)
+
 
 def augment_discriminators(networks: nn.Module, p: float, target: float | None = None) -> None:
     """From now on, every discriminator among the networks sees its inputs augmented with probability p.
@@ -130,26 +134,46 @@ class DomainDiscriminator(Discriminator):
     SLOPE = 0.01
     """Negative slope of the leaky ReLUs."""
 
-    def __init__(self, size: int, code_length: int, width: int = 64, channels: int = 3) -> None:
-        """`size` is the side of the images in pixels, a multiple of 64: the classifier covers the last feature map."""
+    def __init__(self, size: int, code_length: int, width: int = 64, channels: int = 3, scores: int = 1) -> None:
+        """`size` is the side of the images in pixels, a multiple of 64: the classifier covers the last feature map.
+
+        With `scores` equal to `code_length` a patch has one score for each domain.
+        """
         super().__init__()
         tower = " ".join(f"C{width * 2**k}+" for k in range(6))
         self.tower, filters = build_layers(tower, channels, Style(slope=self.SLOPE))
-        self.head = nn.Conv2d(filters, 1, 3, padding=1, bias=False)
+        self.head = nn.Conv2d(filters, scores, 3, padding=1, bias=False)
         self.classifier = nn.Conv2d(filters, code_length, size // 64, bias=False)
 
     def init_weights(self) -> None:
         """Initial weights that a narrow discriminator can learn from (docs/decisions/0007)."""
         init_kaiming(self, self.SLOPE)
 
-    def forward(self, image: Float[Tensor, "n c h w"]) -> tuple[Scores, Code]:
-        """Scores (n, 1, h / 64, w / 64) and codes (n, m): logits of domains, or action units."""
+    def forward(
+        self, image: Float[Tensor, "n c h w"], code: Code | None = None
+    ) -> tuple[Float[Tensor, "n scores patches_h patches_w"], Code]:
+        """Scores (n, 1, h / 64, w / 64) and codes (n, m): logits of domains, or action units.
+
+        With several scores for a patch, a one-hot code chooses one for each image.
+        """
         features = self.tower(self.augment(image))
-        return self.head(features).float(), self.classifier(features).flatten(1).float()
+        scores = self.head(features).float()
+        if scores.shape[1] > 1 and code is not None:
+            scores = (scores * code[:, :, None, None]).sum(1, keepdim=True)
+        return scores, self.classifier(features).flatten(1).float()
+
+    def scores(self, image: Float[Tensor, "n c h w"]) -> Float[Tensor, "n scores patches_h patches_w"]:
+        return self(image)[0]
 
     def compare(
-        self, real: Float[Tensor, "n_real c h w"], fake: Float[Tensor, "n_fake c h w"]
+        self,
+        real: Float[Tensor, "n_real c h w"],
+        fake: Float[Tensor, "n_fake c h w"],
+        codes: Float[Tensor, "n_real_plus_n_fake m"] | None = None,
     ) -> tuple[Float[Tensor, "n_real 1 ph pw"], Float[Tensor, "n_fake 1 ph pw"], Float[Tensor, "n_real m"]]:
-        """The scores of real and of fake images, and the codes of the real ones, in one forward pass."""
-        scores, codes = self(torch.cat((real, fake)))
-        return scores[: len(real)], scores[len(real) :], codes[: len(real)]
+        """The scores of real and of fake images, and the codes of the real ones, in one forward pass.
+
+        `codes` choose among several scores.
+        """
+        scores, predicted = self(torch.cat((real, fake)), codes)
+        return scores[: len(real)], scores[len(real) :], predicted[: len(real)]

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from aggan.nn.activation_checkpointing import Trunk
-from aggan.nn.layer_spec import AffineInstanceNorm, Style, build_layers, transposed4
+from aggan.nn.layer_spec import AffineInstanceNorm, InstanceNorm, Style, build_layers, transposed4
 from aggan.types import Code, Image, Mask, Translation
 
 
@@ -56,6 +56,15 @@ CONTENT_BOUNDS = {"tanh": nn.Tanh, "linear": nn.Identity}
 """The last activation of the content: tanh, or none as the authors released it."""
 
 
+def split_and_fuse(output: Float[Tensor, "n 4 h w"], bound: nn.Module, image: Image) -> Translation:
+    """Eq. 1 with a generator's last four channels: the mask before its sigmoid, the content before its `bound`."""
+    # The fusion is in float32: bfloat16 has only a few hundred values between 0 and 1.
+    logits, content = output.float().split((1, 3), dim=1)
+    mask = torch.sigmoid(logits)
+    content = bound(content)
+    return Translation(fuse(content, mask, image.float()), mask, content)
+
+
 class AttentionGenerator(nn.Module):
     """A generator with built-in attention (Sec. III-A): a trunk, then `c7s1-4`, fused with the source by Eq. 1.
 
@@ -73,11 +82,54 @@ class AttentionGenerator(nn.Module):
 
     def forward(self, image: Image, code: Code | None = None) -> Translation:
         """The output has the size of the input if its sides are multiples of 4."""
-        # The fusion is in float32: bfloat16 has only a few hundred values between 0 and 1.
-        logits, content = self.head(self.trunk(concat_code(image, code))).float().split((1, 3), dim=1)
-        mask = torch.sigmoid(logits)
-        content = self.bound(content)
-        return Translation(fuse(content, mask, image.float()), mask, content)
+        return split_and_fuse(self.head(self.trunk(concat_code(image, code))), self.bound, image)
+
+
+class CodedNorm(nn.Module):
+    """Instance norm with a scale and a shift that depend on a code (Dumoulin et al., 2017)."""
+
+    def __init__(self, channels: int, code_length: int) -> None:
+        super().__init__()
+        self.norm = InstanceNorm(channels)
+        self.affine = nn.Linear(code_length, 2 * channels, bias=False)
+
+    def forward(self, x: Float[Tensor, "n c h w"], code: Code) -> Float[Tensor, "n c h w"]:
+        scale, shift = self.affine(code)[:, :, None, None].to(x.dtype).chunk(2, dim=1)
+        return torch.addcmul(shift, self.norm(x), 1 + scale)
+
+
+class CodedResidual(nn.Module):
+    """`Rk` with norms that depend on a code."""
+
+    def __init__(self, channels: int, code_length: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.norm1 = CodedNorm(channels, code_length)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.norm2 = CodedNorm(channels, code_length)
+
+    def forward(self, x: Float[Tensor, "n c h w"], code: Code) -> Float[Tensor, "n c h w"]:
+        return x + self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x), code))), code)
+
+
+class CodedAttentionGenerator(nn.Module):
+    """An `AttentionGenerator` whose residual blocks know a code."""
+
+    def __init__(self, width: int, blocks: int, style: Style, bound: nn.Module, code_length: int) -> None:
+        super().__init__()
+        encoder, channels = build_layers(f"c7s1-{width} d{2 * width} d{4 * width}", 3, style)
+        self.encoder = Trunk(*encoder)
+        self.blocks = nn.ModuleList(CodedResidual(channels, code_length) for _ in range(blocks))
+        decoder, channels = build_layers(f"u{2 * width} u{width}", channels, style)
+        self.decoder = Trunk(*decoder)
+        self.head = _head(channels, 4, style)
+        self.bound = bound
+
+    def forward(self, image: Image, code: Code) -> Translation:
+        features = self.encoder(image)
+        for block in self.blocks:
+            features = block(features, code)
+        return split_and_fuse(self.head(self.decoder(features)), self.bound, image)
 
 
 class _ResNet(nn.Module):

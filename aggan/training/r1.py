@@ -9,6 +9,7 @@ from typing import Final
 from aggan.errors import UserError
 from aggan.losses import r1_penalty
 from aggan.methods.base import Batch, LossTerms, Method, Outputs, Update, every, nothing
+from aggan.nn.discriminators import Discriminator
 
 INTERVAL: Final = 16
 
@@ -24,9 +25,11 @@ def r1_update(method: Method[Batch, Outputs], weight: float) -> Update[Batch, Ou
     real_inputs = update.real_inputs
 
     def loss(batch: Batch, outputs: Outputs) -> LossTerms:
-        return {
-            f"{name} R1": INTERVAL * weight / 2 * r1_penalty(method.get_submodule(name), inputs)
-            for name, inputs in real_inputs(batch, outputs).items()
-        }
+        terms: LossTerms = {}
+        for name, inputs in real_inputs(batch, outputs).items():
+            discriminator = method.get_submodule(name)
+            assert isinstance(discriminator, Discriminator)
+            terms[f"{name} R1"] = INTERVAL * weight / 2 * r1_penalty(discriminator.scores, inputs)
+        return terms
 
     return replace(update, name=f"{update.name} R1", loss=loss, when=every(INTERVAL), after=nothing)
